@@ -1,0 +1,1 @@
+//! Attachments as content-addressed files: streamed, resumable, owned, pinned.

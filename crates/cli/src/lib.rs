@@ -1,0 +1,1 @@
+//! The truc command: demo, daemons, sending, verification.

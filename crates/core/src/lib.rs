@@ -1,0 +1,1 @@
+//! The protocol of the axis as pure functions: decide and apply.

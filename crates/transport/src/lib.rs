@@ -1,0 +1,1 @@
+//! What every process shares at its border: mutual TLS, gRPC statuses, clock, logging.
