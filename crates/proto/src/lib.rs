@@ -1,1 +1,17 @@
-//! Generated gRPC code.
+//! Generated gRPC code of `proto/`; the protocol is described there. The one member that does not opt in to the workspace lints.
+
+/// Between edges and the broker.
+pub mod broker {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("truc.broker.v1");
+    }
+}
+
+/// Between a document-management system and its edge.
+pub mod edge {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("truc.edge.v1");
+    }
+}
