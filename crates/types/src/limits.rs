@@ -16,24 +16,64 @@ pub const ATTACHMENTS_MAX: usize = 30;
 pub const ATTACHMENT_BYTES_MAX: u64 = 50 * 1024 * 1024;
 /// Bytes of all attachments of one envelope: 30 of the largest.
 pub const ATTACHMENTS_BYTES_MAX: u64 = ATTACHMENT_BYTES_MAX * ATTACHMENTS_MAX as u64;
-/// Display name of an attachment in bytes. The law's 500 are characters of a database column; 30 names of 255 bytes fit the payload, as file systems have it.
+/// Display name of an attachment. The law's 500 are characters of a database column; 255 bytes is what file systems have.
+/// All text limits count bytes as written in JSON, where a quote, a backslash, a line feed and a tab take two: so a test can show that the
+/// largest envelope and the largest receipt, with every text and list of this table full at once, fit [`STATEMENT_FILE_BYTES_MAX`].
 pub const ATTACHMENT_NAME_BYTES_MAX: usize = 255;
-/// Media type of an attachment (RFC 6838: 127 + 1 + 127, cut to what occurs).
-pub const MEDIA_TYPE_BYTES_MAX: usize = 127;
+/// Media type of an attachment (RFC 6838 allows 127 + 1 + 127; the longest of the office formats has 83).
+pub const MEDIA_TYPE_BYTES_MAX: usize = 100;
+/// Object identifier of an opaque attachment encoding: the longest in common use have under 40 characters.
+pub const OID_BYTES_MAX: usize = 48;
+/// Bytes of an edXML file: the attachments in base64, and a header.
+pub const EDXML_BYTES_MAX: u64 = ATTACHMENTS_BYTES_MAX / 3 * 4 + 1024 * 1024;
 /// Number of a document (Decree 30/2020 annex VI: 11 characters, up to 3 bytes each).
 pub const DOC_NUMBER_BYTES_MAX: usize = 33;
 /// Notation of a document (annex VI: 30 characters, up to 3 bytes each).
 pub const DOC_NOTATION_BYTES_MAX: usize = 90;
 /// Subject of a document (annex VI: 500 characters, up to 3 bytes each).
 pub const DOC_SUBJECT_BYTES_MAX: usize = 1_500;
-/// National document identifier (observed up to 75 characters; 255 leaves room).
-pub const DOCUMENT_ID_BYTES_MAX: usize = 255;
-/// Other names of people, places and types (annex VI: at most 200 characters).
-pub const DOC_NAME_BYTES_MAX: usize = 600;
+/// National document identifier (observed up to 75 characters; twice that).
+pub const DOCUMENT_ID_BYTES_MAX: usize = 150;
+/// Names of people, posts, places, types and appendices in a document (annex VI: at most 100 characters, up to 3 bytes each).
+pub const DOC_NAME_BYTES_MAX: usize = 300;
+/// Short codes and words of a document: competence, drafter's initials, language (annex VI: 30 characters), task.
+pub const DOC_CODE_BYTES_MAX: usize = 90;
+/// Codes, mail address and telephone number of a contact.
+pub const CONTACT_CODE_BYTES_MAX: usize = 100;
+/// Number and notation of a referenced document as one text with a slash between them.
+pub const REFERENCE_CODE_BYTES_MAX: usize = DOC_NUMBER_BYTES_MAX + 1 + DOC_NOTATION_BYTES_MAX;
+/// Documents answered and documents replaced by one envelope together: more than are ever seen, and they fit beside full texts.
+pub const REFERENCES_MAX: usize = 8;
+/// One "Nơi nhận" line (validators of the field: 150 characters, up to 3 bytes each).
+pub const PLACE_BYTES_MAX: usize = 450;
+/// All "Nơi nhận" lines together (annex VI: 1,000 characters; 2 bytes each on average in Vietnamese).
+pub const PLACES_BYTES_MAX: usize = 2_000;
+/// Names of all appendices together: ten long ones, or the full list of short ones.
+pub const APPENDICES_BYTES_MAX: usize = 1_200;
 /// Free texts: content, description, reason.
 pub const DOC_TEXT_BYTES_MAX: usize = 1_500;
 /// Items of a list inside an envelope that are not codes (appendices, places, answered documents).
 pub const LIST_ITEMS_MAX: usize = 20;
+/// Number in the register of the recipient (annex VI: 10 characters, up to 3 bytes each).
+pub const ARRIVAL_NUMBER_BYTES_MAX: usize = 30;
+/// Code of a reason: a word for programs.
+pub const REASON_CODE_BYTES_MAX: usize = 40;
+/// Codes and texts of all reasons of one receipt together: four of the longest, or 60 bytes for each of 100 items.
+pub const RECEIPT_REASONS_BYTES_MAX: usize = 6_000;
+/// Name of an organisation in the directory (annex VI: 200 characters, up to 3 bytes each).
+pub const ORGANISATION_NAME_BYTES_MAX: usize = 600;
+/// Organisations of one registry statement: 40 × about 1,050 bytes with every text full fits the payload.
+pub const ORGANISATIONS_PER_STATEMENT_MAX: usize = 40;
+/// Successors of one organisation: a province was split into four at most since 1945.
+pub const SUCCESSORS_MAX: usize = 5;
+/// A certificate, DER or one PEM block: Ed25519 certificates have under 1,000 bytes, RSA ones of national authorities under 3,000.
+pub const CERTIFICATE_BYTES_MAX: usize = 4_096;
+/// The authority's certificates in one PEM text: a root and two below it.
+pub const CERTIFICATE_CHAIN_BYTES_MAX: usize = 3 * CERTIFICATE_BYTES_MAX;
+/// Predicate types that a registry statement lists: five today.
+pub const PREDICATES_MAX: usize = 20;
+/// Sequence numbers withdrawn in one sender head: a quarter of [`SEQUENCE_WINDOW`], 17 bytes each.
+pub const WITHDRAWN_MAX: usize = 1_024;
 /// Items of one receipt, all from one original sender: a batch of a busy minute, 100 × about 300 bytes fits the payload.
 pub const RECEIPT_ITEMS_MAX: usize = 100;
 /// The client reference of a DMS.
@@ -47,6 +87,8 @@ pub const BLOCK_COMMANDS_MAX: usize = 256;
 pub const BLOCK_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of one entry: 16-bit lengths of C2SP entry bundles.
 pub const ENTRY_BYTES_MAX: usize = 65_535;
+/// A log origin: the longest prefix of `names` and a code are 53 bytes; 128 leaves room for real host names.
+pub const ORIGIN_BYTES_MAX: usize = 128;
 /// Bytes after which a segment file is sealed and the next one begins.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Age of the synced high-water mark at which it is written anew.

@@ -26,5 +26,7 @@ pub const LOG_ORIGIN_PREFIX: &str = "truc.example/axis/";
 pub const EDGE_ORIGIN_PREFIX: &str = "truc.example/edge/";
 /// Subject name of the edXML file as it was received.
 pub const EDXML_SUBJECT: &str = "message.edxml";
+/// DNS name in the broker's TLS certificate; edges demand it whatever address they connect to.
+pub const BROKER_DNS_NAME: &str = "broker.truc.example";
 /// `domain` of `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "truc.example";

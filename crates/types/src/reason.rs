@@ -121,6 +121,8 @@ reasons! {
     AttachmentTooMany "attachment.too_many" Caller No "keep attachments within the published limits"
     BlobUnknown "blob.unknown" Caller No "ask only for attachments of documents that were sent to this agency"
     BlobOffset "blob.offset" Caller AfterChange "resume at the offset that the message names"
+    BlobInUse "blob.in_use" Us Later "wait until nobody uses the attachment any more, then delete it"
+    BlobStorage "blob.storage" Operator Later "look at the disk of the attachments: space, permissions, health"
     RequestInvalid "request.invalid" Caller No "correct the field that the message names"
     CursorUnknown "request.cursor_unknown" Caller No "resume from a cursor that this edge handed out, or from the start"
     FlowFlooding "flow.flooding" Caller Later "keep fewer requests in flight on one stream"
