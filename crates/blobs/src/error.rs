@@ -1,0 +1,143 @@
+//! What can go wrong with attachments, with whose fault it is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use truc_types::limits::ATTACHMENT_BYTES_MAX;
+use truc_types::{Digest, Reason};
+
+use crate::upload::OPEN_UPLOADS_PER_AGENCY_MAX;
+
+/// Why a call of a [`crate::BlobStore`] failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// Over [`ATTACHMENT_BYTES_MAX`].
+    #[error("an attachment of {size} bytes or more is over the limit of {ATTACHMENT_BYTES_MAX}")]
+    TooLarge {
+        /// What was declared, or had arrived when the limit was passed.
+        size: u64,
+    },
+    /// No upload of this digest was begun by this agency since the process started.
+    #[error("no upload of {digest} is open: begin it and go on at the offset of the answer")]
+    NotBegun {
+        /// The blob.
+        digest: Digest,
+    },
+    /// Bytes for another place than the end of what is there.
+    #[error("the upload of {digest} goes on at offset {expected}, not {offset}")]
+    WrongOffset {
+        /// The blob.
+        digest: Digest,
+        /// What the call said.
+        offset: u64,
+        /// Where to go on.
+        expected: u64,
+    },
+    /// More bytes than declared.
+    #[error("the upload of {digest} would have {length} bytes, {size} were declared")]
+    TooLong {
+        /// The blob.
+        digest: Digest,
+        /// What it would have had.
+        length: u64,
+        /// What was declared.
+        size: u64,
+    },
+    /// Finished before every byte had arrived.
+    #[error("the upload of {digest} has {length} of {size} bytes")]
+    Incomplete {
+        /// The blob.
+        digest: Digest,
+        /// What is there: where to go on.
+        length: u64,
+        /// What was declared.
+        size: u64,
+    },
+    /// The agency owns the blob, and it has another size.
+    #[error("{digest} has {size} bytes, {declared} were declared")]
+    SizeMismatch {
+        /// The blob.
+        digest: Digest,
+        /// What was declared now.
+        declared: u64,
+        /// What it has.
+        size: u64,
+    },
+    /// The bytes are not those that the digest names; they were deleted.
+    #[error("the uploaded bytes have the digest {found}, not {declared}: they were dropped")]
+    DigestMismatch {
+        /// What was declared.
+        declared: Digest,
+        /// What the bytes have.
+        found: Digest,
+    },
+    /// The agency has as many uploads open as it may.
+    #[error("{OPEN_UPLOADS_PER_AGENCY_MAX} uploads of this agency are open: finish or abandon one")]
+    TooManyUploads,
+    /// No such blob.
+    #[error("no attachment {digest} is stored")]
+    Unknown {
+        /// The blob.
+        digest: Digest,
+    },
+    /// A read from behind the end.
+    #[error("{digest} has {size} bytes, offset {offset} lies behind them")]
+    OffsetOutside {
+        /// The blob.
+        digest: Digest,
+        /// What the call said.
+        offset: u64,
+        /// What it has.
+        size: u64,
+    },
+    /// A pinned blob is not deleted.
+    #[error("{digest} is in use and stays")]
+    Pinned {
+        /// The blob.
+        digest: Digest,
+    },
+    /// Another process, or another store of this one, uses the folder.
+    #[error("the attachments in {} are in use by another process", folder.display())]
+    Locked {
+        /// The folder of the store.
+        folder: PathBuf,
+    },
+    /// The reader that was to be stored failed.
+    #[error("cannot read the attachment that is to be stored")]
+    Reader {
+        /// The cause.
+        source: io::Error,
+    },
+    /// The file system failed; the outcome of the call is unknown.
+    #[error("cannot {doing} {}", path.display())]
+    Storage {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl BlobError {
+    /// The stable reason for users and operators.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::TooLarge { .. } => Reason::AttachmentTooLarge,
+            Self::NotBegun { .. } | Self::WrongOffset { .. } | Self::OffsetOutside { .. } => Reason::BlobOffset,
+            Self::TooLong { .. } | Self::Incomplete { .. } | Self::SizeMismatch { .. } => Reason::AttachmentSizeMismatch,
+            Self::DigestMismatch { .. } => Reason::AttachmentDigestMismatch,
+            Self::TooManyUploads => Reason::FlowFlooding,
+            Self::Unknown { .. } => Reason::BlobUnknown,
+            Self::Pinned { .. } => Reason::BlobInUse,
+            Self::Locked { .. } => Reason::JournalLocked,
+            Self::Reader { .. } | Self::Storage { .. } => Reason::BlobStorage,
+        }
+    }
+
+    pub(crate) fn storage(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Storage { doing, path: path.to_owned(), source }
+    }
+}

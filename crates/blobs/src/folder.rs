@@ -1,0 +1,222 @@
+//! A [`BlobStore`] in one local folder. The layout is in `files`, the order of durable steps in `publish`.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use parking_lot::{Mutex, MutexGuard};
+use sha2::{Digest as _, Sha256};
+use truc_types::limits::{ATTACHMENT_BYTES_MAX, BLOB_CHUNK_BYTES};
+use truc_types::{AgencyCode, Digest, Timestamp};
+
+use crate::contract::{BlobStore, Stored, UploadState};
+use crate::files::{Files, metadata, remove};
+use crate::pins::{BlobPin, PinTable};
+use crate::publish::{publish, unpublish};
+use crate::upload::{OPEN_UPLOADS_PER_AGENCY_MAX, Upload, Uploads};
+use crate::{BlobError, BlobReader};
+
+/// Attachments in a folder of the local file system: one durable copy.
+#[derive(Debug)]
+pub struct FolderStore {
+    files: Files,
+    uploads: Uploads,
+    pins: Arc<PinTable>,
+    /// A blob is published, pinned and deleted under the lock that its first byte selects. Taken after the lock of an upload, never before.
+    blob_locks: Vec<Mutex<()>>,
+}
+
+impl FolderStore {
+    /// Opens the store in `folder`, creating it if there is none. Unfinished uploads are found again.
+    ///
+    /// # Errors
+    /// [`BlobError::Locked`], [`BlobError::Storage`].
+    pub fn open(folder: &Path) -> Result<Self, BlobError> {
+        let files = Files::open(folder)?;
+        let uploads = Uploads::default();
+        for (agency, digest) in files.uploads()? {
+            // All of them, even if the limit was larger once: they are on the disk.
+            uploads.enter(&agency, &digest, files.part(&agency, &digest), usize::MAX)?;
+        }
+        let blob_locks = (0..=u8::MAX).map(|_| Mutex::new(())).collect();
+        Ok(Self { files, uploads, pins: Arc::default(), blob_locks })
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there is a lock for every byte")]
+    fn lock_blob(&self, digest: &Digest) -> MutexGuard<'_, ()> {
+        self.blob_locks[usize::from(digest.0[0])].lock()
+    }
+
+    /// Runs `work` on an open upload; an upload that ended while this waited for it is not open. Forgets it if `work` ended it.
+    fn with_upload<T>(
+        &self,
+        agency: &AgencyCode,
+        digest: &Digest,
+        work: impl FnOnce(&mut Upload) -> Result<T, BlobError>,
+    ) -> Result<T, BlobError> {
+        let upload = self.uploads.find(agency, digest).ok_or(BlobError::NotBegun { digest: *digest })?;
+        let mut upload = upload.lock();
+        if upload.ended {
+            return Err(BlobError::NotBegun { digest: *digest });
+        }
+        let done = work(&mut upload);
+        if upload.ended {
+            self.uploads.leave(agency, digest);
+        }
+        done
+    }
+
+    /// Copies a reader into a file in constant memory and returns its digest and length.
+    fn copy_in(reader: &mut dyn Read, path: &Path) -> Result<Stored, BlobError> {
+        let mut file = File::create_new(path).map_err(BlobError::storage("create", path))?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; BLOB_CHUNK_BYTES];
+        let mut size = 0_u64;
+        loop {
+            let count = match reader.read(&mut buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                read => read.map_err(|source| BlobError::Reader { source })?,
+            };
+            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+            size = size.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            if size > ATTACHMENT_BYTES_MAX {
+                return Err(BlobError::TooLarge { size });
+            }
+            hasher.update(bytes);
+            file.write_all(bytes).map_err(BlobError::storage("write", path))?;
+        }
+        Ok(Stored { digest: Digest(hasher.finalize().into()), size })
+    }
+
+    /// Whether nothing was added to the upload for `age`.
+    fn is_abandoned(upload: &Upload, now: Timestamp, age: Duration) -> Result<bool, BlobError> {
+        let Some(found) = metadata(upload.part())? else { return Ok(true) };
+        let changed = found.modified().map_err(BlobError::storage("look at", upload.part()))?;
+        let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        Ok(u128::from(now.as_millis()).saturating_sub(changed) >= age.as_millis())
+    }
+}
+
+impl BlobStore for FolderStore {
+    fn begin_upload(&self, agency: &AgencyCode, digest: &Digest, size: u64) -> Result<UploadState, BlobError> {
+        if size > ATTACHMENT_BYTES_MAX {
+            return Err(BlobError::TooLarge { size });
+        }
+        loop {
+            match self.owns(agency, digest)? {
+                Some(owned) if owned == size => return Ok(UploadState::Complete),
+                Some(owned) => return Err(BlobError::SizeMismatch { digest: *digest, declared: size, size: owned }),
+                None => {}
+            }
+            let part = self.files.part(agency, digest);
+            self.files.ensure_folder_of(&part)?;
+            let upload = self.uploads.enter(agency, digest, part, OPEN_UPLOADS_PER_AGENCY_MAX)?;
+            let mut upload = upload.lock();
+            // It was finished, abandoned or swept between the two lines above: look again.
+            if !upload.ended {
+                return upload.begin(size).map(UploadState::Resume);
+            }
+        }
+    }
+
+    fn append(&self, agency: &AgencyCode, digest: &Digest, offset: u64, bytes: &[u8]) -> Result<u64, BlobError> {
+        self.with_upload(agency, digest, |upload| upload.append(offset, bytes))
+    }
+
+    fn finish(&self, agency: &AgencyCode, digest: &Digest) -> Result<u64, BlobError> {
+        let finished = self.with_upload(agency, digest, |upload| {
+            let size = upload.verify()?;
+            let _blob = self.lock_blob(digest);
+            let published = publish(&self.files, upload.part(), agency, digest);
+            // Whatever happened to the file, this upload is over; after a failure beginning again finds what is there.
+            upload.ended = true;
+            published.map(|()| size)
+        });
+        match finished {
+            Err(BlobError::NotBegun { digest: not_begun }) => self.owns(agency, digest)?.ok_or(BlobError::NotBegun { digest: not_begun }),
+            other => other,
+        }
+    }
+
+    fn abandon(&self, agency: &AgencyCode, digest: &Digest) -> Result<(), BlobError> {
+        match self.with_upload(agency, digest, Upload::drop_part) {
+            Err(BlobError::NotBegun { .. }) => Ok(()),
+            dropped => dropped.map(|_| ()),
+        }
+    }
+
+    fn put_from_reader(&self, agency: &AgencyCode, reader: &mut dyn Read) -> Result<Stored, BlobError> {
+        let path = self.files.next_incoming();
+        let stored = Self::copy_in(reader, &path).and_then(|stored| {
+            let _blob = self.lock_blob(&stored.digest);
+            publish(&self.files, &path, agency, &stored.digest).map(|()| stored)
+        });
+        if stored.is_err()
+            && let Err(error) = remove(&path)
+        {
+            tracing::warn!(%error, "a file that could not be stored stays until the next start");
+        }
+        stored
+    }
+
+    fn owns(&self, agency: &AgencyCode, digest: &Digest) -> Result<Option<u64>, BlobError> {
+        match metadata(&self.files.owner(agency, digest))? {
+            Some(_) => self.size(digest),
+            None => Ok(None),
+        }
+    }
+
+    fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
+        Ok(metadata(&self.files.blob(digest))?.map(|found| found.len()))
+    }
+
+    fn pin(&self, digest: &Digest) -> Result<BlobPin, BlobError> {
+        let _blob = self.lock_blob(digest);
+        match self.size(digest)? {
+            Some(_) => Ok(self.pins.pin(digest)),
+            None => Err(BlobError::Unknown { digest: *digest }),
+        }
+    }
+
+    fn open_range(&self, digest: &Digest, offset: u64) -> Result<BlobReader, BlobError> {
+        let path = self.files.blob(digest);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(BlobError::Unknown { digest: *digest }),
+            opened => opened.map_err(BlobError::storage("open", &path))?,
+        };
+        let size = file.metadata().map_err(BlobError::storage("look at", &path))?.len();
+        let remaining = size.checked_sub(offset).ok_or(BlobError::OffsetOutside { digest: *digest, offset, size })?;
+        file.seek(SeekFrom::Start(offset)).map_err(BlobError::storage("read", &path))?;
+        Ok(BlobReader::new(file, size, remaining))
+    }
+
+    fn delete(&self, digest: &Digest) -> Result<bool, BlobError> {
+        let _blob = self.lock_blob(digest);
+        if self.pins.is_pinned(digest) {
+            return Err(BlobError::Pinned { digest: *digest });
+        }
+        unpublish(&self.files, digest)
+    }
+
+    fn sweep(&self, now: Timestamp, age: Duration) -> Result<u64, BlobError> {
+        let mut swept = 0;
+        for (agency, digest, upload) in self.uploads.all() {
+            let mut upload = upload.lock();
+            if !upload.ended && Self::is_abandoned(&upload, now, age)? {
+                upload.drop_part()?;
+                self.uploads.leave(&agency, &digest);
+                swept += 1;
+            }
+        }
+        if swept > 0 {
+            tracing::info!(swept, "abandoned uploads dropped");
+        }
+        Ok(swept)
+    }
+
+    fn durable_copies(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,138 @@
+//! Opening a view: take it as it is, or delete it and begin anew, or refuse because the journal lost its tail. Not reading or writing it.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use truc_types::Position;
+
+use crate::ViewError;
+use crate::contain::{bounded, contained, panic_text};
+use crate::disk::{ViewFolder, io_error, sync_tree};
+use crate::rows::{POSITION_KEY, Reached};
+
+/// What a view is and how much memory it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewFormat {
+    /// What the view is called, for logs and to tell two folders apart.
+    pub name: &'static str,
+    /// Number of the layout of its keys and values: another number means another layout, and the view is rebuilt.
+    pub format: u32,
+    /// Bytes of sled's page cache. sled can pass it when much is deleted.
+    pub cache_bytes: u64,
+}
+
+/// In which state a view was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// There was nothing: replay the journal from its beginning.
+    Fresh,
+    /// Every entry below the position is in the view: replay from there.
+    CaughtUpTo(Position),
+    /// What was there could not be used and was deleted: replay the journal from its beginning.
+    Rebuilt {
+        /// What was wrong with it.
+        why: String,
+    },
+}
+
+impl Opened {
+    /// The first entry to replay.
+    #[must_use]
+    pub const fn replay_from(&self) -> Position {
+        match self {
+            Self::CaughtUpTo(position) => *position,
+            Self::Fresh | Self::Rebuilt { .. } => Position(0),
+        }
+    }
+}
+
+/// An opened sled and where it stands.
+pub(crate) struct Loaded {
+    pub(crate) db: sled::Db,
+    pub(crate) data: PathBuf,
+    pub(crate) reached: Reached,
+}
+
+/// Opens the newest generation, or begins the next one.
+pub(crate) fn open(folder: &ViewFolder, format: &ViewFormat, journal_end: Position) -> Result<(Loaded, Opened), ViewError> {
+    let generations = folder.generations()?;
+    let Some(newest) = generations.last().copied() else {
+        return Ok((begin(folder, format, 0)?, Opened::Fresh));
+    };
+    let data = folder.generation(newest);
+    let found = match folder.broken() {
+        Some(why) => Err(format!("an earlier write failed: {why}")),
+        None => load_contained(&data, format),
+    };
+    match found {
+        Ok((_, reached)) if reached.position > journal_end => Err(ViewError::ViewAhead { view_position: reached.position, journal_end }),
+        Ok((db, reached)) => {
+            folder.keep_only(newest)?;
+            Ok((Loaded { db, data, reached }, Opened::CaughtUpTo(reached.position)))
+        }
+        Err(why) => {
+            tracing::warn!(view = format.name, path = %data.display(), why, "the view cannot be used: deleting and rebuilding it");
+            Ok((begin(folder, format, newest.saturating_add(1))?, Opened::Rebuilt { why }))
+        }
+    }
+}
+
+/// Begins an empty generation and deletes what was there before. A crash in between leaves a generation without a position row (rebuilt again) or two
+/// generations of which the newer one counts.
+fn begin(folder: &ViewFolder, format: &ViewFormat, number: u64) -> Result<Loaded, ViewError> {
+    let data = folder.generation(number);
+    let reached = Reached::default();
+    let row = reached.to_row(format.name, format.format);
+    let db = contained(|| {
+        let db = config(&data, format).open()?;
+        db.insert(POSITION_KEY, row)?;
+        db.flush()?;
+        Ok(db)
+    })
+    .map_err(|why| ViewError::Storage { doing: "begin", why })?;
+    sync_tree(&data)?;
+    folder.sync()?;
+    folder.keep_only(number)?;
+    Ok(Loaded { db, data, reached })
+}
+
+/// [`load`] in a thread of its own, where a panic of sled ends the thread and nothing else.
+fn load_contained(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached), String> {
+    let (path, format) = (data.to_owned(), *format);
+    let loading = thread::Builder::new()
+        .name(format!("open-{}", format.name))
+        .spawn(move || load(&path, &format))
+        .map_err(io_error("start a thread for", data))
+        .map_err(|error| error.to_string())?;
+    match loading.join() {
+        Ok(loaded) => loaded,
+        Err(panic) => Err(bounded(&format!("sled panicked: {}", panic_text(panic.as_ref())))),
+    }
+}
+
+/// Opens sled and compares all rows with the position row. Reads everything once: views are small, and sled reads its log at this moment anyway.
+fn load(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached), String> {
+    let said = |error: sled::Error| bounded(&error.to_string());
+    let db = config(data, format).open().map_err(said)?;
+    let row = db.get(POSITION_KEY).map_err(said)?.ok_or("the position row is missing")?;
+    let claimed = Reached::from_row(&row, format.name, format.format)?;
+    let mut found = Reached { position: claimed.position, ..Reached::default() };
+    for row in db.iter() {
+        let (key, value) = row.map_err(said)?;
+        if key != POSITION_KEY {
+            found.add(&key, &value);
+        }
+    }
+    if found != claimed {
+        return Err(format!(
+            "it should hold {} rows with sum {:016x}, found {} with {:016x}",
+            claimed.rows, claimed.sum, found.rows, found.sum
+        ));
+    }
+    Ok((db, claimed))
+}
+
+fn config(data: &Path, format: &ViewFormat) -> sled::Config {
+    // We flush after each batch ourselves: without a timer sled needs no thread for it.
+    sled::Config::new().path(data).cache_capacity(format.cache_bytes).flush_every_ms(None)
+}

@@ -1,0 +1,128 @@
+//! The thread that writes batches to a view, off the path of whoever decides them. Not the store: a failed write stops this thread, never the journal.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
+use truc_types::Position;
+
+use crate::ViewError;
+use crate::batch::ViewBatch;
+use crate::contain::bounded;
+use crate::store::ViewStore;
+
+/// Batches that may wait for the thread: enough that it never idles, few enough that memory stays small.
+pub const WRITER_QUEUE_MAX: usize = 4;
+
+/// Why the writer did not take a batch, and the batch.
+#[derive(Debug, PartialEq, Eq)]
+pub enum WriteRefused {
+    /// [`WRITER_QUEUE_MAX`] batches wait already: keep this one and try again.
+    Full(ViewBatch),
+    /// An earlier write failed, see [`Writer::broken`]: nothing is written any more until the next start rebuilds the view.
+    Broken(ViewBatch),
+}
+
+/// Writes batches in the background, in order.
+pub struct Writer {
+    store: Arc<ViewStore>,
+    /// `None` only while it is dropped.
+    queue: Option<SyncSender<ViewBatch>>,
+    thread: Option<JoinHandle<()>>,
+    broken: Arc<Mutex<Option<String>>>,
+}
+
+impl Writer {
+    /// Starts the thread. `written` is called on it after each batch with the position that is durable now; [`crate::Overlay::written`] belongs there.
+    ///
+    /// # Errors
+    /// [`ViewError::Io`] if the system gives no thread.
+    pub fn start(store: Arc<ViewStore>, written: impl FnMut(Position) + Send + 'static) -> Result<Self, ViewError> {
+        let (queue, batches) = sync_channel(WRITER_QUEUE_MAX);
+        let broken = Arc::new(Mutex::new(None));
+        let (thread_store, thread_broken) = (Arc::clone(&store), Arc::clone(&broken));
+        let thread = thread::Builder::new()
+            .name("view-writer".into())
+            .spawn(move || write_all(&thread_store, &batches, &thread_broken, written))
+            .map_err(|source| ViewError::Io { doing: "start the writer of", path: "the view".into(), source })?;
+        Ok(Self { store, queue: Some(queue), thread: Some(thread), broken })
+    }
+
+    /// Hands a batch over without waiting.
+    ///
+    /// # Errors
+    /// [`WriteRefused`] with the batch.
+    pub fn try_write(&self, batch: ViewBatch) -> Result<(), WriteRefused> {
+        match &self.queue {
+            Some(queue) => queue.try_send(batch).map_err(|refused| match refused {
+                TrySendError::Full(batch) => WriteRefused::Full(batch),
+                TrySendError::Disconnected(batch) => WriteRefused::Broken(batch),
+            }),
+            None => Err(WriteRefused::Broken(batch)),
+        }
+    }
+
+    /// Hands a batch over, waiting while the queue is full. Not for async code.
+    ///
+    /// # Errors
+    /// [`WriteRefused::Broken`] with the batch.
+    pub fn write(&self, batch: ViewBatch) -> Result<(), WriteRefused> {
+        match &self.queue {
+            Some(queue) => queue.send(batch).map_err(|refused| WriteRefused::Broken(refused.0)),
+            None => Err(WriteRefused::Broken(batch)),
+        }
+    }
+
+    /// The position that is durable in the view.
+    #[must_use]
+    pub fn reached(&self) -> Position {
+        self.store.position()
+    }
+
+    /// Entries by which the view lags behind the journal.
+    #[must_use]
+    pub fn lag(&self, journal_end: Position) -> u64 {
+        journal_end.0.saturating_sub(self.reached().0)
+    }
+
+    /// Why the view takes no more batches, if it does not.
+    #[must_use]
+    pub fn broken(&self) -> Option<String> {
+        self.broken.lock().clone()
+    }
+
+    /// Writes what is queued, then ends the thread.
+    pub fn close(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            tracing::error!("the writer of the view panicked");
+        }
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("store", &self.store).field("broken", &self.broken()).finish_non_exhaustive()
+    }
+}
+
+/// Ends when the queue is closed or a write failed; then the channel closes and callers see [`WriteRefused::Broken`].
+fn write_all(store: &ViewStore, batches: &Receiver<ViewBatch>, broken: &Mutex<Option<String>>, mut written: impl FnMut(Position)) {
+    for batch in batches {
+        let position = batch.position;
+        if let Err(error) = store.write(batch) {
+            tracing::error!(%position, %error, "the writer of the view stops");
+            *broken.lock() = Some(bounded(&error.to_string()));
+            return;
+        }
+        written(position);
+    }
+}

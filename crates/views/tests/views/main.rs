@@ -1,0 +1,8 @@
+//! Views from outside: what is written is found again, and what was damaged is never believed.
+
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod rows;
