@@ -1,0 +1,82 @@
+//! Dates as they stand in edXML: `yyyy/MM/dd`, and the other spellings of the field as far as they have one meaning. Never guessed.
+
+use truc_types::Date;
+
+/// The spellings that are read, as diagnostics show them.
+pub(crate) const ACCEPTED: &str = "yyyy/MM/dd, yyyy-MM-dd, dd/MM/yyyy (dd > 12)";
+
+/// A date and whether it is written as the format has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WireDate {
+    pub(crate) date: Date,
+    pub(crate) canonical: bool,
+}
+
+/// Why a text is no date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DateFault {
+    /// Day and month are both below 13 and come before the year.
+    Ambiguous,
+    /// Another shape, or no such day.
+    Invalid,
+}
+
+/// The date of `text`. Some writers put the day first, others the month: below 13 nobody can tell, so it is refused.
+pub(crate) fn parse(text: &str) -> Result<WireDate, DateFault> {
+    let separator = if text.contains('/') { '/' } else { '-' };
+    let parts: Vec<&str> = text.splitn(4, separator).collect();
+    let [first, second, third] = parts.as_slice() else { return Err(DateFault::Invalid) };
+    if !parts.iter().all(|part| matches!(part.len(), 1 | 2 | 4) && part.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err(DateFault::Invalid);
+    }
+    let number = |part: &str| part.parse::<u16>().map_err(|_| DateFault::Invalid);
+    let (a, b, c) = (number(first)?, number(second)?, number(third)?);
+    let day = |year: u16, month: u16, day: u16| {
+        let (month, day) = (u8::try_from(month).ok()?, u8::try_from(day).ok()?);
+        Date::new(year, month, day).ok()
+    };
+    match (first.len(), second.len(), third.len()) {
+        (4, 1 | 2, 1 | 2) => {
+            let date = day(a, b, c).ok_or(DateFault::Invalid)?;
+            Ok(WireDate { date, canonical: separator == '/' && second.len() == 2 && third.len() == 2 })
+        }
+        (1 | 2, 1 | 2, 4) if a > 12 => Ok(WireDate { date: day(c, b, a).ok_or(DateFault::Invalid)?, canonical: false }),
+        (1 | 2, 1 | 2, 4) if (1..=12).contains(&a) && (1..=12).contains(&b) => Err(DateFault::Ambiguous),
+        _ => Err(DateFault::Invalid),
+    }
+}
+
+/// The date in the spelling of the format.
+pub(crate) fn canonical(date: Date) -> String {
+    let (year, month, day) = date.parts();
+    format!("{year:04}/{month:02}/{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<(&str, bool), DateFault>) {
+        let read = parse(text).map(|wire| (wire.date.to_string(), wire.canonical));
+        assert_eq!(read, expected.map(|(date, canonical)| (date.to_owned(), canonical)), "{text}");
+    }
+
+    #[test]
+    fn dates_with_one_meaning_are_read_and_others_are_never_guessed() {
+        check("2025/11/17", Ok(("2025-11-17", true)));
+        check("2025-11-17", Ok(("2025-11-17", false)));
+        check("2025/1/7", Ok(("2025-01-07", false)));
+        check("17/11/2025", Ok(("2025-11-17", false)));
+        check("05/11/2025", Err(DateFault::Ambiguous));
+        check("12/11/2025", Err(DateFault::Ambiguous));
+        check("13/01/2025", Ok(("2025-01-13", false)));
+        check("05/05/2025", Err(DateFault::Ambiguous));
+        for text in
+            ["", "2025", "11/17/2025", "2025/02/30", "2025/13/01", "31/02/2025", "0011/05/18", "2025/11-17", "20251117", "2025/11/17/1"]
+        {
+            check(text, Err(DateFault::Invalid));
+        }
+        check("1２/11/2025", Err(DateFault::Invalid));
+        check("0/11/2025", Err(DateFault::Invalid));
+    }
+}

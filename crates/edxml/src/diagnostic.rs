@@ -1,0 +1,131 @@
+//! Diagnostics: what is wrong with a message, where, and what would be right. Collecting them is done here, deciding on them is not.
+
+use std::fmt;
+
+use crate::limits::{DIAGNOSTICS_MAX, FOUND_CHARACTERS_MAX};
+use crate::rule::{Rule, Severity};
+
+/// One finding about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Error or warning, as the rule says.
+    pub severity: Severity,
+    /// The rule that was broken; its code is stable.
+    pub rule: Rule,
+    /// Local names from the root, joined by `/`; from the second sibling of a name on with its number: `…/To[2]/OrganId`.
+    pub path: String,
+    /// Line of the start tag (or of the fault), from 1.
+    pub line: u64,
+    /// What stands there, cut to 60 characters. May hold personal data: for the sender, not for logs.
+    pub found: String,
+    /// What would be right, in a form that needs no translation: an element, a pattern, a limit.
+    pub expected: String,
+    /// A value that would be right, if there is only one.
+    pub suggestion: Option<String>,
+}
+
+/// The two languages of a message.
+struct Words {
+    line: &'static str,
+    found: &'static str,
+    expected: &'static str,
+    suggestion: &'static str,
+}
+
+const ENGLISH: Words = Words { line: "line", found: "found", expected: "expected", suggestion: "write" };
+const VIETNAMESE: Words = Words { line: "dòng", found: "gặp", expected: "cần", suggestion: "nên viết" };
+
+impl Diagnostic {
+    /// One sentence in English.
+    #[must_use]
+    pub fn message_en(&self) -> String {
+        self.message(&ENGLISH, self.rule.english())
+    }
+
+    /// One sentence in Vietnamese.
+    #[must_use]
+    pub fn message_vi(&self) -> String {
+        self.message(&VIETNAMESE, self.rule.vietnamese())
+    }
+
+    fn message(&self, words: &Words, what: &str) -> String {
+        let mut text = format!("{} {}, {}: {what}", words.line, self.line, if self.path.is_empty() { "/" } else { &self.path });
+        if !self.found.is_empty() {
+            text.push_str(&format!("; {} {:?}", words.found, self.found));
+        }
+        if !self.expected.is_empty() {
+            text.push_str(&format!("; {} {}", words.expected, self.expected));
+        }
+        if let Some(suggestion) = &self.suggestion {
+            text.push_str(&format!("; {} {suggestion}", words.suggestion));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule.code(), self.message_en())
+    }
+}
+
+/// A place in a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) line: u64,
+}
+
+impl Place<'_> {
+    pub(crate) fn diagnostic(self, rule: Rule, found: &str, expected: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: rule.severity(),
+            rule,
+            path: self.path.to_owned(),
+            line: self.line,
+            found: found.chars().take(FOUND_CHARACTERS_MAX).collect(),
+            expected: expected.into(),
+            suggestion: None,
+        }
+    }
+}
+
+/// Everything found so far, at most [`DIAGNOSTICS_MAX`] of it.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    kept: Vec<Diagnostic>,
+    refused: bool,
+}
+
+impl Findings {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.severity == Severity::Error {
+            // The first error is kept even when warnings filled the list: a refusal always says why.
+            if !self.refused && self.kept.len() >= DIAGNOSTICS_MAX {
+                self.kept.pop();
+            }
+            self.refused = true;
+        }
+        if self.kept.len() < DIAGNOSTICS_MAX {
+            self.kept.push(diagnostic);
+        }
+    }
+
+    pub(crate) fn add(&mut self, place: Place<'_>, rule: Rule, found: &str, expected: impl Into<String>) {
+        self.push(place.diagnostic(rule, found, expected));
+    }
+
+    pub(crate) fn suggest(&mut self, place: Place<'_>, rule: Rule, found: &str, expected: &str, suggestion: String) {
+        self.push(Diagnostic { suggestion: Some(suggestion), ..place.diagnostic(rule, found, expected) });
+    }
+
+    pub(crate) const fn refused(&self) -> bool {
+        self.refused
+    }
+
+    /// The diagnostics in the order of their lines.
+    pub(crate) fn into_sorted(mut self) -> Vec<Diagnostic> {
+        self.kept.sort_by_key(|diagnostic| diagnostic.line);
+        self.kept
+    }
+}

@@ -1,0 +1,137 @@
+//! The guard between the outside bytes and the XML parser: counts lines, caps the message and every token, refuses control characters.
+//!
+//! It exists because the parser below collects a whole tag or text before it returns: without a cap one tag could fill the memory.
+
+use std::io::{self, BufRead, Read};
+
+use crate::limits::{MESSAGE_BYTES_MAX, TOKEN_BYTES_MAX};
+
+/// Why the guard stopped the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GuardFault {
+    MessageTooLarge,
+    TokenTooLong,
+    ControlCharacter(u8),
+}
+
+/// A reader with limits.
+#[derive(Debug)]
+pub(crate) struct Guard<R> {
+    inner: R,
+    line: u64,
+    message_left: u64,
+    token_left: usize,
+    fault: Option<GuardFault>,
+}
+
+impl<R: BufRead> Guard<R> {
+    pub(crate) const fn new(inner: R) -> Self {
+        Self { inner, line: 1, message_left: MESSAGE_BYTES_MAX, token_left: TOKEN_BYTES_MAX, fault: None }
+    }
+
+    /// Line of the next byte, from 1.
+    pub(crate) const fn line(&self) -> u64 {
+        self.line
+    }
+
+    pub(crate) const fn fault(&self) -> Option<GuardFault> {
+        self.fault
+    }
+
+    /// A new token begins: it may again have [`TOKEN_BYTES_MAX`].
+    pub(crate) const fn new_token(&mut self) {
+        self.token_left = TOKEN_BYTES_MAX;
+    }
+
+    fn stop(&mut self, fault: GuardFault) -> io::Error {
+        let fault = *self.fault.get_or_insert(fault);
+        io::Error::new(io::ErrorKind::InvalidData, format!("{fault:?}"))
+    }
+}
+
+/// What XML 1.0 section 2.2 excludes below the space.
+const fn is_excluded(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')
+}
+
+impl<R: BufRead> BufRead for Guard<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if let Some(fault) = self.fault {
+            return Err(self.stop(fault));
+        }
+        let exhausted = if self.message_left == 0 {
+            Some(GuardFault::MessageTooLarge)
+        } else if self.token_left == 0 {
+            Some(GuardFault::TokenTooLong)
+        } else {
+            None
+        };
+        if let Some(fault) = exhausted {
+            if self.inner.fill_buf()?.is_empty() {
+                return Ok(&[]);
+            }
+            return Err(self.stop(fault));
+        }
+        let left = usize::try_from(self.message_left).unwrap_or(usize::MAX).min(self.token_left);
+        let available = self.inner.fill_buf()?;
+        Ok(available.get(..left).unwrap_or(available))
+    }
+
+    fn consume(&mut self, amount: usize) {
+        // The bytes are still in the buffer: looking at them only when they are consumed looks at each once.
+        if let Ok(available) = self.inner.fill_buf() {
+            let consumed = available.get(..amount).unwrap_or(available);
+            let newlines = consumed.iter().filter(|byte| **byte == b'\n').count();
+            self.line = self.line.saturating_add(u64::try_from(newlines).unwrap_or(u64::MAX));
+            if self.fault.is_none() {
+                self.fault = consumed.iter().copied().find(|byte| is_excluded(*byte)).map(GuardFault::ControlCharacter);
+            }
+        }
+        self.message_left = self.message_left.saturating_sub(u64::try_from(amount).unwrap_or(u64::MAX));
+        self.token_left = self.token_left.saturating_sub(amount);
+        self.inner.consume(amount);
+    }
+}
+
+impl<R: BufRead> Read for Guard<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(out)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_ends_at_its_limit_and_a_new_token_starts_afresh() {
+        let bytes = vec![b'x'; TOKEN_BYTES_MAX * 2];
+        let mut guard = Guard::new(bytes.as_slice());
+        let first = guard.fill_buf().unwrap().len();
+        assert_eq!(first, TOKEN_BYTES_MAX);
+        guard.consume(first);
+        guard.new_token();
+        assert_eq!(guard.fill_buf().unwrap().len(), TOKEN_BYTES_MAX);
+        guard.consume(TOKEN_BYTES_MAX - 1);
+        assert_eq!(guard.fill_buf().unwrap().len(), 1);
+        guard.consume(1);
+        assert_eq!(guard.fill_buf().unwrap(), b"", "the end of the input is no fault");
+
+        let mut guard = Guard::new(bytes.as_slice());
+        guard.consume(TOKEN_BYTES_MAX);
+        assert!(guard.fill_buf().is_err());
+        assert_eq!(guard.fault(), Some(GuardFault::TokenTooLong));
+    }
+
+    #[test]
+    fn lines_are_counted_and_control_characters_stop_the_input() {
+        let mut guard = Guard::new(&b"a\r\nb\nc\0d"[..]);
+        guard.consume(5);
+        assert_eq!((guard.line(), guard.fault()), (3, None));
+        guard.consume(2);
+        assert_eq!(guard.fault(), Some(GuardFault::ControlCharacter(0)));
+        assert!(guard.fill_buf().is_err());
+    }
+}

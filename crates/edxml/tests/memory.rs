@@ -1,0 +1,88 @@
+//! A message of 70 MB passes in constant memory. Alone in its process, because it measures the process.
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, BufReader, Read};
+
+    use truc_edxml::{AttachmentSink, read_message};
+    use truc_types::Digest;
+    use truc_types::limits::ATTACHMENT_BYTES_MAX;
+
+    #[derive(Default)]
+    struct Counted(u64);
+
+    impl AttachmentSink for Counted {
+        fn begin(&mut self, _index: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.0 += bytes.len() as u64;
+            Ok(())
+        }
+        fn end(&mut self, _size: u64, _sha256: &Digest) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The largest resident size so far, in KiB.
+    fn peak_kib() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The reply with a content of so many bytes, wrapped at 76 characters as some writers do, made while it is read.
+    fn message(bytes: u64) -> impl Read {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/edxml/made/04-reply.edxml");
+        let sample = std::fs::read_to_string(path).unwrap();
+        let tag = "<ContentTransferEncoded>";
+        let (head, rest) = sample.split_once(tag).unwrap();
+        let tail = &rest[rest.find("</ContentTransferEncoded>").unwrap()..];
+        let groups = bytes / 3;
+        let line = "QUJD".repeat(19) + "\r\n";
+        let lines = line.repeat(1000);
+        let (whole, left) = (groups / 19_000, groups % 19_000);
+        let last = match bytes % 3 {
+            0 => "",
+            1 => "QQ==",
+            _ => "QUI=",
+        };
+        let text = Repeated { line: lines.into_bytes(), at: 0, left: whole };
+        let end = "QUJD".repeat(usize::try_from(left).unwrap()) + last + tail;
+        io::Cursor::new(format!("{head}{tag}")).chain(text).chain(io::Cursor::new(end))
+    }
+
+    struct Repeated {
+        line: Vec<u8>,
+        at: usize,
+        left: u64,
+    }
+
+    impl Read for Repeated {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            if self.left == 0 {
+                return Ok(0);
+            }
+            let count = (&self.line[self.at..]).read(out)?;
+            self.at += count;
+            if self.at == self.line.len() {
+                (self.at, self.left) = (0, self.left - 1);
+            }
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn the_largest_attachment_passes_in_constant_memory_and_one_byte_more_does_not() {
+        let mut sink = Counted::default();
+        read_message(BufReader::new(message(1_000_000)), &mut sink).unwrap();
+        let before = peak_kib();
+        let mut sink = Counted::default();
+        let read = read_message(BufReader::new(message(ATTACHMENT_BYTES_MAX)), &mut sink).unwrap();
+        assert_eq!((read.attachments[0].size, sink.0), (ATTACHMENT_BYTES_MAX, ATTACHMENT_BYTES_MAX));
+        let grown = peak_kib() - before;
+        assert!(grown < 1024, "a message of 72 MB took {grown} KiB more than one of 1.4 MB");
+        let error = read_message(BufReader::new(message(ATTACHMENT_BYTES_MAX + 1)), &mut Counted::default()).unwrap_err();
+        assert_eq!(error.reason(), Some(truc_types::Reason::AttachmentTooLarge));
+    }
+}

