@@ -1,0 +1,230 @@
+//! What the entries of the log add up to: open messages, sender windows, counters. Changed by `apply` alone.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use truc_types::{Digest, EdgeTerm, Lane, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
+
+use crate::registry::{AgencyIndex, Registry};
+use crate::sequence::SequenceWindow;
+
+/// The tentative state of the axis: everything that `decide` reads.
+#[derive(Debug, Default)]
+pub struct State {
+    pub(crate) next: Position,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) agencies: Vec<AgencyState>,
+    pub(crate) open: HashMap<MessageId, OpenMessage>,
+    /// Statements that are not open but not yet in the index of sealed segments either, so that a repetition is recognised.
+    pub(crate) recent: HashMap<MessageId, Known>,
+    pub(crate) recent_by_position: BTreeMap<Position, MessageId>,
+    pub(crate) forgotten_through: Position,
+    /// An envelope whose `accepted` fact is the next entry.
+    pub(crate) pending: Option<PendingEnvelope>,
+    pub(crate) changes: Changes,
+}
+
+/// What the axis knows of one agency beside its directory entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AgencyState {
+    /// The edge term that is open; 0 before the first.
+    pub(crate) term: EdgeTerm,
+    pub(crate) window: SequenceWindow,
+    /// The queue position that was given out last; 0 before the first.
+    pub(crate) queue_last: QueuePosition,
+    /// The feed cursor that was given out last; 0 before the first.
+    pub(crate) feed_last: u64,
+    /// Positions of the newest receipts for this agency; the last has the cursor `feed_last`. Trimmed by [`State::confirm_feed`].
+    pub(crate) feed: VecDeque<Position>,
+    /// Minute since the epoch, and the refusals logged in it.
+    pub(crate) rejections: (u64, u32),
+}
+
+/// A message that some recipient has neither acknowledged nor refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenMessage {
+    /// Position of the envelope; its `accepted` fact is the next entry.
+    pub position: Position,
+    /// SHA-256 of the envelope file.
+    pub digest: Digest,
+    /// The agency that sealed it.
+    pub sender: AgencyIndex,
+    /// Its lane.
+    pub lane: Lane,
+    /// Block time of the acceptance.
+    pub accepted_at: Timestamp,
+    /// In the order of the envelope.
+    pub recipients: Box<[RecipientState]>,
+}
+
+/// One delivery of an open message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipientState {
+    /// The organisation, as the envelope spells it.
+    pub organisation: OrganisationCode,
+    /// The agency that serves it.
+    pub agency: AgencyIndex,
+    /// Position in that agency's queue.
+    pub queue_position: QueuePosition,
+    /// How far it has come.
+    pub step: DeliveryStep,
+}
+
+/// How far a delivery has come, by the receipts in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeliveryStep {
+    /// In the queue.
+    Waiting,
+    /// The recipient's edge has it.
+    Fetched,
+    /// The recipient registered it (03).
+    Acknowledged,
+    /// The recipient returned it (02).
+    Refused,
+}
+
+impl DeliveryStep {
+    /// Nothing more is expected of the recipient.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Acknowledged | Self::Refused)
+    }
+}
+
+/// Where a statement stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its position.
+    pub position: Position,
+    /// SHA-256 of its file.
+    pub digest: Digest,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PendingEnvelope {
+    pub(crate) message_id: MessageId,
+    pub(crate) known: Known,
+    pub(crate) sender: AgencyIndex,
+    pub(crate) seq: SenderSeq,
+    pub(crate) lane: Lane,
+    pub(crate) recipients: Vec<OrganisationCode>,
+}
+
+/// What has changed since the views were written last.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) messages: HashSet<MessageId>,
+    pub(crate) agencies: HashSet<AgencyIndex>,
+    /// Messages that have a row in the views.
+    pub(crate) viewed: HashSet<MessageId>,
+}
+
+impl State {
+    /// The position that the next entry gets.
+    #[must_use]
+    pub const fn next(&self) -> Position {
+        self.next
+    }
+
+    /// The registry. Cheap to clone and never changed in place while others hold it.
+    #[must_use]
+    pub const fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// An open message.
+    #[must_use]
+    pub fn message(&self, id: &MessageId) -> Option<&OpenMessage> {
+        self.open.get(id)
+    }
+
+    /// Number of open messages.
+    #[must_use]
+    pub fn open_messages(&self) -> usize {
+        self.open.len()
+    }
+
+    /// All open messages, in no order.
+    pub fn messages(&self) -> impl Iterator<Item = (&MessageId, &OpenMessage)> {
+        self.open.iter()
+    }
+
+    /// A statement that is open or recent.
+    #[must_use]
+    pub fn known(&self, id: &MessageId) -> Option<Known> {
+        let open = self.open.get(id).map(|open| Known { position: open.position, digest: open.digest });
+        open.or_else(|| self.recent.get(id).copied())
+    }
+
+    /// The edge term that an agency has open; 0 for none.
+    #[must_use]
+    pub fn edge_term(&self, agency: AgencyIndex) -> EdgeTerm {
+        self.agency(agency).map_or(EdgeTerm(0), |agency| agency.term)
+    }
+
+    /// The receipts for an agency after a cursor: their cursors and positions, oldest first.
+    pub fn feed_after(&self, agency: AgencyIndex, cursor: u64) -> impl Iterator<Item = (u64, Position)> {
+        let (feed, last) = self.agency(agency).map_or((None, 0), |agency| (Some(&agency.feed), agency.feed_last));
+        let first = last - feed.map_or(0, |feed| feed.len() as u64) + 1;
+        let skip = usize::try_from((cursor + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        feed.into_iter().flatten().enumerate().skip(skip).map(move |(i, position)| (first + i as u64, *position))
+    }
+
+    /// The agency's edge has stored the receipts up to a cursor: they need not be kept in memory. Not a fact; forgetting it costs a repetition.
+    pub fn confirm_feed(&mut self, agency: AgencyIndex, cursor: u64) {
+        let Some(state) = self.agencies.get_mut(usize::from(agency.0)) else { return };
+        let first = state.feed_last - state.feed.len() as u64 + 1;
+        let confirmed = (cursor.min(state.feed_last) + 1).saturating_sub(first);
+        state.feed.drain(..usize::try_from(confirmed).unwrap_or(usize::MAX).min(state.feed.len()));
+        self.changes.agencies.insert(agency);
+    }
+
+    /// Statements below `through` are in the index of sealed segments: they need not be kept in memory. Commands admitted with an older index are
+    /// sent back for another look-up.
+    pub fn forget(&mut self, through: Position) {
+        while let Some(first) = self.recent_by_position.first_entry() {
+            if *first.key() >= through {
+                break;
+            }
+            self.recent.remove(first.get());
+            first.remove();
+        }
+        self.forgotten_through = self.forgotten_through.max(through);
+    }
+
+    /// Keeps a statement that is not open and not in the index, while a state is restored.
+    pub fn remember(&mut self, id: MessageId, known: Known) {
+        if self.recent.insert(id, known).is_none() {
+            self.recent_by_position.insert(known.position, id);
+        }
+    }
+
+    pub(crate) fn agency(&self, index: AgencyIndex) -> Option<&AgencyState> {
+        self.agencies.get(usize::from(index.0))
+    }
+
+    pub(crate) fn agency_mut(&mut self, index: AgencyIndex) -> &mut AgencyState {
+        self.changes.agencies.insert(index);
+        let at = usize::from(index.0);
+        if at >= self.agencies.len() {
+            self.agencies.resize_with(at + 1, AgencyState::default);
+        }
+        #[expect(clippy::indexing_slicing, reason = "the line above makes it long enough")]
+        &mut self.agencies[at]
+    }
+
+    /// The facts of the state, for comparison: everything but what is only kept in memory for a while.
+    #[must_use]
+    pub fn facts_equal(&self, other: &Self) -> bool {
+        let agencies = |state: &Self| -> Vec<_> {
+            let counters = |agency: &AgencyState| (agency.term, agency.window.clone(), agency.queue_last, agency.feed_last, agency.rejections);
+            state.agencies.iter().map(counters).collect()
+        };
+        self.next == other.next
+            && self.open == other.open
+            && agencies(self) == agencies(other)
+            && self.registry.version() == other.registry.version()
+            && self.registry.agencies() == other.registry.agencies()
+            && self.registry.organisations() == other.registry.organisations()
+    }
+}
