@@ -1,0 +1,172 @@
+//! The index of a sealed segment: the ids of its entries, sorted, each with its position, in a file beside it.
+//!
+//! A view: what is missing or wrong about it is made anew from the segment. Which bytes of an entry are its id is the caller's knowledge; a
+//! release that changes it has to delete the index files.
+//!
+//! ```text
+//! 0 magic, 8   8 format, 2   10 zero, 6   16 first block, 8   24 first position, 8   32 position behind, 8   40 rows, 8   48 CRC-32 of the rows, 4
+//! 52 CRC-32 of what stands before, 4   56 rows: id, 16, and position, 8; sorted, without doubles
+//! ```
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use truc_types::{BlockNumber, Position};
+
+use super::disk::{Disk, replace};
+use super::format::{FORMAT, Fields, FormatError, push_checksum};
+use super::walk::read_at;
+
+const MAGIC: [u8; 8] = *b"\xffTRUCIDS";
+const HEADER_BYTES: usize = 56;
+const ROW_BYTES: usize = 24;
+/// Rows that are read at once when an index is verified.
+const ROWS_AT_ONCE: usize = 4_096;
+
+/// An id and the position of its entry.
+pub(super) type Row = ([u8; 16], Position);
+
+/// What an index covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Covered {
+    pub(super) number: BlockNumber,
+    pub(super) first: Position,
+    pub(super) end: Position,
+}
+
+/// A verified index file, with the range of its ids.
+#[derive(Debug, Clone)]
+pub(super) struct Index {
+    pub(super) path: PathBuf,
+    rows: u64,
+    range: IdRange,
+}
+
+/// The smallest and the largest id; without rows there is none.
+#[derive(Debug, Clone, Copy)]
+struct IdRange(Option<([u8; 16], [u8; 16])>);
+
+/// Name of the index of the segment that begins with this block.
+pub(super) fn index_name(number: BlockNumber) -> String {
+    format!("{:020}.ids", number.0)
+}
+
+/// Writes an index durably, in place of one that is there. Of several entries with one id the first stays.
+pub(super) fn write(disk: &dyn Disk, folder: &Path, covered: Covered, rows: &mut Vec<Row>) -> io::Result<Index> {
+    rows.sort_unstable();
+    rows.dedup_by_key(|(id, _)| *id);
+    let mut body = Vec::with_capacity(rows.len() * ROW_BYTES);
+    for (id, position) in rows.iter() {
+        body.extend_from_slice(id);
+        body.extend_from_slice(&position.0.to_be_bytes());
+    }
+    let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&FORMAT.to_be_bytes());
+    bytes.extend_from_slice(&[0; 6]);
+    for number in [covered.number.0, covered.first.0, covered.end.0, count] {
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
+    bytes.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());
+    push_checksum(&mut bytes, 0);
+    bytes.extend_from_slice(&body);
+    let name = index_name(covered.number);
+    replace(disk, folder, &name, &bytes)?;
+    let range = IdRange(rows.first().zip(rows.last()).map(|(first, last)| (first.0, last.0)));
+    Ok(Index { path: folder.join(name), rows: count, range })
+}
+
+/// Opens an index and verifies all of it; `None` if it is missing, damaged or covers something else.
+pub(super) fn load(disk: &dyn Disk, folder: &Path, covered: Covered) -> io::Result<Option<Index>> {
+    let path = folder.join(index_name(covered.number));
+    let file = match disk.open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut head = [0u8; HEADER_BYTES];
+    if !read_at(&file, &mut head, 0)? {
+        return Ok(None);
+    }
+    let Ok((found, rows, checksum)) = decode_header(&head) else {
+        return Ok(None);
+    };
+    let length = rows.checked_mul(24).and_then(|bytes| bytes.checked_add(56));
+    if found != covered || length != Some(file.metadata()?.len()) {
+        return Ok(None);
+    }
+    let Some(range) = verify_rows(&file, rows, checksum, covered)? else {
+        return Ok(None);
+    };
+    Ok(Some(Index { path, rows, range }))
+}
+
+fn decode_header(head: &[u8]) -> Result<(Covered, u64, u32), FormatError> {
+    let mut fields = Fields::checked(head)?;
+    if fields.take()? != MAGIC || fields.u16()? != FORMAT {
+        return Err(FormatError::Magic);
+    }
+    fields.take::<6>()?;
+    let covered = Covered { number: BlockNumber(fields.u64()?), first: Position(fields.u64()?), end: Position(fields.u64()?) };
+    Ok((covered, fields.u64()?, fields.u32()?))
+}
+
+fn row(file: &File, index: u64) -> io::Result<Option<Row>> {
+    let mut bytes = [0u8; ROW_BYTES];
+    Ok(if read_at(file, &mut bytes, 56 + index * 24)? { decode_row(&bytes) } else { None })
+}
+
+fn decode_row(bytes: &[u8]) -> Option<Row> {
+    let (id, rest) = bytes.split_first_chunk()?;
+    Some((*id, Position(u64::from_be_bytes(*rest.first_chunk()?))))
+}
+
+/// The range of the ids, if the rows are sorted, within the segment and of the right checksum. `None` is an index that is not good.
+fn verify_rows(file: &File, rows: u64, checksum: u32, covered: Covered) -> io::Result<Option<IdRange>> {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut range: Option<([u8; 16], [u8; 16])> = None;
+    let mut chunk = vec![0u8; ROWS_AT_ONCE * ROW_BYTES];
+    let (mut offset, end) = (56, 56 + rows * 24);
+    while offset < end {
+        let wanted = usize::try_from(end - offset).unwrap_or(usize::MAX).min(chunk.len());
+        let bytes = chunk.get_mut(..wanted).unwrap_or_default();
+        if !read_at(file, bytes, offset)? {
+            return Ok(None);
+        }
+        hasher.update(bytes);
+        for (id, position) in bytes.chunks_exact(ROW_BYTES).filter_map(decode_row) {
+            if position < covered.first || position >= covered.end || range.is_some_and(|(_, last)| last >= id) {
+                return Ok(None);
+            }
+            range = Some((range.map_or(id, |(first, _)| first), id));
+        }
+        offset += u64::try_from(wanted).unwrap_or(u64::MAX);
+    }
+    Ok(if hasher.finalize() == checksum { Some(IdRange(range)) } else { None })
+}
+
+impl Index {
+    /// Whether the id may be here: an id outside the range costs no read.
+    pub(super) fn may_hold(&self, id: &[u8; 16]) -> bool {
+        self.range.0.is_some_and(|(first, last)| first <= *id && *id <= last)
+    }
+
+    /// Binary search in the file. The inner error is a row that the file no longer has.
+    pub(super) fn find(&self, file: &File, id: &[u8; 16]) -> io::Result<Option<Position>> {
+        let (mut low, mut high) = (0, self.rows);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some((found, position)) = row(file, middle)? else {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the index became shorter while it was open"));
+            };
+            match found.cmp(id) {
+                std::cmp::Ordering::Equal => return Ok(Some(position)),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Ok(None)
+    }
+}

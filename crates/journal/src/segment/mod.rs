@@ -1,0 +1,245 @@
+//! The engine of segment files: the journal of a process that stores on its own disk.
+//!
+//! A folder with `<first block>.seg` (blocks, one after the other), `<first block>.ids` (index of a sealed segment), `high-water` and `lock`.
+//! One write and one `fdatasync` per block. What the bytes are stands in `format`, what is done about wrong ones in `open`.
+//!
+//! What a crash leaves, step by step of an append:
+//! 1. *(only where a segment is full or a shard begins)* the mark, then the index, then an empty successor: each whole or not at all, except
+//!    that the successor may be a file without a good header, which the next open drops;
+//! 2. the write of the block: nothing, a part, or all of it, behind the good blocks; a part is dropped by the next open;
+//! 3. the sync: as 2, and `Unknown` if it fails; the tail is copied and synced anew before anyone is answered from it;
+//! 4. publishing to the readers: memory only;
+//! 5. *(at most a second later)* the mark: the old or the new one.
+
+mod disk;
+mod error;
+mod format;
+mod high_water;
+mod index;
+mod lock;
+mod open;
+mod reader;
+mod scrub;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use truc_types::limits::{HIGH_WATER_AGE_MILLIS_MAX, SEGMENT_BYTES_MAX};
+use truc_types::{Position, Timestamp};
+
+use crate::block::{Block, JournalEnd};
+use crate::contract::{AppendError, Journal, JournalReader, check_append};
+use disk::{Disk, RealDisk, WriteFile};
+pub use error::{Dropped, OpenError, OpenReport};
+use format::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_block};
+use high_water::HighWater;
+use index::{Covered, Row};
+use lock::FolderLock;
+use reader::{BlockPlace, SegmentInfo, SegmentReader};
+pub use scrub::{FINDINGS_MAX, ScrubProgress, ScrubReport, scrub};
+use walk::segment_name;
+
+/// Blocks after which the mark is written even if the block time stands still: a clock that stepped back must not keep it behind.
+const HIGH_WATER_BLOCKS_MAX: u64 = 1_000;
+
+/// The id under which an entry is found again by [`JournalReader::find`], if it has one.
+pub type KeyOf = Arc<dyn Fn(&[u8]) -> Option<[u8; 16]> + Send + Sync>;
+
+/// How a folder is opened.
+#[derive(Clone)]
+pub struct SegmentOptions {
+    /// The id of an entry.
+    pub key_of: KeyOf,
+    /// Bytes after which a segment is sealed, at most 1 GiB; the block that passes it still goes in.
+    pub segment_bytes_max: u64,
+}
+
+impl SegmentOptions {
+    /// Segments of [`SEGMENT_BYTES_MAX`], and this id.
+    #[must_use]
+    pub fn new(key_of: KeyOf) -> Self {
+        Self { key_of, segment_bytes_max: SEGMENT_BYTES_MAX }
+    }
+}
+
+/// The segment that grows.
+struct Tail {
+    file: Box<dyn WriteFile>,
+    header: SegmentHeader,
+    length: u64,
+    ids: Vec<Row>,
+}
+
+impl Tail {
+    fn is_empty(&self) -> bool {
+        u64::try_from(SEGMENT_HEADER_BYTES) == Ok(self.length)
+    }
+
+    /// Full, or of another shard; or without a block and begun for one that was never written, by a sequencer that is gone.
+    fn must_end_before(&self, block: &Block, segment_bytes_max: u64) -> bool {
+        if self.is_empty() {
+            return self.header != SegmentHeader::beginning_with(&block.header);
+        }
+        self.length >= segment_bytes_max || self.header.origin != block.header.origin
+    }
+}
+
+/// A journal in a folder of segment files.
+pub struct SegmentJournal {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    options: SegmentOptions,
+    reader: Arc<SegmentReader>,
+    /// `None` before the first block and after an unfinished creation: the next append makes a segment.
+    tail: Option<Tail>,
+    end: JournalEnd,
+    mark: HighWater,
+    mark_time: Timestamp,
+    buffer: Vec<u8>,
+    poison: Option<Arc<io::Error>>,
+    _lock: FolderLock,
+}
+
+impl std::fmt::Debug for SegmentJournal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentJournal")
+            .field("folder", &self.folder)
+            .field("end", &self.end)
+            .field("poison", &self.poison)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SegmentJournal {
+    /// Opens the journal in a folder, which is made if it is not there, and verifies it: every block header; every byte of the last segment and
+    /// of what lies above the high-water mark. An unfinished write at the end is dropped and reported. The unsealed tail is copied to a new file
+    /// and synced before this returns: after a failed sync the page cache may show what the disk does not have.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Nothing in the folder was changed then, except that the lock file is there.
+    pub fn open(folder: &Path, options: SegmentOptions) -> Result<(Self, OpenReport), OpenError> {
+        Self::open_on(Arc::new(RealDisk), folder, options)
+    }
+
+    /// The first failure poisons for good: no later call touches a file.
+    fn poisoned<T>(&mut self, outcome: io::Result<T>) -> Result<T, AppendError> {
+        outcome.map_err(|error| {
+            tracing::error!(folder = %self.folder.display(), end = %self.end.position, %error, "the journal failed and takes nothing more");
+            let source = Arc::new(error);
+            self.poison = Some(source.clone());
+            AppendError::Unknown { source }
+        })
+    }
+
+    fn check_poison(&self) -> Result<(), AppendError> {
+        self.poison.as_ref().map_or(Ok(()), |source| Err(AppendError::Unknown { source: source.clone() }))
+    }
+
+    fn write_block(&mut self, block: &Block) -> io::Result<()> {
+        if self.tail.as_ref().is_none_or(|tail| tail.must_end_before(block, self.options.segment_bytes_max)) {
+            self.seal()?;
+            self.begin_segment(SegmentHeader::beginning_with(&block.header))?;
+        }
+        let tail = self.tail.as_mut().ok_or_else(|| io::Error::other("there is no segment to write to"))?;
+        encode_block(block, &mut self.buffer);
+        let offset = u32::try_from(tail.length).map_err(io::Error::other)?;
+        tail.file.append(&self.buffer)?;
+        tail.file.sync()?;
+        // Durable from here on.
+        tail.length += u64::try_from(self.buffer.len()).map_err(io::Error::other)?;
+        tail.ids.extend(ids_of(&self.options.key_of, block.positioned().map(|(position, entry)| (position, &**entry))));
+        self.end = block.end();
+        let mut published = self.reader.published.write();
+        let segment = u32::try_from(published.segments.len().saturating_sub(1)).map_err(io::Error::other)?;
+        published.places.push(BlockPlace { position: block.header.position, segment, offset });
+        published.end = self.end.clone();
+        Ok(())
+    }
+
+    /// Ends the growing segment: first the mark, so that sealed segments always lie below it, then the index.
+    fn seal(&mut self) -> io::Result<()> {
+        self.write_mark()?;
+        let Some(mut tail) = self.tail.take() else {
+            return Ok(());
+        };
+        if tail.is_empty() {
+            // The new segment takes its name and place.
+            self.reader.published.write().segments.pop();
+            return Ok(());
+        }
+        let covered = Covered { number: tail.header.number, first: tail.header.position, end: self.end.position };
+        let index = index::write(&*self.disk, &self.folder, covered, &mut tail.ids)?;
+        if let Some(segment) = self.reader.published.write().segments.last_mut() {
+            segment.sealed = Some((covered.end, index));
+        }
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, header: SegmentHeader) -> io::Result<()> {
+        let path = self.folder.join(segment_name(header.number));
+        let mut file = self.disk.create(&path)?;
+        file.append(&header.encode())?;
+        file.sync()?;
+        self.disk.sync_folder(&self.folder)?;
+        let origin = Arc::from(header.origin.as_str());
+        self.reader.published.write().segments.push(SegmentInfo { path, origin, sealed: None });
+        let length = u64::try_from(SEGMENT_HEADER_BYTES).map_err(io::Error::other)?;
+        self.tail = Some(Tail { file, header, length, ids: Vec::new() });
+        Ok(())
+    }
+
+    fn write_mark(&mut self) -> io::Result<()> {
+        let mark = HighWater::of(&self.end);
+        if mark != self.mark {
+            mark.write(&*self.disk, &self.folder)?;
+            (self.mark, self.mark_time) = (mark, self.end.time);
+        }
+        Ok(())
+    }
+
+    fn mark_is_due(&self) -> bool {
+        self.end.time.millis_since(self.mark_time) >= HIGH_WATER_AGE_MILLIS_MAX
+            || self.end.number.0.saturating_sub(self.mark.number.0) >= HIGH_WATER_BLOCKS_MAX
+    }
+}
+
+/// The rows of those entries that have an id.
+fn ids_of<'a>(key_of: &KeyOf, entries: impl Iterator<Item = (Position, &'a [u8])>) -> impl Iterator<Item = Row> {
+    entries.filter_map(move |(position, entry)| key_of(entry).map(|id| (id, position)))
+}
+
+impl Journal for SegmentJournal {
+    fn append(&mut self, block: Block) -> Result<(), AppendError> {
+        self.check_poison()?;
+        check_append(&self.end, &block)?;
+        let written = self.write_block(&block);
+        self.poisoned(written)?;
+        if self.mark_is_due() {
+            let written = self.write_mark();
+            self.poisoned(written)?;
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> JournalEnd {
+        self.end.clone()
+    }
+
+    fn reader(&self) -> Arc<dyn JournalReader> {
+        self.reader.clone()
+    }
+
+    fn settle(&mut self) -> Result<(), AppendError> {
+        self.check_poison()?;
+        let written = self.write_mark();
+        self.poisoned(written)
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), AppendError> {
+        self.settle()
+    }
+}
