@@ -1,0 +1,175 @@
+//! The JSON writer of statements: compact, fields in the order they are written, one spelling per value.
+//!
+//! Not `serde::Serialize`: the order and presence of each field is part of the format and stands in the code where it can be read.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use truc_types::{
+    AgencyCode, Date, Digest, EdgeTerm, LeafIndex, MessageId, OrganisationCode, QueuePosition, SenderSeq, Timestamp, Urgency,
+};
+
+/// What can be written as a JSON value.
+pub(crate) trait ToJson {
+    fn write(&self, writer: &mut Writer);
+}
+
+/// Builds one JSON text.
+#[derive(Default)]
+pub(crate) struct Writer {
+    out: Vec<u8>,
+}
+
+impl Writer {
+    /// The bytes of one object.
+    pub(crate) fn document(fields: impl FnOnce(&mut Self)) -> Vec<u8> {
+        let mut writer = Self { out: Vec::with_capacity(2_048) };
+        writer.object(fields);
+        writer.out
+    }
+
+    /// Writes an object.
+    pub(crate) fn object(&mut self, fields: impl FnOnce(&mut Self)) {
+        self.out.push(b'{');
+        fields(self);
+        self.out.push(b'}');
+    }
+
+    /// Writes a key; the value has to follow.
+    fn key(&mut self, key: &str) {
+        if self.out.last() != Some(&b'{') {
+            self.out.push(b',');
+        }
+        self.quoted(key);
+        self.out.push(b':');
+    }
+
+    pub(crate) fn field<T: ToJson + ?Sized>(&mut self, key: &str, value: &T) {
+        self.key(key);
+        value.write(self);
+    }
+
+    pub(crate) fn optional<T: ToJson>(&mut self, key: &str, value: Option<&T>) {
+        if let Some(value) = value {
+            self.field(key, value);
+        }
+    }
+
+    /// Writes a nested object.
+    pub(crate) fn nested(&mut self, key: &str, fields: impl FnOnce(&mut Self)) {
+        self.key(key);
+        self.object(fields);
+    }
+
+    /// Writes a list, empty or not.
+    pub(crate) fn list<T: ToJson>(&mut self, key: &str, items: impl IntoIterator<Item = T>) {
+        self.key(key);
+        self.out.push(b'[');
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            item.write(self);
+        }
+        self.out.push(b']');
+    }
+
+    /// Writes a list, or nothing when it is empty.
+    pub(crate) fn list_if_any<T: ToJson>(&mut self, key: &str, items: &[T]) {
+        if !items.is_empty() {
+            self.list(key, items);
+        }
+    }
+
+    /// Writes a text that needs no escapes.
+    fn plain(&mut self, text: &str) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
+    }
+
+    /// Writes a text. RFC 8259 section 7: quote, backslash and control characters are escaped, everything else is UTF-8 as it is.
+    fn quoted(&mut self, text: &str) {
+        self.out.push(b'"');
+        for byte in text.bytes() {
+            match byte {
+                b'"' | b'\\' => self.out.extend_from_slice(&[b'\\', byte]),
+                b'\n' => self.out.extend_from_slice(b"\\n"),
+                b'\t' => self.out.extend_from_slice(b"\\t"),
+                0..=0x1f => self.out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+                _ => self.out.push(byte),
+            }
+        }
+        self.out.push(b'"');
+    }
+}
+
+impl<T: ToJson + ?Sized> ToJson for &T {
+    fn write(&self, writer: &mut Writer) {
+        (**self).write(writer);
+    }
+}
+
+impl ToJson for str {
+    fn write(&self, writer: &mut Writer) {
+        writer.quoted(self);
+    }
+}
+
+impl ToJson for String {
+    fn write(&self, writer: &mut Writer) {
+        writer.quoted(self);
+    }
+}
+
+impl ToJson for bool {
+    fn write(&self, writer: &mut Writer) {
+        writer.out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+}
+
+impl ToJson for u64 {
+    fn write(&self, writer: &mut Writer) {
+        writer.out.extend_from_slice(self.to_string().as_bytes());
+    }
+}
+
+impl ToJson for u32 {
+    fn write(&self, writer: &mut Writer) {
+        u64::from(*self).write(writer);
+    }
+}
+
+impl ToJson for Urgency {
+    fn write(&self, writer: &mut Writer) {
+        u64::from(self.digit()).write(writer);
+    }
+}
+
+/// Bytes as standard base64 with padding.
+impl ToJson for [u8] {
+    fn write(&self, writer: &mut Writer) {
+        writer.plain(&STANDARD.encode(self));
+    }
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => {$(
+        impl ToJson for $type {
+            fn write(&self, writer: &mut Writer) {
+                self.0.write(writer);
+            }
+        }
+    )*};
+}
+numbers!(EdgeTerm, SenderSeq, LeafIndex, QueuePosition);
+
+macro_rules! plain_texts {
+    ($($type:ty),*) => {$(
+        impl ToJson for $type {
+            fn write(&self, writer: &mut Writer) {
+                writer.plain(&self.to_string());
+            }
+        }
+    )*};
+}
+plain_texts!(MessageId, Digest, Timestamp, Date, AgencyCode, OrganisationCode);
