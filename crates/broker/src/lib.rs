@@ -1,1 +1,21 @@
 //! The broker: one sequencer over the journal, and the gRPC services around it.
+//!
+//! A statement's way: `grpc/submit` → `admission` (many threads) → `sequencer` (one) → `committer` (one) → answer. Nothing leaves before it is durable.
+
+mod admission;
+mod block;
+mod boot;
+mod committer;
+mod config;
+pub mod daemon;
+mod genesis;
+mod grpc;
+mod published;
+mod rows;
+mod run;
+mod sequencer;
+mod stream;
+
+pub use config::{BrokerConfig, load};
+pub use genesis::{Init, Initialised, init};
+pub use run::run;

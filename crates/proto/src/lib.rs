@@ -1,5 +1,7 @@
 //! Generated gRPC code of `proto/`; the protocol is described there. The one member that does not opt in to the workspace lints.
 
+#![allow(clippy::all)] // generated: what clippy finds here cannot be mended here
+
 /// Between edges and the broker.
 pub mod broker {
     /// Version 1.

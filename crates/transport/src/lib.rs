@@ -1,1 +1,7 @@
-//! What every process shares at its border: mutual TLS, gRPC statuses, clock, logging.
+//! What every process shares at its border: mutual TLS, gRPC statuses, clock, logging, shutdown. Nothing of the protocol itself.
+
+pub mod clock;
+pub mod logging;
+pub mod shutdown;
+pub mod status;
+pub mod tls;

@@ -1,0 +1,120 @@
+//! Admission workers: threads that parse, verify and look things up before the sequencer, in no order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc;
+use truc_blobs::{BlobPin, BlobStore};
+use truc_core::registry::AgencyIndex;
+use truc_core::{Admitted, Submit, admit};
+use truc_signing::Statement;
+use truc_transport::clock;
+use truc_types::limits::SEQUENCER_QUEUE_MAX;
+use truc_types::{AgencyCode, Position, Reason, Refusal};
+
+use crate::committer::{Answer, Reply};
+use crate::published::Published;
+use crate::sequencer::{Command, look_up};
+
+/// A statement on its way to the sequencer.
+pub(crate) struct Job {
+    pub(crate) agency: AgencyCode,
+    pub(crate) file: Arc<[u8]>,
+    pub(crate) force_takeover: bool,
+    pub(crate) reply: Reply,
+}
+
+/// Hands statements to the workers. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    workers: Arc<[mpsc::Sender<Job>]>,
+    next: Arc<AtomicUsize>,
+}
+
+/// What the workers need.
+#[derive(Clone)]
+pub(crate) struct Needs {
+    pub(crate) published: Arc<Published>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
+impl Admission {
+    /// Starts as many workers as there are processors.
+    pub(crate) fn start(needs: &Needs) -> std::io::Result<Self> {
+        let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut workers = Vec::with_capacity(count);
+        for number in 0..count {
+            let (sender, jobs) = mpsc::channel(SEQUENCER_QUEUE_MAX / count);
+            let needs = needs.clone();
+            std::thread::Builder::new().name(format!("admission-{number}")).spawn(move || work(&needs, jobs))?;
+            workers.push(sender);
+        }
+        Ok(Self { workers: workers.into(), next: Arc::default() })
+    }
+
+    /// Waits for room and hands a statement over; false if the broker ends.
+    pub(crate) async fn submit(&self, job: Job) -> bool {
+        let number = self.next.fetch_add(1, Ordering::Relaxed) % self.workers.len().max(1);
+        match self.workers.get(number) {
+            Some(worker) => worker.send(job).await.is_ok(),
+            None => false,
+        }
+    }
+}
+
+fn work(needs: &Needs, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(job) = jobs.blocking_recv() {
+        let Job { agency, file, force_takeover, reply } = job;
+        match prepare(needs, &agency, file) {
+            Ok((submit, pins)) => {
+                let command = Command::Submit { submit: Box::new(submit), force_takeover, pins, reply };
+                if let Err(mpsc::error::SendError(Command::Submit { reply, .. })) = needs.commands.blocking_send(command) {
+                    reply.send(Answer::Refused(Refusal::new(Reason::ShuttingDown, "the broker ends")));
+                }
+            }
+            Err(refusal) => {
+                tracing::info!(%agency, reason = %refusal.reason, cause = refusal.message, "not admitted");
+                reply.send(Answer::Refused(refusal));
+            }
+        }
+    }
+}
+
+fn prepare(needs: &Needs, agency: &AgencyCode, file: Arc<[u8]>) -> Result<(Submit, Vec<BlobPin>), Refusal> {
+    let registry = needs.published.registry();
+    let admitted = admit(clock::now(), &registry, agency, file)?;
+    let (objection, pins) = match pin_attachments(needs, agency, &admitted) {
+        Ok(pins) => (None, pins),
+        Err(refusal) => (Some(refusal), Vec::new()),
+    };
+    let mut submit = Submit { admitted, indexed: None, indexed_through: Position(0), objection, older_term_connected: false };
+    look_up(&needs.published, &mut submit)?;
+    Ok((submit, pins))
+}
+
+/// An envelope may name only what its own agency has fully uploaded; the pins keep it there until it is decided.
+fn pin_attachments(needs: &Needs, agency: &AgencyCode, admitted: &Admitted) -> Result<Vec<BlobPin>, Refusal> {
+    let Statement::Envelope(envelope) = &admitted.entry.statement else { return Ok(Vec::new()) };
+    let attachments = envelope.attachments.iter().map(|attachment| (attachment.sha256, attachment.size));
+    let edxml = envelope.edxml.iter().map(|edxml| (edxml.sha256, edxml.size));
+    let mut pins = Vec::with_capacity(envelope.attachments.len());
+    for (digest, size) in attachments.chain(edxml) {
+        let missing = || Refusal::new(Reason::AttachmentMissing, format!("attachment {digest} is not uploaded")).with("sha256", digest);
+        let pin = needs.blobs.pin(&digest).map_err(|_| missing())?;
+        let stored =
+            needs.blobs.owns(agency, &digest).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?.ok_or_else(missing)?;
+        if stored != size {
+            let message = format!("attachment {digest} has {stored} bytes, the envelope says {size}");
+            return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("found", stored).with("declared", size));
+        }
+        pins.push(pin);
+    }
+    Ok(pins)
+}
+
+/// The registry index of a connected agency.
+pub(crate) fn agency_index(published: &Published, agency: &AgencyCode) -> Result<AgencyIndex, Refusal> {
+    let unknown = || Refusal::new(Reason::SenderUnknown, format!("agency {agency} is not on this axis")).with("agency", agency);
+    published.registry().agency_index(agency).ok_or_else(unknown)
+}

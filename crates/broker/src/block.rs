@@ -1,0 +1,89 @@
+//! The block that is being filled, and how it closes: header, tree, outputs. Not the committing.
+
+use std::sync::Arc;
+
+use truc_core::Entry;
+use truc_journal::{Block, BlockHeader, BlockKind};
+use truc_ledger::{Extension, Frontier, leaf_hash};
+use truc_types::limits::{BLOCK_BYTES_MAX, BLOCK_COMMANDS_MAX, BLOCK_ENTRIES_MAX, ENTRY_BYTES_MAX, STATEMENT_FILE_BYTES_MAX};
+use truc_types::{BlockNumber, Digest, LeafIndex, Position, Term, Timestamp};
+
+use crate::committer::{Job, Output};
+
+/// What one command may add: a statement of the largest size and a fact of the largest.
+const DECISION_BYTES_MAX: usize = STATEMENT_FILE_BYTES_MAX + ENTRY_BYTES_MAX + 4;
+const DECISION_ENTRIES_MAX: usize = 2;
+
+/// Entries and outputs that wait for the block before them.
+#[derive(Default)]
+pub(crate) struct Filling {
+    /// Time of the block; set by the first command that is decided into it.
+    pub(crate) time: Option<Timestamp>,
+    entries: Vec<Arc<[u8]>>,
+    leaves: Vec<Digest>,
+    bytes: usize,
+    outputs: Vec<Output>,
+}
+
+/// Where the journal ends once everything that was handed over is durable.
+#[derive(Debug, Clone)]
+pub(crate) struct Tail {
+    pub(crate) number: BlockNumber,
+    pub(crate) position: Position,
+    pub(crate) shard_start: Position,
+    pub(crate) origin: String,
+    pub(crate) term: Term,
+    pub(crate) time: Timestamp,
+}
+
+impl Filling {
+    pub(crate) fn push(&mut self, entry: Arc<[u8]>) {
+        self.bytes += entry.len() + 2;
+        self.leaves.push(leaf_hash(&entry));
+        self.entries.push(entry);
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push(output);
+    }
+
+    /// Another command may not fit.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.entries.len() + DECISION_ENTRIES_MAX > BLOCK_ENTRIES_MAX
+            || self.bytes + DECISION_BYTES_MAX > BLOCK_BYTES_MAX
+            || self.outputs.len() >= 4 * BLOCK_COMMANDS_MAX
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.outputs.is_empty()
+    }
+
+    /// The job for the committer. Moves tail and frontier behind the block.
+    pub(crate) fn close(self, tail: &mut Tail, frontier: &mut Frontier) -> Job {
+        if self.entries.is_empty() {
+            return Job { block: None, outputs: self.outputs };
+        }
+        let extension = Extension::new(frontier, &self.leaves);
+        let header = BlockHeader {
+            kind: BlockKind::Entries,
+            number: tail.number,
+            position: tail.position,
+            leaf: LeafIndex(tail.position.0 - tail.shard_start.0),
+            origin: tail.origin.clone(),
+            term: tail.term,
+            time: self.time.unwrap_or(tail.time),
+            tree_size: extension.size(),
+            root: extension.root(),
+        };
+        tail.number = tail.number.next();
+        tail.position = tail.position.plus(self.entries.len() as u64);
+        tail.time = header.time;
+        *frontier = extension.frontier().clone();
+        Job { block: Some((Block { header, entries: self.entries }, extension, self.leaves)), outputs: self.outputs }
+    }
+}
+
+/// The id by which the journal's index finds an entry.
+pub(crate) fn key_of(bytes: &[u8]) -> Option<[u8; 16]> {
+    Entry::parse(bytes.into()).ok()?.id().map(|id| id.to_bytes())
+}

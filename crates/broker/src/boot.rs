@@ -1,0 +1,113 @@
+//! Start: journal, views, state, tree. Ends with a state that equals a replay from the first entry, or with the reason why there is none.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use truc_core::registry::Registry;
+use truc_core::{Entry, State};
+use truc_journal::segment::{SegmentJournal, SegmentOptions};
+use truc_journal::{Journal, JournalReader};
+use truc_ledger::{Checkpoint, LogSigner, TreeStore, checkpoint, leaf_hash};
+use truc_types::{Position, Reason, Refusal};
+use truc_views::{Opened, ViewStore};
+
+use crate::block::{Tail, key_of};
+use crate::published::{Checkpointed, Published, storage};
+use crate::rows;
+
+/// Everything a broker starts from.
+pub(crate) struct Booted {
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) state: State,
+    pub(crate) tail: Tail,
+    pub(crate) tree: TreeStore,
+    pub(crate) views: Arc<ViewStore>,
+    pub(crate) published: Arc<Published>,
+}
+
+/// Opens a data folder.
+pub(crate) fn boot(data: &Path, signer: &LogSigner) -> Result<Booted, Refusal> {
+    let options = SegmentOptions::new(Arc::new(key_of));
+    let (journal, report) =
+        SegmentJournal::open(&data.join("journal"), options).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+    if let Some(dropped) = &report.dropped {
+        tracing::warn!(position = dropped.position.0, bytes = dropped.bytes, "an unfinished block at the end of the journal was dropped");
+    }
+    let end = journal.end();
+    if end.position == Position(0) {
+        return Err(Refusal::new(Reason::ConfigInvalid, "the journal is empty: run `truc broker init` first"));
+    }
+    let reader = journal.reader();
+    let (views, opened) = ViewStore::open(&data.join("views"), rows::FORMAT, end.position)
+        .map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+    if let Opened::Rebuilt { why } = &opened {
+        tracing::warn!(why, "the views are rebuilt from the journal");
+    }
+    let (state, tree) = replay(reader.as_ref(), &views)?;
+    if tree.size() != end.tree_size || tree.root_at(tree.size()) != Some(end.root) {
+        let message = format!("the tree of the entries has another root than the last block at size {}", end.tree_size);
+        return Err(Refusal::new(Reason::JournalCorrupt, message).with("size", end.tree_size));
+    }
+    let tail = Tail {
+        number: end.number,
+        position: end.position,
+        shard_start: Position(end.position.0 - end.tree_size),
+        origin: end.origin.clone(),
+        term: end.term,
+        time: end.time,
+    };
+    check_genesis(state.registry(), signer, &tail.origin)?;
+    let newest = Checkpoint { origin: end.origin, size: end.tree_size, root: end.root };
+    let note = checkpoint::sign(&newest, signer).map_err(|cause| Refusal::new(Reason::KeyUnreadable, cause.to_string()))?;
+    let checkpointed = Checkpointed { note: note.into(), size: newest.size };
+    let published = Published::new(reader, tail.shard_start, tree.clone(), checkpointed, state.registry().clone());
+    tracing::info!(position = tail.position.0, open = state.open_messages(), segments = report.segments, "the journal is open");
+    Ok(Booted { journal: Box::new(journal), state, tail, tree, views: Arc::new(views), published: Arc::new(published) })
+}
+
+/// The state: from the views and the entries after them, or from all entries. The tree: from all entries.
+fn replay(reader: &dyn JournalReader, views: &ViewStore) -> Result<(State, TreeStore), Refusal> {
+    let mut state = match rows::restore(views, reader) {
+        Ok(state) => state,
+        Err(cause) => {
+            // The rows are damaged in a way that the store does not see. The state comes from the journal; the rows are written anew from it.
+            tracing::warn!(%cause, "the views do not restore; all entries are replayed");
+            State::default()
+        }
+    };
+    let mut tree = TreeStore::default();
+    let mut effects = Vec::new();
+    let (restored_to, indexed_through) = (state.next(), reader.indexed_through());
+    for block in reader.blocks_from(Position(0)) {
+        let block = block.map_err(|cause| storage(&cause))?;
+        for (position, bytes) in block.positioned() {
+            tree.push(leaf_hash(bytes));
+            if position < restored_to && position < indexed_through {
+                continue;
+            }
+            let corrupt =
+                |cause: String| Refusal::new(Reason::JournalCorrupt, format!("entry {position}: {cause}")).with("position", position);
+            let entry = Entry::parse(bytes.clone()).map_err(|cause| corrupt(cause.to_string()))?;
+            if position < restored_to {
+                state.remember_entry(position, &entry);
+            } else {
+                state.apply(position, &entry, &mut effects).map_err(|cause| corrupt(cause.to_string()))?;
+                effects.clear();
+            }
+        }
+    }
+    state.forget(indexed_through);
+    Ok((state, tree))
+}
+
+/// The log key must be the one that the genesis names: another one would sign a second history.
+fn check_genesis(registry: &Registry, signer: &LogSigner, origin: &str) -> Result<(), Refusal> {
+    let genesis =
+        registry.genesis().ok_or_else(|| Refusal::new(Reason::JournalCorrupt, "the journal does not begin with a genesis statement"))?;
+    let vkey = signer.verifier().to_string();
+    if genesis.log_vkey != vkey || genesis.log_origin != origin {
+        let message = format!("the log key is {vkey}, the genesis of this journal names {}", genesis.log_vkey);
+        return Err(Refusal::new(Reason::KeyUnreadable, message).with("found", vkey).with("expected", &genesis.log_vkey));
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! The committer: one thread that makes blocks durable, signs their checkpoints, and only then lets outputs go.
+//!
+//! Jobs come in order and outputs leave in order, so whatever rests on a block leaves after it. A crash before the append returns leaves nobody
+//! answered; one after it leaves entries whose submitters ask again and get the original acceptance; signing again gives the same bytes.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use truc_core::registry::Registry;
+use truc_journal::{AppendError, Block, Journal};
+use truc_ledger::{Checkpoint, Extension, InclusionProof, LogSigner, checkpoint};
+use truc_types::limits::HIGH_WATER_AGE_MILLIS_MAX;
+use truc_types::{Digest, LeafIndex, Position, Reason, Refusal};
+use truc_views::{ViewBatch, Writer};
+
+use crate::published::{Checkpointed, Proven, Published};
+use crate::stream::StreamItem;
+
+/// What became of a submission.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Durable and provable.
+    Accepted(Box<Acceptance>),
+    /// Not in the log.
+    Refused(Refusal),
+}
+
+/// The proofs that a submitter gets.
+#[derive(Debug)]
+pub(crate) struct Acceptance {
+    /// The statement. Its bytes are the submitter's own.
+    pub statement: InclusionProof,
+    /// The axis fact about it.
+    pub fact: Option<Proven>,
+    /// The checkpoint that covers both.
+    pub checkpoint: Arc<str>,
+}
+
+/// Where an answer goes: a place on the stream that was kept for it when the request was read.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The place.
+    pub place: mpsc::OwnedPermit<(u64, Answer)>,
+    /// Number of the request.
+    pub request_id: u64,
+}
+
+impl Reply {
+    /// Sends the answer. A client that went away does not get it: it will ask again.
+    pub(crate) fn send(self, answer: Answer) {
+        self.place.send((self.request_id, answer));
+    }
+}
+
+/// Something that leaves the process once everything before it is durable.
+pub(crate) enum Output {
+    /// The statement at a position was accepted into this job's block.
+    Accepted { reply: Reply, statement: Position, has_fact: bool },
+    /// The statement was in the log before.
+    Repeated { reply: Reply, statement: Position, has_fact: bool },
+    /// The statement was refused.
+    Refused { reply: Reply, refusal: Refusal },
+    /// Something for the delivery stream of an edge.
+    Stream { items: mpsc::Sender<StreamItem>, item: StreamItem },
+    /// The position of a statement, or that there is none.
+    Located { reply: oneshot::Sender<Option<Position>>, position: Option<Position> },
+    /// A new registry.
+    Registry(Arc<Registry>),
+    /// Rows for the views.
+    Views(ViewBatch),
+}
+
+/// A block to commit, if there is one, and what leaves after it.
+pub(crate) struct Job {
+    pub(crate) block: Option<(Block, Extension, Vec<Digest>)>,
+    pub(crate) outputs: Vec<Output>,
+}
+
+/// What the committer tells the sequencer after each job.
+#[derive(Debug)]
+pub(crate) struct Durable {
+    /// Statements below are in the index of sealed segments.
+    pub(crate) indexed_through: Position,
+    /// The views cannot be written any more; they are rebuilt at the next start.
+    pub(crate) views_broken: bool,
+}
+
+/// Parts of the committer.
+pub(crate) struct Committer {
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) signer: LogSigner,
+    pub(crate) published: Arc<Published>,
+    pub(crate) views: Writer,
+    /// Stands for a slower disk in benches: every block takes so much longer to be durable.
+    pub(crate) sync_delay: Duration,
+}
+
+/// A committer that runs.
+pub(crate) struct Running {
+    /// Takes jobs in order.
+    pub(crate) jobs: SyncSender<Job>,
+    /// Tells of each job that is done.
+    pub(crate) durable: mpsc::Receiver<Durable>,
+    /// Gives the error that ended it.
+    pub(crate) thread: std::thread::JoinHandle<Result<(), Refusal>>,
+}
+
+/// Starts the committer.
+pub(crate) fn start(committer: Committer) -> std::io::Result<Running> {
+    // One job waits while one is committed: the sequencer hands over the next block only after the last is durable.
+    let (jobs, taken) = sync_channel(2);
+    let (done, durable) = mpsc::channel(4);
+    let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run(&taken, &done))?;
+    Ok(Running { jobs, durable, thread })
+}
+
+impl Committer {
+    fn run(mut self, jobs: &Receiver<Job>, durable: &mpsc::Sender<Durable>) -> Result<(), Refusal> {
+        loop {
+            match jobs.recv_timeout(Duration::from_millis(HIGH_WATER_AGE_MILLIS_MAX)) {
+                Ok(job) => self.commit(job, durable)?,
+                Err(RecvTimeoutError::Timeout) => self.journal.settle().map_err(|cause| append_failed(&cause))?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.views.close();
+        self.journal.close().map_err(|cause| append_failed(&cause))
+    }
+
+    fn commit(&mut self, job: Job, durable: &mpsc::Sender<Durable>) -> Result<(), Refusal> {
+        let mut extension = None;
+        if let Some((block, grown, leaves)) = job.block {
+            if let Err(cause) = self.journal.append(block.clone()) {
+                let refusal = append_failed(&cause);
+                tracing::error!(%cause, position = block.header.position.0, "the journal did not take a block; this process ends");
+                refuse_all(job.outputs, &refusal);
+                return Err(refusal);
+            }
+            if !self.sync_delay.is_zero() {
+                std::thread::sleep(self.sync_delay);
+            }
+            let checkpoint = self.sign(&block)?;
+            self.published.publish_block(block, &leaves, checkpoint);
+            extension = Some(grown);
+        }
+        // The sequencer may close the next block while the answers of this one leave.
+        let notice = Durable { indexed_through: self.published.reader().indexed_through(), views_broken: self.views.broken().is_some() };
+        if durable.blocking_send(notice).is_err() {
+            tracing::debug!("the sequencer has ended");
+        }
+        let checkpoint = self.published.checkpoint();
+        for output in job.outputs {
+            self.release(output, extension.as_ref(), &checkpoint);
+        }
+        Ok(())
+    }
+
+    fn sign(&self, block: &Block) -> Result<Checkpointed, Refusal> {
+        let header = &block.header;
+        let checkpoint = Checkpoint { origin: header.origin.clone(), size: header.tree_size, root: header.root };
+        let note = checkpoint::sign(&checkpoint, &self.signer).map_err(|cause| Refusal::new(Reason::KeyUnreadable, cause.to_string()))?;
+        Ok(Checkpointed { note: note.into(), size: header.tree_size })
+    }
+
+    fn release(&self, output: Output, extension: Option<&Extension>, checkpoint: &Checkpointed) {
+        match output {
+            Output::Accepted { reply, statement, has_fact } => {
+                let answer = self.acceptance(statement, has_fact, extension, checkpoint);
+                reply.send(answer.map_or_else(Answer::Refused, |acceptance| Answer::Accepted(Box::new(acceptance))));
+            }
+            Output::Repeated { reply, statement, has_fact } => {
+                let answer = self.acceptance(statement, has_fact, None, checkpoint);
+                reply.send(answer.map_or_else(Answer::Refused, |acceptance| Answer::Accepted(Box::new(acceptance))));
+            }
+            Output::Refused { reply, refusal } => reply.send(Answer::Refused(refusal)),
+            Output::Stream { items, item } => {
+                // The stream has room for its credit; one that has ended gave its leases back.
+                if items.try_send(item).is_err() {
+                    tracing::debug!("a delivery stream ended before an item for it");
+                }
+            }
+            Output::Located { reply, position } => {
+                if reply.send(position).is_err() {
+                    tracing::debug!("nobody waits for a position any more");
+                }
+            }
+            Output::Registry(registry) => self.published.publish_registry(registry),
+            Output::Views(batch) => {
+                if self.views.write(batch).is_err() {
+                    tracing::error!("the views cannot be written; they are rebuilt from the journal at the next start");
+                }
+            }
+        }
+    }
+
+    /// The proofs of a statement: from the block that was just committed, or from the tree.
+    fn acceptance(
+        &self,
+        statement: Position,
+        has_fact: bool,
+        extension: Option<&Extension>,
+        checkpoint: &Checkpointed,
+    ) -> Result<Acceptance, Refusal> {
+        let leaf = |position: Position| LeafIndex(position.0 - self.published.shard_start().0);
+        let fact = has_fact.then(|| statement.next());
+        if let Some(extension) = extension
+            && let Some(proof) = extension.inclusion_proof(leaf(statement))
+        {
+            let fact = match fact {
+                Some(fact) => extension.inclusion_proof(leaf(fact)).map(|proof| Ok((self.published.entry(fact)?, proof))).transpose()?,
+                None => None,
+            };
+            let fact = fact.map(|(entry, proof)| Proven { entry, proof });
+            return Ok(Acceptance { statement: proof, fact, checkpoint: checkpoint.note.clone() });
+        }
+        let (proven, checkpoint) = self.published.prove([Some(statement), fact].into_iter().flatten())?;
+        let mut proven = proven.into_iter();
+        let proof = proven.next().ok_or_else(|| Refusal::new(Reason::MessageUnknown, "nothing was proven"))?.proof;
+        Ok(Acceptance { statement: proof, fact: proven.next(), checkpoint: checkpoint.note })
+    }
+}
+
+fn append_failed(cause: &AppendError) -> Refusal {
+    Refusal::new(cause.reason(), cause.to_string())
+}
+
+/// Nobody knows whether the block is durable: submitters must ask again, and are never told that they were refused.
+fn refuse_all(outputs: Vec<Output>, cause: &Refusal) {
+    for output in outputs {
+        if let Output::Accepted { reply, .. } | Output::Repeated { reply, .. } | Output::Refused { reply, .. } = output {
+            reply.send(Answer::Refused(Refusal::new(Reason::OutcomeUnknown, format!("the journal failed: {}", cause.message))));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line of a running broker, for `truc broker run` and `truc-broker` alike.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use truc_transport::logging::{self, LogFormat};
+use truc_transport::shutdown::Shutdown;
+use truc_types::{Reason, Refusal};
+use zeroize::Zeroizing;
+
+/// Runs a broker on a data folder that `truc broker init` made.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Address and port where edges connect; port 0 takes a free one. Overrules broker.json.
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// File with the password of the key files; without it TRUC_KEY_PASSWORD is read.
+    #[arg(long)]
+    pub password_file: Option<PathBuf>,
+    /// Log lines as JSON.
+    #[arg(long)]
+    pub log_json: bool,
+    /// Print the ready line as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// For benches: every block takes so many milliseconds longer to be durable, like a slower disk.
+    #[arg(long, default_value_t = 0)]
+    pub sync_delay_ms: u64,
+}
+
+/// Runs until SIGTERM, SIGINT or a failure. Prints one line with the address to standard output once edges can connect.
+///
+/// # Errors
+/// Why it could not start, or why it had to end.
+pub fn run(args: &RunArgs) -> Result<(), Refusal> {
+    logging::start(if args.log_json { LogFormat::Json } else { LogFormat::Human }, "info");
+    let password = password(args.password_file.as_deref())?;
+    let mut config = crate::load(&args.data, &password, args.listen)?;
+    config.sync_delay = Duration::from_millis(args.sync_delay_ms);
+    let failed = |cause: std::io::Error| Refusal::new(Reason::ConfigInvalid, format!("cannot start: {cause}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    let json = args.json;
+    runtime.block_on(async move {
+        let shutdown = Shutdown::on_signals().map_err(failed)?;
+        crate::run(config, shutdown, |address| announce(address, json)).await
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the ready line is the output of this program: whoever started it waits for it")]
+fn announce(address: SocketAddr, json: bool) {
+    if json {
+        println!("{{\"listening\":\"{address}\"}}");
+    } else {
+        println!("listening on {address}");
+    }
+}
+
+/// The password of the key files: from a file, whose last line break does not count, or from the environment.
+fn password(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    match file {
+        Some(file) => {
+            let mut bytes =
+                std::fs::read(file).map_err(|cause| Refusal::new(Reason::KeyUnreadable, format!("{}: {cause}", file.display())))?;
+            while matches!(bytes.last(), Some(b'\n' | b'\r')) {
+                bytes.pop();
+            }
+            Ok(Zeroizing::new(bytes))
+        }
+        None => std::env::var("TRUC_KEY_PASSWORD")
+            .map(|password| Zeroizing::new(password.into_bytes()))
+            .map_err(|_| Refusal::new(Reason::KeyUnreadable, "no password: give --password-file or set TRUC_KEY_PASSWORD")),
+    }
+}

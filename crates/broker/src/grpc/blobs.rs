@@ -1,0 +1,173 @@
+//! `BlobService`: attachments, resumable at any byte.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use truc_blobs::{BlobError, BlobReader, BlobStore, UploadState};
+use truc_core::Entry;
+use truc_proto::broker::v1::blob_service_server::BlobService;
+use truc_proto::broker::v1::{self as pb, upload_request};
+use truc_signing::Statement;
+use truc_transport::{status, tls};
+use truc_types::limits::BLOB_CHUNK_BYTES;
+use truc_types::{AgencyCode, Digest, MessageId, Position, Reason, Refusal};
+
+use crate::admission::agency_index;
+use crate::published::{Published, storage};
+use crate::sequencer::Command;
+
+/// Chunks of a download that wait for a slow connection.
+const CHUNKS_WAITING_MAX: usize = 4;
+
+pub(crate) struct Blobs {
+    pub(crate) store: Arc<dyn BlobStore>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
+#[tonic::async_trait]
+impl BlobService for Blobs {
+    type DownloadStream = ReceiverStream<Result<pb::DownloadResponse, Status>>;
+
+    async fn get_upload(&self, request: Request<pb::GetUploadRequest>) -> Result<Response<pb::GetUploadResponse>, Status> {
+        let agency = self.agency(&request)?;
+        let request = request.into_inner();
+        let digest = digest(&request.sha256)?;
+        let state = blocking(self.store.clone(), move |store| store.begin_upload(&agency, &digest, request.size)).await?;
+        Ok(Response::new(match state {
+            UploadState::Resume(offset) => pb::GetUploadResponse { offset, complete: false },
+            UploadState::Complete => pb::GetUploadResponse { offset: request.size, complete: true },
+        }))
+    }
+
+    async fn upload(&self, request: Request<Streaming<pb::UploadRequest>>) -> Result<Response<pb::UploadResponse>, Status> {
+        let agency = self.agency(&request)?;
+        let mut requests = request.into_inner();
+        let Some(upload_request::Request::Begin(begin)) = requests.message().await?.and_then(|first| first.request) else {
+            return Err(invalid("the first request is `begin`"));
+        };
+        let digest = digest(&begin.sha256)?;
+        let of = agency.clone();
+        let state = blocking(self.store.clone(), move |store| store.begin_upload(&of, &digest, begin.size)).await?;
+        let UploadState::Resume(mut offset) = state else {
+            return Ok(Response::new(pb::UploadResponse { offset: begin.size, complete: true }));
+        };
+        if begin.offset != offset {
+            let refusal =
+                Refusal::new(Reason::BlobOffset, format!("the upload goes on at {offset}, not at {}", begin.offset)).with("offset", offset);
+            return Err(status::status(&refusal));
+        }
+        while let Some(request) = requests.message().await? {
+            let Some(upload_request::Request::Data(data)) = request.request else { return Err(invalid("after `begin` comes `data`")) };
+            if data.len() > BLOB_CHUNK_BYTES {
+                return Err(invalid(&format!("a chunk has {} bytes, at most {BLOB_CHUNK_BYTES} are allowed", data.len())));
+            }
+            let of = agency.clone();
+            offset = blocking(self.store.clone(), move |store| store.append(&of, &digest, offset, &data)).await?;
+        }
+        let complete = offset == begin.size;
+        if complete {
+            blocking(self.store.clone(), move |store| store.finish(&agency, &digest)).await?;
+        }
+        Ok(Response::new(pb::UploadResponse { offset, complete }))
+    }
+
+    async fn download(&self, request: Request<pb::DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        let agency = self.agency(&request)?;
+        let request = request.into_inner();
+        let digest = digest(&request.sha256)?;
+        let message_id: MessageId = request.message_id.parse().map_err(|cause| invalid(&format!("message_id: {cause}")))?;
+        let position = self.locate(message_id).await.map_err(|refusal| status::status(&refusal))?;
+        let published = self.published.clone();
+        let allowed = tokio::task::spawn_blocking(move || may_download(&published, &agency, position, &digest)).await;
+        let allowed = allowed.map_err(|cause| Status::internal(cause.to_string()))?;
+        if !allowed.map_err(|refusal| status::status(&refusal))? {
+            let refusal = Refusal::new(Reason::BlobUnknown, format!("{message_id} gives this agency no attachment {digest}"));
+            return Err(status::status(&refusal.with("message_id", message_id).with("sha256", digest)));
+        }
+        let reader = blocking(self.store.clone(), move |store| store.open_range(&digest, request.offset)).await?;
+        let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
+        tokio::task::spawn_blocking(move || send_chunks(reader, &chunks));
+        Ok(Response::new(ReceiverStream::new(waiting)))
+    }
+}
+
+impl Blobs {
+    fn agency<T>(&self, request: &Request<T>) -> Result<AgencyCode, Status> {
+        let agency = tls::peer_agency(request).map_err(|refusal| status::status(&refusal))?;
+        agency_index(&self.published, &agency).map_err(|refusal| status::status(&refusal))?;
+        Ok(agency)
+    }
+
+    /// Where an envelope stands: asked of the sequencer while it is open or recent, of the index when it is older.
+    async fn locate(&self, message_id: MessageId) -> Result<Option<Position>, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let ending = || Refusal::new(Reason::ShuttingDown, "the broker ends");
+        self.commands.send(Command::Locate { message_id, reply }).await.map_err(|_| ending())?;
+        if let Some(position) = answer.await.map_err(|_| ending())? {
+            return Ok(Some(position));
+        }
+        let reader = self.published.reader().clone();
+        let found = tokio::task::spawn_blocking(move || reader.find(&message_id.to_bytes())).await;
+        found.map_err(|_| ending())?.map_err(|cause| storage(&cause))
+    }
+}
+
+/// Only a recipient of an accepted envelope that names the digest may have it; everybody else is told the same as if it did not exist.
+fn may_download(published: &Published, agency: &AgencyCode, position: Option<Position>, digest: &Digest) -> Result<bool, Refusal> {
+    let Some(position) = position else { return Ok(false) };
+    let entry = Entry::parse(published.entry(position)?).map_err(|cause| Refusal::new(Reason::JournalCorrupt, cause.to_string()))?;
+    let Statement::Envelope(envelope) = &entry.statement else { return Ok(false) };
+    let named = envelope.attachments.iter().any(|attachment| attachment.sha256 == *digest)
+        || envelope.edxml.as_ref().is_some_and(|edxml| edxml.sha256 == *digest);
+    let registry = published.registry();
+    let own = registry.agency_index(agency);
+    let received = envelope
+        .recipients
+        .iter()
+        .filter_map(|code| registry.organisation(code))
+        .any(|(_, organisation)| Some(organisation.served_by) == own);
+    Ok(named && received)
+}
+
+fn send_chunks(mut reader: BlobReader, chunks: &mpsc::Sender<Result<pb::DownloadResponse, Status>>) {
+    loop {
+        let wanted = usize::try_from(reader.remaining()).unwrap_or(BLOB_CHUNK_BYTES).min(BLOB_CHUNK_BYTES);
+        if wanted == 0 {
+            return;
+        }
+        let mut data = vec![0; wanted];
+        let chunk = reader.read_exact(&mut data).map(|()| pb::DownloadResponse { data: data.into() });
+        let failed = chunk.is_err();
+        let chunk = chunk.map_err(|cause| status::status(&Refusal::new(Reason::BlobStorage, cause.to_string())));
+        if chunks.blocking_send(chunk).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, Status> {
+    bytes.try_into().map(Digest).map_err(|_| invalid(&format!("sha256 has {} bytes instead of 32", bytes.len())))
+}
+
+fn invalid(message: &str) -> Status {
+    status::status(&Refusal::new(Reason::RequestInvalid, message))
+}
+
+async fn blocking<T: Send + 'static>(
+    store: Arc<dyn BlobStore>,
+    work: impl FnOnce(&dyn BlobStore) -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, Status> {
+    let done = tokio::task::spawn_blocking(move || work(store.as_ref())).await;
+    let done = done.map_err(|_| status::status(&Refusal::new(Reason::ShuttingDown, "the broker ends")))?;
+    done.map_err(|cause| {
+        let mut refusal = Refusal::new(cause.reason(), cause.to_string());
+        if let BlobError::WrongOffset { expected, .. } = &cause {
+            refusal = refusal.with("offset", expected);
+        }
+        status::status(&refusal)
+    })
+}

@@ -1,0 +1,65 @@
+//! `SubmitService`: statements in, proofs out, in any order.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use truc_proto::broker::v1::submit_service_server::SubmitService;
+use truc_proto::broker::v1::{SubmitRequest, SubmitResponse, submit_response::Outcome};
+use truc_transport::{status, tls};
+use truc_types::limits::{STATEMENT_FILE_BYTES_MAX, SUBMIT_IN_FLIGHT_MAX};
+use truc_types::{AgencyCode, Reason, Refusal};
+
+use crate::admission::{Admission, Job};
+use crate::committer::{Answer, Reply};
+
+pub(crate) struct Submits {
+    pub(crate) admission: Admission,
+}
+
+#[tonic::async_trait]
+impl SubmitService for Submits {
+    type SubmitStream = tokio_stream::adapters::Map<ReceiverStream<(u64, Answer)>, fn((u64, Answer)) -> Result<SubmitResponse, Status>>;
+
+    async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
+        let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
+        let (answers, answered) = mpsc::channel(SUBMIT_IN_FLIGHT_MAX);
+        tokio::spawn(read(request.into_inner(), agency, self.admission.clone(), answers));
+        let to_response: fn((u64, Answer)) -> Result<SubmitResponse, Status> = response;
+        Ok(Response::new(ReceiverStream::new(answered).map(to_response)))
+    }
+}
+
+/// Reads requests while answers have room: each request takes a place among the answers first, so a client that does not take its answers is not read.
+async fn read(mut requests: Streaming<SubmitRequest>, agency: AgencyCode, admission: Admission, answers: mpsc::Sender<(u64, Answer)>) {
+    while let Ok(place) = answers.clone().reserve_owned().await {
+        let request = match requests.message().await {
+            Ok(Some(request)) => request,
+            Ok(None) => break,
+            Err(cause) => {
+                tracing::debug!(%agency, %cause, "a submit stream broke");
+                break;
+            }
+        };
+        let reply = Reply { place, request_id: request.request_id };
+        if request.statement.len() > STATEMENT_FILE_BYTES_MAX {
+            let message = format!("the statement has {} bytes, at most {STATEMENT_FILE_BYTES_MAX} are allowed", request.statement.len());
+            reply.send(Answer::Refused(Refusal::new(Reason::StatementTooLarge, message).with("limit", STATEMENT_FILE_BYTES_MAX)));
+            continue;
+        }
+        let file = Arc::from(request.statement.as_ref());
+        if !admission.submit(Job { agency: agency.clone(), file, force_takeover: request.force_takeover, reply }).await {
+            break;
+        }
+    }
+}
+
+fn response((request_id, answer): (u64, Answer)) -> Result<SubmitResponse, Status> {
+    let outcome = match answer {
+        Answer::Accepted(acceptance) => Outcome::Accepted(super::acceptance(&acceptance)),
+        Answer::Refused(refusal) => Outcome::Refused(status::to_proto(&refusal)),
+    };
+    Ok(SubmitResponse { request_id, outcome: Some(outcome) })
+}

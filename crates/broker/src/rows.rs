@@ -1,0 +1,97 @@
+//! The tables of the broker's view store: the rows of the core, the registry's positions. Written off the commit path; the journal is the truth.
+
+use truc_core::registry::AgencyIndex;
+use truc_core::rows::{AgencyRow, MessageRow, RowError, Rows};
+use truc_core::{Entry, State};
+use truc_journal::JournalReader;
+use truc_types::{MessageId, Position};
+use truc_views::{KeyRange, Table, ViewBatch, ViewError, ViewFormat, ViewStore};
+
+/// Format of these rows: another one is rebuilt.
+pub(crate) const FORMAT: ViewFormat = ViewFormat { name: "truc-broker", format: 1, cache_bytes: 32 * 1024 * 1024 };
+
+/// Open messages by id.
+const MESSAGES: Table = Table(1);
+/// Agencies by index.
+const AGENCIES: Table = Table(2);
+/// Positions of the registry statements, under their number.
+const REGISTRY: Table = Table(3);
+const PAGE: usize = 1_000;
+
+/// Why a view does not give a state: it is rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RestoreError {
+    #[error(transparent)]
+    View(#[from] ViewError),
+    #[error("a row of table {table} does not decode: {cause}")]
+    Decode { table: u8, cause: String },
+    #[error(transparent)]
+    Rows(#[from] RowError),
+    #[error("registry statement at {position}: {cause}")]
+    Registry { position: Position, cause: String },
+}
+
+/// The rows as one batch for the view writer.
+pub(crate) fn batch(rows: Rows) -> ViewBatch {
+    let mut ops = Vec::with_capacity(rows.messages.len() + rows.agencies.len() + rows.registry.len());
+    for (id, row) in rows.messages {
+        ops.push((MESSAGES, id.to_bytes().to_vec(), row.map(|row| encode(&row))));
+    }
+    for (index, row) in rows.agencies {
+        ops.push((AGENCIES, index.0.to_be_bytes().to_vec(), Some(encode(&row))));
+    }
+    for (number, position) in (0u64..).zip(rows.registry) {
+        ops.push((REGISTRY, number.to_be_bytes().to_vec(), Some(position.0.to_be_bytes().to_vec())));
+    }
+    ViewBatch { position: rows.position, ops }
+}
+
+/// The state that a view holds, at the view's position.
+pub(crate) fn restore(store: &ViewStore, reader: &dyn JournalReader) -> Result<State, RestoreError> {
+    let mut registry = Vec::new();
+    each(store, REGISTRY, |_, value| {
+        let position = Position(u64::from_be_bytes(fixed(REGISTRY, value)?));
+        let failed = |cause: String| RestoreError::Registry { position, cause };
+        let bytes = reader.entry(position).map_err(|cause| failed(cause.to_string()))?;
+        registry.push((position, Entry::parse(bytes.into()).map_err(|cause| failed(cause.to_string()))?));
+        Ok(())
+    })?;
+    let mut agencies: Vec<(AgencyIndex, AgencyRow)> = Vec::new();
+    each(store, AGENCIES, |key, value| {
+        agencies.push((AgencyIndex(u16::from_be_bytes(fixed(AGENCIES, key)?)), decode(AGENCIES, value)?));
+        Ok(())
+    })?;
+    let mut messages: Vec<(MessageId, MessageRow)> = Vec::new();
+    each(store, MESSAGES, |key, value| {
+        messages.push((MessageId::from_bytes(fixed(MESSAGES, key)?), decode(MESSAGES, value)?));
+        Ok(())
+    })?;
+    Ok(State::restore(store.position(), registry, agencies, messages)?)
+}
+
+fn each(store: &ViewStore, table: Table, mut row: impl FnMut(&[u8], &[u8]) -> Result<(), RestoreError>) -> Result<(), RestoreError> {
+    let mut range = KeyRange::all();
+    loop {
+        let page = store.scan(table, &range, PAGE)?;
+        for (key, value) in &page.rows {
+            row(key, value)?;
+        }
+        match page.rows.last() {
+            Some((last, _)) if page.more => range = range.after(last),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn encode<T: serde::Serialize>(row: &T) -> Vec<u8> {
+    #[expect(clippy::expect_used, reason = "rows are plain numbers, texts and lists: postcard encodes all of them")]
+    postcard::to_stdvec(row).expect("rows encode")
+}
+
+fn decode<T: serde::de::DeserializeOwned>(table: Table, value: &[u8]) -> Result<T, RestoreError> {
+    postcard::from_bytes(value).map_err(|cause| RestoreError::Decode { table: table.0, cause: cause.to_string() })
+}
+
+fn fixed<const N: usize>(table: Table, bytes: &[u8]) -> Result<[u8; N], RestoreError> {
+    bytes.try_into().map_err(|_| RestoreError::Decode { table: table.0, cause: format!("{} bytes instead of {N}", bytes.len()) })
+}

@@ -1,0 +1,181 @@
+//! A running broker: boot, threads, services, drain. Ends when it is told to, or when the journal fails.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use truc_blobs::{BlobStore, FolderStore};
+use truc_proto::broker::v1::blob_service_server::BlobServiceServer;
+use truc_proto::broker::v1::delivery_service_server::DeliveryServiceServer;
+use truc_proto::broker::v1::directory_service_server::DirectoryServiceServer;
+use truc_proto::broker::v1::log_service_server::LogServiceServer;
+use truc_proto::broker::v1::submit_service_server::SubmitServiceServer;
+use truc_transport::shutdown::Shutdown;
+use truc_transport::tls;
+use truc_types::limits::{GRPC_MESSAGE_BYTES_MAX, SEQUENCER_QUEUE_MAX, SHUTDOWN_MILLIS_MAX};
+use truc_types::{Reason, Refusal};
+use truc_views::Writer;
+
+use crate::admission::{Admission, Needs};
+use crate::boot::{Booted, boot};
+use crate::committer::{self, Committer};
+use crate::config::BrokerConfig;
+use crate::grpc::blobs::Blobs;
+use crate::grpc::delivery::Deliveries;
+use crate::grpc::directory::Directory;
+use crate::grpc::log::Log;
+use crate::grpc::submit::Submits;
+use crate::published::Published;
+use crate::sequencer::{Command, Sequencer};
+
+/// HTTP/2 windows: a stream may have this many bytes under way.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// A connection that answers no ping for this long is dead.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// How often readiness is looked at.
+const READINESS: Duration = Duration::from_secs(1);
+
+type Thread<T> = std::thread::JoinHandle<T>;
+
+/// The threads behind the services, and the handles to them.
+struct Engine {
+    published: Arc<Published>,
+    blobs: Arc<dyn BlobStore>,
+    commands: mpsc::Sender<Command>,
+    admission: Admission,
+    clock_stepped_back: Arc<AtomicBool>,
+    sequencer: Thread<std::io::Result<()>>,
+    committer: Thread<Result<(), Refusal>>,
+}
+
+/// Runs a broker until `shutdown` begins or the journal fails. `ready` is called with the bound address once edges can connect.
+///
+/// # Errors
+/// Why it could not start, or [`Reason::OutcomeUnknown`] when the journal failed: the process must end then, and start anew.
+pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr)) -> Result<(), Refusal> {
+    let listener = tokio::net::TcpListener::bind(config.listen).await;
+    let listener = listener.map_err(|cause| Refusal::new(Reason::ConfigInvalid, format!("cannot listen on {}: {cause}", config.listen)))?;
+    let address = listener.local_addr().map_err(|cause| Refusal::new(Reason::ConfigInvalid, cause.to_string()))?;
+    let server_tls = tls::server(&config.tls);
+    let engine = tokio::task::spawn_blocking(move || Engine::start(config)).await.map_err(|_| defect("the start panicked"))??;
+
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<SubmitServiceServer<Submits>>().await;
+    let deliveries = Deliveries {
+        published: engine.published.clone(),
+        commands: engine.commands.clone(),
+        last_stream: AtomicU64::new(0),
+        shutdown: shutdown.clone(),
+    };
+    let blobs = Blobs { store: engine.blobs.clone(), published: engine.published.clone(), commands: engine.commands.clone() };
+    let submits = SubmitServiceServer::new(Submits { admission: engine.admission.clone() });
+    let server = Server::builder()
+        .tls_config(server_tls)
+        .map_err(|cause| Refusal::new(Reason::KeyUnreadable, format!("TLS: {cause}")))?
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .add_service(health_service)
+        .add_service(submits.max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        .add_service(DeliveryServiceServer::new(deliveries).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        .add_service(BlobServiceServer::new(blobs).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        .add_service(DirectoryServiceServer::new(Directory { published: engine.published.clone() }))
+        .add_service(LogServiceServer::new(Log { published: engine.published.clone() }));
+    tracing::info!(%address, "listening");
+    ready(address);
+
+    let watch = watch(&engine, &health, &shutdown);
+    let serve = server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.begun());
+    tokio::pin!(serve);
+    let served = tokio::select! {
+        served = &mut serve => served,
+        () = watch => {
+            shutdown.begin();
+            // Streams get a moment for their last answers; a client that holds on longer is cut off.
+            match tokio::time::timeout(Duration::from_millis(SHUTDOWN_MILLIS_MAX), &mut serve).await {
+                Ok(served) => served,
+                Err(_) => Ok(()),
+            }
+        }
+    };
+    if let Err(cause) = served {
+        tracing::error!(%cause, "the server ended");
+    }
+    health.set_not_serving::<SubmitServiceServer<Submits>>().await;
+    engine.finish().await
+}
+
+/// Looks at what readiness depends on; returns when the process has to end.
+async fn watch(engine: &Engine, health: &tonic_health::server::HealthReporter, shutdown: &Shutdown) {
+    let mut every = tokio::time::interval(READINESS);
+    let mut serving = true;
+    loop {
+        tokio::select! {
+            () = shutdown.begun() => return,
+            _ = every.tick() => {}
+        }
+        if engine.committer.is_finished() || engine.sequencer.is_finished() {
+            return;
+        }
+        let ready = !engine.clock_stepped_back.load(std::sync::atomic::Ordering::Relaxed);
+        if ready != serving {
+            serving = ready;
+            tracing::warn!(serving, "readiness changed");
+            if serving {
+                health.set_serving::<SubmitServiceServer<Submits>>().await;
+            } else {
+                health.set_not_serving::<SubmitServiceServer<Submits>>().await;
+            }
+        }
+    }
+}
+
+impl Engine {
+    fn start(config: BrokerConfig) -> Result<Self, Refusal> {
+        let failed = |cause: std::io::Error| Refusal::new(Reason::ConfigInvalid, format!("cannot start a thread: {cause}"));
+        let Booted { journal, state, tail, tree, views, published } = boot(&config.data, &config.signer)?;
+        let blobs = FolderStore::open(&config.data.join("blobs")).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+        let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
+        let writer = Writer::start(views.clone(), |_| {}).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+        let committer =
+            Committer { journal, signer: config.signer, published: published.clone(), views: writer, sync_delay: config.sync_delay };
+        let committer::Running { jobs, durable, thread: committer } = committer::start(committer).map_err(failed)?;
+        let (commands, inbox) = mpsc::channel(SEQUENCER_QUEUE_MAX);
+        let clock_stepped_back = Arc::new(AtomicBool::new(false));
+        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views, jobs, clock_stepped_back.clone());
+        let sequencer =
+            std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || sequencer.run(inbox, durable)).map_err(failed)?;
+        let needs = Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone() };
+        let admission = Admission::start(&needs).map_err(failed)?;
+        Ok(Self { published, blobs, commands, admission, clock_stepped_back, sequencer, committer })
+    }
+
+    /// Lets go of everything that feeds the sequencer and waits until what it has is durable.
+    async fn finish(self) -> Result<(), Refusal> {
+        let Self { sequencer, committer, commands, admission, .. } = self;
+        drop((commands, admission));
+        let joined = tokio::task::spawn_blocking(move || (sequencer.join(), committer.join()));
+        let joined = tokio::time::timeout(Duration::from_millis(SHUTDOWN_MILLIS_MAX), joined).await;
+        match joined {
+            Ok(Ok((Ok(Ok(())), Ok(committed)))) => committed,
+            Ok(Ok((Ok(Err(cause)), _))) => Err(Refusal::new(Reason::OutcomeUnknown, format!("the sequencer failed: {cause}"))),
+            Ok(Ok(_)) => Err(defect("a thread of the broker panicked")),
+            Ok(Err(_)) => Err(defect("waiting for the threads panicked")),
+            Err(_) => {
+                tracing::warn!("connections held the broker beyond its deadline; what was answered is durable");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn defect(message: &str) -> Refusal {
+    Refusal::new(Reason::OutcomeUnknown, message)
+}

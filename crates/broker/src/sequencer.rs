@@ -1,0 +1,470 @@
+//! The sequencer: one thread that owns the tentative state. Decide, apply at once, next command.
+//!
+//! Whatever it says rests on the state it has then, so every output travels with the block that is being filled and leaves only after that block, or
+//! the one in flight, is durable. A block closes when the previous one is durable; there is no timer on that path.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use truc_core::dispatch::{AgencyQueue, LeaseId};
+use truc_core::registry::AgencyIndex;
+use truc_core::{Effect, Known, Outcome, State, Submit, decide};
+use truc_ledger::Frontier;
+use truc_signing::statement::{SenderHeadEvent, Statement};
+use truc_transport::clock;
+use truc_types::limits::{BLOCK_COMMANDS_MAX, CLOCK_STEP_BACK_MILLIS_MAX, VIEW_LAG_ENTRIES_MAX};
+use truc_types::{EdgeTerm, MessageId, Position, Reason, Refusal, Timestamp};
+use truc_views::ViewStore;
+
+use crate::block::{Filling, Tail};
+use crate::committer::{Durable, Job, Output, Reply};
+use crate::published::Published;
+use crate::rows;
+use crate::stream::{DeliveryItem, OpenStream, StreamId, StreamItem};
+
+/// How often leases, pauses and view rows are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// Changed messages at which rows are taken before the tick.
+const VIEW_ROWS_AGE_TICKS: u32 = 5;
+
+/// What others ask of the sequencer.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Decide on a statement.
+    Submit {
+        submit: Box<Submit>,
+        /// Take over although the edge of the older term is connected.
+        force_takeover: bool,
+        /// Attachments that must not go away until decided.
+        pins: Vec<truc_blobs::BlobPin>,
+        reply: Reply,
+    },
+    /// An edge opened its delivery stream.
+    Open { agency: AgencyIndex, edge_term: EdgeTerm, feed_cursor: u64, id: StreamId, items: mpsc::Sender<StreamItem> },
+    /// An edge can take more deliveries.
+    Credit { agency: AgencyIndex, id: StreamId, deliveries: u32 },
+    /// An edge has stored receipts.
+    Confirm { agency: AgencyIndex, id: StreamId, feed_cursor: u64 },
+    /// An edge gives a lease back.
+    Release { agency: AgencyIndex, id: StreamId, lease: LeaseId },
+    /// A delivery stream ended.
+    Close { agency: AgencyIndex, id: StreamId },
+    /// Where a statement stands, if it is open or recent.
+    Locate { message_id: MessageId, reply: oneshot::Sender<Option<Position>> },
+}
+
+/// The sequencer and everything that it alone owns.
+pub(crate) struct Sequencer {
+    pub(crate) state: State,
+    pub(crate) frontier: Frontier,
+    pub(crate) tail: Tail,
+    pub(crate) published: Arc<Published>,
+    pub(crate) views: Arc<ViewStore>,
+    queues: Vec<AgencyQueue>,
+    streams: Vec<Option<OpenStream>>,
+    filling: Filling,
+    effects: Vec<Effect>,
+    last_lease: u64,
+    in_flight: bool,
+    views_taken: Position,
+    views_age_ticks: u32,
+    views_broken: bool,
+    last_now: Timestamp,
+    clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
+    jobs: SyncSender<Job>,
+}
+
+/// Why the loop ended.
+enum End {
+    /// Everybody who could send a command has gone.
+    Drained,
+    /// The committer has gone: it says why.
+    CommitterGone,
+}
+
+impl Sequencer {
+    /// A sequencer over a state that is durable up to its end.
+    pub(crate) fn new(
+        state: State,
+        frontier: Frontier,
+        tail: Tail,
+        published: Arc<Published>,
+        views: Arc<ViewStore>,
+        jobs: SyncSender<Job>,
+        clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
+    ) -> Self {
+        let views_taken = views.position();
+        let last_now = tail.time;
+        let mut sequencer = Self {
+            state,
+            frontier,
+            tail,
+            published,
+            views,
+            queues: Vec::new(),
+            streams: Vec::new(),
+            filling: Filling::default(),
+            effects: Vec::new(),
+            last_lease: 0,
+            in_flight: false,
+            views_taken,
+            views_age_ticks: 0,
+            views_broken: false,
+            last_now,
+            clock_stepped_back,
+            jobs,
+        };
+        sequencer.fill_queues();
+        sequencer
+    }
+
+    /// Runs until all senders of commands are gone and everything is durable. Blocks the thread.
+    pub(crate) fn run(mut self, mut commands: mpsc::Receiver<Command>, mut durable: mpsc::Receiver<Durable>) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        match runtime.block_on(self.work(&mut commands, &mut durable)) {
+            End::Drained => tracing::info!(position = self.state.next().0, "the sequencer has finished"),
+            End::CommitterGone => tracing::error!("the committer has ended; the sequencer ends too"),
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self, commands: &mut mpsc::Receiver<Command>, durable: &mut mpsc::Receiver<Durable>) -> End {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut received = Vec::with_capacity(BLOCK_COMMANDS_MAX);
+        let mut waiting = std::collections::VecDeque::new();
+        let mut open = true;
+        loop {
+            while !self.filling.is_full()
+                && let Some(command) = waiting.pop_front()
+            {
+                self.handle(command);
+            }
+            if !self.in_flight && !self.filling.is_empty() && !self.hand_over() {
+                return End::CommitterGone;
+            }
+            if !open && waiting.is_empty() && !self.in_flight {
+                self.take_rows();
+                if self.filling.is_empty() {
+                    return End::Drained;
+                }
+                continue;
+            }
+            tokio::select! {
+                biased;
+                notice = durable.recv(), if self.in_flight => match notice {
+                    Some(notice) => self.on_durable(&notice),
+                    None => return End::CommitterGone,
+                },
+                count = commands.recv_many(&mut received, BLOCK_COMMANDS_MAX), if open && waiting.is_empty() && !self.filling.is_full() => {
+                    open = count > 0;
+                    waiting.extend(received.drain(..));
+                }
+                _ = tick.tick() => self.on_tick(),
+            }
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Submit { submit, force_takeover, pins, reply } => {
+                self.submit(*submit, force_takeover, reply);
+                drop(pins);
+            }
+            Command::Open { agency, edge_term, feed_cursor, id, items } => self.open_stream(agency, edge_term, feed_cursor, id, items),
+            Command::Credit { agency, id, deliveries } => {
+                if let Some(stream) = self.stream(agency, id) {
+                    stream.grant(deliveries);
+                    self.deliver(agency);
+                }
+            }
+            Command::Confirm { agency, id, feed_cursor } => {
+                if let Some(stream) = self.stream(agency, id) {
+                    stream.feed_confirmed = stream.feed_confirmed.max(feed_cursor.min(stream.feed_sent));
+                    let confirmed = stream.feed_confirmed;
+                    self.state.confirm_feed(agency, confirmed);
+                    self.feed(agency);
+                }
+            }
+            Command::Release { agency, id, lease } => {
+                if self.stream(agency, id).is_some() {
+                    let now = self.now();
+                    self.queue(agency).release(now, lease);
+                }
+            }
+            Command::Close { agency, id } => {
+                if self.stream(agency, id).is_some() {
+                    self.close_stream(agency, None);
+                }
+            }
+            Command::Locate { message_id, reply } => {
+                let position = self.state.known(&message_id).map(|known| known.position);
+                self.filling.output(Output::Located { reply, position });
+            }
+        }
+    }
+
+    fn submit(&mut self, mut submit: Submit, force_takeover: bool, reply: Reply) {
+        if self.views_lag() > VIEW_LAG_ENTRIES_MAX {
+            let refusal = Refusal::new(Reason::BusyViews, "the views lag too far behind the journal").with("lag", self.views_lag());
+            return self.filling.output(Output::Refused { reply, refusal });
+        }
+        if submit.is_stale(&self.state)
+            && let Err(refusal) = look_up(&self.published, &mut submit)
+        {
+            return self.filling.output(Output::Refused { reply, refusal });
+        }
+        let agency = submit.admitted.agency;
+        let opens_term = opened_term(&submit.admitted.entry.statement);
+        submit.older_term_connected =
+            !force_takeover && opens_term.is_some_and(|term| self.connected_term(agency).is_some_and(|connected| connected < term));
+        let time = self.block_time();
+        let message_id = submit.admitted.id;
+        let decision = decide(time, self.published.shard_start(), &self.state, submit);
+        for entry in decision.entries {
+            let position = self.state.next();
+            let mut effects = std::mem::take(&mut self.effects);
+            // A refusal here is a defect: `apply` never fails on what `decide` produced (a property of truc-core).
+            #[expect(clippy::expect_used, reason = "going on would make a log that nobody can replay")]
+            self.state.apply(position, &entry, &mut effects).expect("apply takes what decide made");
+            self.filling.push(entry.bytes);
+            for effect in effects.drain(..) {
+                self.take_effect(effect);
+            }
+            self.effects = effects;
+        }
+        match decision.outcome {
+            Outcome::Accepted { statement, has_fact } => {
+                tracing::debug!(%message_id, position = statement.0, "accepted");
+                if let Some(term) = opens_term {
+                    self.fence(agency, term);
+                }
+                self.filling.output(Output::Accepted { reply, statement, has_fact });
+            }
+            Outcome::Repeated { statement, has_fact } => self.filling.output(Output::Repeated { reply, statement, has_fact }),
+            Outcome::Refused(refusal) => {
+                tracing::info!(%message_id, reason = %refusal.reason, cause = refusal.message, "refused");
+                self.filling.output(Output::Refused { reply, refusal });
+            }
+        }
+    }
+
+    fn take_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Queued { agency, position, delivery } => {
+                self.queue(agency).push(position, delivery);
+                self.deliver(agency);
+            }
+            Effect::Dequeued { agency, position } => self.queue(agency).remove(position),
+            Effect::Fed { agency, .. } => self.feed(agency),
+            Effect::RegistryChanged => self.filling.output(Output::Registry(self.state.registry().clone())),
+        }
+    }
+
+    fn open_stream(&mut self, agency: AgencyIndex, edge_term: EdgeTerm, feed_cursor: u64, id: StreamId, items: mpsc::Sender<StreamItem>) {
+        let open = self.state.edge_term(agency);
+        if edge_term != open {
+            let reason = if edge_term < open { Reason::TermSuperseded } else { Reason::TermNotOpen };
+            let refusal = Refusal::new(reason, format!("the stream is of edge term {edge_term}, term {open} is open")).with("open", open);
+            return self.filling.output(Output::Stream { items, item: StreamItem::Closed(refusal) });
+        }
+        self.close_stream(agency, Some(Refusal::new(Reason::ShuttingDown, "this edge opened another delivery stream")));
+        let waiting = self.queue(agency).waiting() as u64;
+        self.filling.output(Output::Stream { items: items.clone(), item: StreamItem::Opened { waiting } });
+        let stream = OpenStream { id, edge_term, items, credit: 0, feed_sent: feed_cursor, feed_confirmed: feed_cursor };
+        if let Some(place) = place(&mut self.streams, agency) {
+            *place = Some(stream);
+        }
+        self.state.confirm_feed(agency, feed_cursor);
+        self.feed(agency);
+    }
+
+    fn close_stream(&mut self, agency: AgencyIndex, cause: Option<Refusal>) {
+        if let Some(stream) = place(&mut self.streams, agency).and_then(Option::take) {
+            self.queue(agency).release_all();
+            if let Some(cause) = cause {
+                self.filling.output(Output::Stream { items: stream.items, item: StreamItem::Closed(cause) });
+            }
+        }
+    }
+
+    /// Another edge of the agency took over: what the old one still holds is worth nothing.
+    fn fence(&mut self, agency: AgencyIndex, term: EdgeTerm) {
+        if self.connected_term(agency).is_some_and(|connected| connected < term) {
+            let refusal = Refusal::new(Reason::TermSuperseded, format!("edge term {term} was opened")).with("open", term);
+            self.close_stream(agency, Some(refusal));
+        }
+    }
+
+    /// Leases what the agency's edge has credit for.
+    fn deliver(&mut self, agency: AgencyIndex) {
+        let now = self.now();
+        loop {
+            let Some(Some(stream)) = self.streams.get_mut(usize::from(agency.0)) else { return };
+            let Some(queue) = self.queues.get_mut(usize::from(agency.0)) else { return };
+            if stream.credit == 0 {
+                return;
+            }
+            let Some(grant) = queue.grant(now, LeaseId(self.last_lease + 1)) else { return };
+            self.last_lease += 1;
+            let message = self.state.message(&grant.delivery.message_id);
+            let recipient =
+                message.and_then(|message| message.recipients.get(usize::from(grant.delivery.recipient)).map(|r| (message.position, r)));
+            let Some((envelope, recipient)) = recipient else {
+                queue.remove(grant.position);
+                continue;
+            };
+            stream.credit -= 1;
+            let item = DeliveryItem {
+                lease: grant.lease,
+                attempt: grant.attempt,
+                message_id: grant.delivery.message_id,
+                recipient: recipient.organisation.clone(),
+                queue_position: grant.position,
+                envelope,
+            };
+            self.filling.output(Output::Stream { items: stream.items.clone(), item: StreamItem::Delivery(Box::new(item)) });
+        }
+    }
+
+    /// Sends the receipts that the agency's edge has room for.
+    fn feed(&mut self, agency: AgencyIndex) {
+        let Some(Some(stream)) = self.streams.get_mut(usize::from(agency.0)) else { return };
+        let room = usize::try_from(stream.feed_room()).unwrap_or(usize::MAX);
+        for (cursor, position) in self.state.feed_after(agency, stream.feed_sent).take(room) {
+            stream.feed_sent = cursor;
+            self.filling.output(Output::Stream { items: stream.items.clone(), item: StreamItem::Feed { cursor, position } });
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let now = self.now();
+        for agency in 0..self.queues.len() {
+            let Ok(index) = u16::try_from(agency) else { break };
+            if let Some(queue) = self.queues.get_mut(agency) {
+                queue.tick(now);
+            }
+            self.deliver(AgencyIndex(index));
+        }
+        self.views_age_ticks += 1;
+        if self.views_age_ticks >= VIEW_ROWS_AGE_TICKS {
+            self.take_rows();
+        }
+    }
+
+    fn on_durable(&mut self, notice: &Durable) {
+        self.in_flight = false;
+        self.views_broken |= notice.views_broken;
+        self.state.forget(notice.indexed_through);
+    }
+
+    /// Takes the changed rows, if the ones taken before are written. They leave with the block, so the views never run ahead of the journal.
+    fn take_rows(&mut self) {
+        let idle = self.views.position() >= self.views_taken;
+        if self.views_broken || !idle || self.state.next() == self.views_taken {
+            return;
+        }
+        self.views_age_ticks = 0;
+        self.views_taken = self.state.next();
+        self.filling.output(Output::Views(rows::batch(self.state.take_rows())));
+    }
+
+    fn views_lag(&self) -> u64 {
+        if self.views_broken { 0 } else { self.state.next().0.saturating_sub(self.views.position().0) }
+    }
+
+    /// Closes the block and gives it to the committer; false if that has ended.
+    fn hand_over(&mut self) -> bool {
+        let job = std::mem::take(&mut self.filling).close(&mut self.tail, &mut self.frontier);
+        match self.jobs.try_send(job) {
+            Ok(()) => {
+                self.in_flight = true;
+                true
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// Time of the block that is being filled: set by its first command, never before the block before it.
+    fn block_time(&mut self) -> Timestamp {
+        let (now, last) = (self.now(), self.tail.time);
+        *self.filling.time.get_or_insert_with(|| now.max(last))
+    }
+
+    fn now(&mut self) -> Timestamp {
+        let now = clock::now();
+        let stepped = self.last_now.millis_since(now) > CLOCK_STEP_BACK_MILLIS_MAX;
+        if self.clock_stepped_back.swap(stepped, std::sync::atomic::Ordering::Relaxed) != stepped {
+            tracing::error!(stepped, %now, last = %self.last_now, "the clock of this machine stepped");
+        }
+        self.last_now = self.last_now.max(now);
+        self.last_now
+    }
+
+    fn connected_term(&self, agency: AgencyIndex) -> Option<EdgeTerm> {
+        self.streams.get(usize::from(agency.0))?.as_ref().map(|stream| stream.edge_term)
+    }
+
+    fn stream(&mut self, agency: AgencyIndex, id: StreamId) -> Option<&mut OpenStream> {
+        self.streams.get_mut(usize::from(agency.0))?.as_mut().filter(|stream| stream.id == id)
+    }
+
+    fn queue(&mut self, agency: AgencyIndex) -> &mut AgencyQueue {
+        let at = usize::from(agency.0);
+        if at >= self.queues.len() {
+            self.queues.resize_with(at + 1, AgencyQueue::default);
+        }
+        #[expect(clippy::indexing_slicing, reason = "the line above makes it long enough")]
+        &mut self.queues[at]
+    }
+
+    /// The queues that follow from the open messages: what nobody has fetched.
+    fn fill_queues(&mut self) {
+        let mut waiting = Vec::new();
+        for (message_id, message) in self.state.messages() {
+            for (i, recipient) in (0u16..).zip(&message.recipients) {
+                if recipient.step == truc_core::DeliveryStep::Waiting {
+                    let delivery = truc_core::dispatch::Delivery { message_id: *message_id, recipient: i, lane: message.lane };
+                    waiting.push((recipient.agency, recipient.queue_position, delivery));
+                }
+            }
+        }
+        for (agency, position, delivery) in waiting {
+            self.queue(agency).push(position, delivery);
+        }
+    }
+}
+
+/// Asks the index of sealed segments for a statement's id.
+pub(crate) fn look_up(published: &Published, submit: &mut Submit) -> Result<(), Refusal> {
+    let reader = published.reader();
+    // Read before the search: what is sealed in between is still in the state.
+    submit.indexed_through = reader.indexed_through();
+    let found = reader.find(&submit.admitted.id.to_bytes()).map_err(|cause| crate::published::storage(&cause))?;
+    submit.indexed = match found {
+        Some(position) => {
+            use sha2::Digest as _;
+            let digest = truc_types::Digest(sha2::Sha256::digest(published.entry(position)?).into());
+            Some(Known { position, digest })
+        }
+        None => None,
+    };
+    Ok(())
+}
+
+fn opened_term(statement: &Statement) -> Option<EdgeTerm> {
+    match statement {
+        Statement::SenderHead(head) if matches!(head.event, SenderHeadEvent::TermOpened { .. }) => Some(head.edge_term),
+        _ => None,
+    }
+}
+
+fn place(streams: &mut Vec<Option<OpenStream>>, agency: AgencyIndex) -> Option<&mut Option<OpenStream>> {
+    let at = usize::from(agency.0);
+    if at >= streams.len() {
+        streams.resize_with(at + 1, || None);
+    }
+    streams.get_mut(at)
+}

@@ -1,0 +1,79 @@
+//! The delivery stream of one edge, as the sequencer sees it: credit, feed, and what it is to send.
+
+use tokio::sync::mpsc;
+use truc_core::dispatch::LeaseId;
+use truc_types::limits::DELIVERY_CREDIT_MAX;
+use truc_types::{EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, Refusal};
+
+/// Receipts that an edge may have unconfirmed.
+pub(crate) const FEED_UNCONFIRMED_MAX: u32 = 256;
+
+/// Room for all items that credit and feed allow, and for the opening and closing ones.
+pub(crate) const STREAM_ITEMS_MAX: usize = (DELIVERY_CREDIT_MAX + FEED_UNCONFIRMED_MAX + 4) as usize;
+
+/// What the stream is to send.
+#[derive(Debug)]
+pub(crate) enum StreamItem {
+    /// The stream is open.
+    Opened {
+        /// Documents that wait for the agency.
+        waiting: u64,
+    },
+    /// A document.
+    Delivery(Box<DeliveryItem>),
+    /// A receipt.
+    Feed {
+        /// Its cursor.
+        cursor: u64,
+        /// Its position.
+        position: Position,
+    },
+    /// The stream ends.
+    Closed(Refusal),
+}
+
+/// A leased delivery.
+#[derive(Debug)]
+pub(crate) struct DeliveryItem {
+    /// The lease.
+    pub lease: LeaseId,
+    /// How often it has been offered.
+    pub attempt: u32,
+    /// The message.
+    pub message_id: MessageId,
+    /// The recipient organisation, as the envelope spells it.
+    pub recipient: OrganisationCode,
+    /// Position in the queue.
+    pub queue_position: QueuePosition,
+    /// Position of the envelope; the fact is the next entry.
+    pub envelope: Position,
+}
+
+/// Names one stream of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StreamId(pub u64);
+
+/// A stream that is open.
+#[derive(Debug)]
+pub(crate) struct OpenStream {
+    pub(crate) id: StreamId,
+    pub(crate) edge_term: EdgeTerm,
+    pub(crate) items: mpsc::Sender<StreamItem>,
+    pub(crate) credit: u32,
+    /// The receipt that was sent last.
+    pub(crate) feed_sent: u64,
+    /// The receipt that was confirmed last.
+    pub(crate) feed_confirmed: u64,
+}
+
+impl OpenStream {
+    /// Adds credit; more than the limit is not given.
+    pub(crate) fn grant(&mut self, deliveries: u32) {
+        self.credit = self.credit.saturating_add(deliveries).min(DELIVERY_CREDIT_MAX);
+    }
+
+    /// How many more receipts may be sent before some are confirmed.
+    pub(crate) const fn feed_room(&self) -> u64 {
+        (FEED_UNCONFIRMED_MAX as u64).saturating_sub(self.feed_sent.saturating_sub(self.feed_confirmed))
+    }
+}
