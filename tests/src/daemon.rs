@@ -1,0 +1,108 @@
+//! A daemon of the product as a child process: started until it says where it listens, killed or ended.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::tools::PASSWORD;
+
+/// A running daemon. Dropping it kills it.
+pub struct Daemon {
+    child: Child,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a command and waits for its line `listening on ADDRESS`. What it logs goes to the end of `log`.
+    ///
+    /// # Panics
+    /// When it ends before that line; with what it logged.
+    #[must_use]
+    #[expect(clippy::expect_used, clippy::panic, reason = "a test whose preparation failed must fail")]
+    pub fn start(mut command: Command, log: &Path) -> Self {
+        let mut file = File::options().create(true).append(true).open(log).expect("the log can be written");
+        let from = file.seek(SeekFrom::End(0)).expect("the log can be read");
+        let child = command.env("TRUC_KEY_PASSWORD", PASSWORD).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn();
+        let mut child = child.expect("the daemon starts");
+        let stdout = child.stdout.take().expect("its output is a pipe");
+        let mut lines = BufReader::new(stdout).lines();
+        let line = lines.by_ref().map_while(Result::ok).find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
+        let Some(line) = line else {
+            let status = child.wait().expect("it has ended");
+            panic!("the daemon ended with {status} before it listened: {}", log_from(log, from));
+        };
+        // A daemon must never wait for somebody who reads what it prints.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address: line.trim().parse().expect("an address"), log: log.to_owned() }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its log so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        log_from(&self.log, 0)
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Panics
+    /// When the process cannot be reaped.
+    #[expect(clippy::expect_used, reason = "a test that cannot kill must fail")]
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be reaped");
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Panics
+    /// When the signal cannot be sent.
+    #[expect(clippy::expect_used, reason = "a test that cannot end its daemon must fail")]
+    pub fn terminate(mut self) -> ExitStatus {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill runs");
+        assert!(sent.success(), "SIGTERM was not sent");
+        self.child.wait().expect("it can be reaped")
+    }
+
+    /// Waits for the end; for daemons that end by themselves.
+    ///
+    /// # Panics
+    /// When the process cannot be reaped.
+    #[expect(clippy::expect_used, reason = "a test that cannot wait must fail")]
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("it can be reaped")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Both fail when the process has ended already, which is what is wanted.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn log_from(log: &Path, from: u64) -> String {
+    let mut text = String::new();
+    if let Ok(mut file) = File::open(log)
+        && file.seek(SeekFrom::Start(from)).is_ok()
+        && file.read_to_string(&mut text).is_err()
+    {
+        text.push_str("(the log is not UTF-8)");
+    }
+    text
+}

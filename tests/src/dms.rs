@@ -1,0 +1,231 @@
+//! What a document-management system does with its edge, over the real gRPC interface.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+use truc_proto::edge::v1::document_service_client::DocumentServiceClient;
+use truc_proto::edge::v1::{self as pb, send_document_request, send_edxml_request};
+
+/// How long a test waits for anything before it fails: far beyond what a slow machine needs.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A document-management system of one agency.
+#[derive(Debug, Clone)]
+pub struct Dms {
+    address: SocketAddr,
+}
+
+/// A document to send.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// Idempotency key.
+    pub reference: String,
+    /// Codes of the recipients.
+    pub recipients: Vec<String>,
+    /// National digit of the urgency.
+    pub urgency: u32,
+    /// The one attachment.
+    pub attachment: Vec<u8>,
+}
+
+impl Letter {
+    /// A letter with a small attachment of its own.
+    #[must_use]
+    pub fn new(reference: &str, recipients: &[&str]) -> Self {
+        let attachment = format!("%PDF-1.4\n% {reference}\n%%EOF\n").into_bytes();
+        Self {
+            reference: reference.to_owned(),
+            recipients: recipients.iter().map(|code| (*code).to_owned()).collect(),
+            urgency: 0,
+            attachment,
+        }
+    }
+
+    fn requests(&self) -> Vec<pb::SendDocumentRequest> {
+        let attachment = pb::AttachmentHeader {
+            name: "cong-van.pdf".to_owned(),
+            media_type: "application/pdf".to_owned(),
+            size: self.attachment.len() as u64,
+        };
+        let header = pb::DocumentHeader {
+            client_reference: self.reference.clone(),
+            recipients: self.recipients.clone(),
+            number: "4127".to_owned(),
+            notation: "BTC-NSNN".to_owned(),
+            subject: format!("V/v thử nghiệm {}", self.reference),
+            type_name: "Công văn".to_owned(),
+            urgency: self.urgency,
+            secrecy: "none".to_owned(),
+            attachments: vec![attachment],
+            ..pb::DocumentHeader::default()
+        };
+        let mut requests = vec![pb::SendDocumentRequest { request: Some(send_document_request::Request::Header(header)) }];
+        for chunk in self.attachment.chunks(256 * 1024) {
+            requests.push(pb::SendDocumentRequest { request: Some(send_document_request::Request::Data(chunk.to_vec().into())) });
+        }
+        requests
+    }
+}
+
+impl Dms {
+    /// A document-management system of the edge at an address.
+    #[must_use]
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
+    /// A connection to the edge.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn client(&self) -> Result<DocumentServiceClient<Channel>, Status> {
+        let endpoint =
+            Endpoint::from_shared(format!("http://{}", self.address)).map_err(|cause| Status::invalid_argument(cause.to_string()))?;
+        let channel = endpoint.connect().await.map_err(|cause| Status::unavailable(cause.to_string()))?;
+        Ok(DocumentServiceClient::new(channel))
+    }
+
+    /// Hands a letter in; the message id.
+    ///
+    /// # Errors
+    /// What the edge answers.
+    pub async fn send(&self, letter: &Letter) -> Result<String, Status> {
+        let requests = tonic_stream(letter.requests());
+        Ok(self.client().await?.send_document(requests).await?.into_inner().message_id)
+    }
+
+    /// Hands an edXML file in; the message id.
+    ///
+    /// # Errors
+    /// What the edge answers.
+    pub async fn send_edxml(&self, reference: &str, secrecy: &str, file: &[u8]) -> Result<String, Status> {
+        let header = pb::EdxmlHeader { client_reference: reference.to_owned(), secrecy: secrecy.to_owned() };
+        let mut requests = vec![pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Header(header)) }];
+        for chunk in file.chunks(256 * 1024) {
+            requests.push(pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Data(chunk.to_vec().into())) });
+        }
+        Ok(self.client().await?.send_edxml(tonic_stream(requests)).await?.into_inner().message_id)
+    }
+
+    /// Takes documents after a cursor until `count` have come.
+    ///
+    /// # Errors
+    /// What the edge answers, or that they did not come in time.
+    pub async fn receive(&self, after_cursor: Option<u64>, count: usize) -> Result<Vec<pb::ReceiveDocumentsResponse>, Status> {
+        let request = pb::ReceiveDocumentsRequest { after_cursor, no_wait: false };
+        let mut stream = self.client().await?.receive_documents(request).await?.into_inner();
+        let mut documents = Vec::new();
+        while documents.len() < count {
+            let next = tokio::time::timeout(PATIENCE, stream.message()).await;
+            match next.map_err(|_| Status::deadline_exceeded(format!("{} of {count} documents came", documents.len())))?? {
+                Some(document) => documents.push(document),
+                None => return Err(Status::aborted("the stream ended")),
+            }
+        }
+        Ok(documents)
+    }
+
+    /// Everything that has arrived so far.
+    ///
+    /// # Errors
+    /// What the edge answers.
+    pub async fn arrived(&self) -> Result<Vec<pb::ReceiveDocumentsResponse>, Status> {
+        let request = pb::ReceiveDocumentsRequest { after_cursor: Some(0), no_wait: true };
+        let mut stream = self.client().await?.receive_documents(request).await?.into_inner();
+        let mut documents = Vec::new();
+        while let Some(document) = stream.message().await? {
+            documents.push(document);
+        }
+        Ok(documents)
+    }
+
+    /// Registers a document.
+    ///
+    /// # Errors
+    /// What the edge answers.
+    pub async fn acknowledge(&self, message_id: &str, recipient: &str, arrival_number: &str) -> Result<(), Status> {
+        let request = pb::AcknowledgeRequest {
+            message_id: message_id.to_owned(),
+            recipient: recipient.to_owned(),
+            arrival_number: arrival_number.to_owned(),
+        };
+        self.client().await?.acknowledge(request).await.map(drop)
+    }
+
+    /// Returns a document.
+    ///
+    /// # Errors
+    /// What the edge answers.
+    pub async fn refuse(&self, message_id: &str, recipient: &str, code: &str, text: &str) -> Result<(), Status> {
+        let request = pb::RefuseRequest {
+            message_id: message_id.to_owned(),
+            recipient: recipient.to_owned(),
+            reason_code: code.to_owned(),
+            reason_text: text.to_owned(),
+        };
+        self.client().await?.refuse(request).await.map(drop)
+    }
+
+    /// What became of a document so far.
+    ///
+    /// # Errors
+    /// What the edge answers.
+    pub async fn status(&self, message_id: &str) -> Result<pb::DocumentStatus, Status> {
+        let document = Some(pb::get_status_request::Document::MessageId(message_id.to_owned()));
+        let response = self.client().await?.get_status(pb::GetStatusRequest { document }).await?.into_inner();
+        response.status.ok_or_else(|| Status::internal("an answer without a status"))
+    }
+
+    /// Waits until a document's status is as wanted; gives it.
+    ///
+    /// # Errors
+    /// What the edge answers, or the last status when it did not become so in time.
+    pub async fn watch(&self, message_id: &str, wanted: impl Fn(&pb::DocumentStatus) -> bool) -> Result<pb::DocumentStatus, Status> {
+        let request = pb::WatchStatusRequest { message_id: message_id.to_owned() };
+        let mut stream = self.client().await?.watch_status(request).await?.into_inner();
+        let mut last = None;
+        loop {
+            let next = tokio::time::timeout(PATIENCE, stream.message()).await;
+            match next.map_err(|_| Status::deadline_exceeded(format!("the status stayed {last:?}")))?? {
+                Some(pb::WatchStatusResponse { status: Some(status) }) if wanted(&status) => return Ok(status),
+                Some(pb::WatchStatusResponse { status }) => last = status,
+                None => return Err(Status::aborted(format!("the stream ended at {last:?}"))),
+            }
+        }
+    }
+
+    /// Downloads an attachment from an offset on.
+    ///
+    /// # Errors
+    /// What the edge answers.
+    pub async fn attachment(&self, message_id: &str, index: u32, offset: u64) -> Result<Vec<u8>, Status> {
+        let request = pb::DownloadAttachmentRequest { message_id: message_id.to_owned(), index, offset };
+        let mut stream = self.client().await?.download_attachment(request).await?.into_inner();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.message().await? {
+            bytes.extend_from_slice(&chunk.data);
+        }
+        Ok(bytes)
+    }
+
+    /// Writes the evidence folder of a document for one recipient, with the command that people use.
+    pub fn evidence(&self, message_id: &str, recipient: &str, folder: &Path) {
+        let folder = folder.to_str().unwrap_or_default();
+        crate::tools::truc_ok(&["evidence", message_id, "--recipient", recipient, "--edge", &format!("http://{}", self.address), folder]);
+    }
+}
+
+/// All recipients have acknowledged or refused.
+#[must_use]
+pub fn settled(status: &pb::DocumentStatus) -> bool {
+    use pb::recipient_status::Step;
+    let last = |recipient: &pb::RecipientStatus| matches!(recipient.step(), Step::Acknowledged | Step::Refused);
+    !status.recipients.is_empty() && status.recipients.iter().all(last)
+}
+
+fn tonic_stream<T: Send + 'static>(items: Vec<T>) -> impl tokio_stream::Stream<Item = T> + Send + 'static {
+    tokio_stream::iter(items)
+}

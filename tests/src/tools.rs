@@ -1,0 +1,58 @@
+//! Where the programs are that the tests start. A missing one fails with what to run; nothing is skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Password of every key file of the tests.
+pub const PASSWORD: &str = "for tests only";
+
+/// The root of the repository.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// The `truc` binary of this build: beside the folder of the test binaries.
+///
+/// # Panics
+/// When it was not built: `cargo test --workspace` builds it.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test without the product must fail")]
+pub fn truc() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let path = test.parent().and_then(Path::parent).map(|folder| folder.join("truc")).unwrap_or_default();
+    assert!(path.is_file(), "{} is missing: run `cargo test --workspace`, which builds it", path.display());
+    path
+}
+
+/// The Python of the tests' virtual environment.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+pub fn python() -> PathBuf {
+    let path = root().join(".test-tools/venv/bin/python");
+    assert!(path.exists(), "{} is missing: run scripts/test-tools.sh", path.display());
+    path
+}
+
+/// Runs a command of `truc` to its end.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test without the product must fail")]
+pub fn run_truc(arguments: &[&str]) -> Output {
+    Command::new(truc()).args(arguments).env("TRUC_KEY_PASSWORD", PASSWORD).output().expect("truc starts")
+}
+
+/// Runs a command of `truc` that must succeed; gives its standard output.
+///
+/// # Panics
+/// When it fails; with what it said.
+pub fn truc_ok(arguments: &[&str]) -> String {
+    let output = run_truc(arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "truc {} ended with {}: {said}", arguments.join(" "), output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
