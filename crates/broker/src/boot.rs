@@ -78,6 +78,8 @@ fn replay(reader: &dyn JournalReader, views: &ViewStore) -> Result<(State, TreeS
     let mut tree = TreeStore::default();
     let mut effects = Vec::new();
     let (restored_to, indexed_through) = (state.next(), reader.indexed_through());
+    // What the index has need not be kept, not even while catching up.
+    state.forget(indexed_through);
     for block in reader.blocks_from(Position(0)) {
         let block = block.map_err(|cause| storage(&cause))?;
         for (position, bytes) in block.positioned() {
@@ -96,7 +98,6 @@ fn replay(reader: &dyn JournalReader, views: &ViewStore) -> Result<(State, TreeS
             }
         }
     }
-    state.forget(indexed_through);
     Ok((state, tree))
 }
 

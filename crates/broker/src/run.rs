@@ -73,7 +73,7 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
         shutdown: shutdown.clone(),
     };
     let blobs = Blobs { store: engine.blobs.clone(), published: engine.published.clone(), commands: engine.commands.clone() };
-    let submits = SubmitServiceServer::new(Submits { admission: engine.admission.clone() });
+    let submits = SubmitServiceServer::new(Submits { admission: engine.admission.clone(), shutdown: shutdown.clone() });
     let server = Server::builder()
         .tls_config(server_tls)
         .map_err(|cause| Refusal::new(Reason::KeyUnreadable, format!("TLS: {cause}")))?

@@ -270,6 +270,13 @@ impl Sequencer {
             let refusal = Refusal::new(reason, format!("the stream is of edge term {edge_term}, term {open} is open")).with("open", open);
             return self.filling.output(Output::Stream { items, item: StreamItem::Closed(refusal) });
         }
+        let feed_last = self.state.feed_last(agency);
+        if feed_cursor > feed_last {
+            let message = format!("the edge has stored receipt {feed_cursor}, this log ends at {feed_last}: it lost its tail");
+            let refusal = Refusal::new(Reason::LogFork, message).with("feed_cursor", feed_cursor).with("feed_last", feed_last);
+            tracing::error!(%refusal, "an edge knows more than the log");
+            return self.filling.output(Output::Stream { items, item: StreamItem::Closed(refusal) });
+        }
         self.close_stream(agency, Some(Refusal::new(Reason::ShuttingDown, "this edge opened another delivery stream")));
         let waiting = self.queue(agency).waiting() as u64;
         self.filling.output(Output::Stream { items: items.clone(), item: StreamItem::Opened { waiting } });

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use truc_signing::statement::{self as st, Fact, ReceiptEvent, SenderHeadEvent, Statement};
-use truc_types::{MessageId, OrganisationCode, Position, QueuePosition};
+use truc_types::{AgencyCode, EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq};
 
 use crate::dispatch::Delivery;
 use crate::entry::Entry;
 use crate::registry::AgencyIndex;
-use crate::sequence::SequenceWindow;
+use crate::sequence::{Numbered, SequenceWindow};
 use crate::state::{DeliveryStep, Known, OpenMessage, PendingEnvelope, RecipientState, State};
 
 /// Why an entry does not follow from the ones before it. Only damage or a defect gets here.
@@ -48,13 +48,55 @@ pub enum ApplyError {
         /// The code.
         agency: String,
     },
-    /// An `accepted` fact without its envelope before it, or an envelope without its fact after it.
-    #[error("entry {position}: an envelope and its accepted fact stand apart")]
+    /// An `accepted` fact without its envelope before it, an envelope without its fact after it, or a fact that says something else than its envelope.
+    #[error("entry {position}: an envelope and its accepted fact stand apart or differ")]
     Unpaired {
         /// Position of the entry.
         position: Position,
     },
-    /// A receipt for a delivery that does not exist or is elsewhere in its life.
+    /// The id of an earlier statement.
+    #[error("entry {position} has the id {id} of an earlier statement")]
+    IdRepeated {
+        /// Position of the entry.
+        position: Position,
+        /// The id.
+        id: MessageId,
+    },
+    /// A statement of an edge term that is not open, or the opening of one that is not above it.
+    #[error("entry {position} is of edge term {found} of {agency}, term {open} is open")]
+    Term {
+        /// Position of the entry.
+        position: Position,
+        /// The agency.
+        agency: AgencyCode,
+        /// The term of the entry.
+        found: EdgeTerm,
+        /// The term that is open; 0 for none.
+        open: EdgeTerm,
+    },
+    /// An envelope under a sequence number that was used or lies outside the window.
+    #[error("envelope at {position} has the sequence number {seq} of {agency}, which is not free")]
+    Sequence {
+        /// Position of the entry.
+        position: Position,
+        /// The agency.
+        agency: AgencyCode,
+        /// The number.
+        seq: SenderSeq,
+    },
+    /// Queue positions are given out without gaps.
+    #[error("fact at {position} gives queue position {found} of {agency}, expected {expected}")]
+    QueueGap {
+        /// Position of the entry.
+        position: Position,
+        /// The agency of the queue.
+        agency: AgencyCode,
+        /// The next queue position.
+        expected: QueuePosition,
+        /// The one that the fact gives.
+        found: QueuePosition,
+    },
+    /// A receipt for a delivery that does not exist, is of others or is elsewhere in its life.
     #[error("receipt at {position} does not fit message {message_id} for {recipient}")]
     Receipt {
         /// Position of the entry.
@@ -101,6 +143,9 @@ pub enum Effect {
 impl State {
     /// Applies the next entry and appends what it changes for those who deliver to `effects`.
     ///
+    /// What `decide` promises is checked again, because an auditor applies what others decided: ids and sequence numbers are used once, edge terms
+    /// rise, queue positions have no gaps, receipts are of the recipient. Seals, leaves and block times are not looked at here.
+    ///
     /// # Errors
     /// When the entry does not follow from the ones before it. The state is then unusable.
     pub fn apply(&mut self, position: Position, entry: &Entry, effects: &mut Vec<Effect>) -> Result<(), ApplyError> {
@@ -112,6 +157,11 @@ impl State {
         if self.pending.is_some() != is_accepted_fact {
             return Err(ApplyError::Unpaired { position });
         }
+        if let Some(id) = entry.id()
+            && self.known(&id).is_some()
+        {
+            return Err(ApplyError::IdRepeated { position, id });
+        }
         match &entry.statement {
             Statement::Envelope(envelope) => self.apply_envelope(known, envelope)?,
             Statement::Fact(fact) => self.apply_fact(position, fact, effects)?,
@@ -119,6 +169,7 @@ impl State {
             Statement::SenderHead(head) => self.apply_sender_head(known, head)?,
             Statement::Registry(registry) => {
                 Arc::make_mut(&mut self.registry).apply(position, registry)?;
+                self.changes.registry = true;
                 effects.push(Effect::RegistryChanged);
             }
         }
@@ -126,16 +177,30 @@ impl State {
         Ok(())
     }
 
-    fn index_of(&self, position: Position, code: &truc_types::AgencyCode) -> Result<AgencyIndex, ApplyError> {
+    fn index_of(&self, position: Position, code: &AgencyCode) -> Result<AgencyIndex, ApplyError> {
         self.registry.agency_index(code).ok_or_else(|| ApplyError::UnknownAgency { position, agency: code.to_string() })
     }
 
+    /// The agency that issued a statement, if the statement is of the term that it has open.
+    fn issuer(&self, position: Position, code: &AgencyCode, found: EdgeTerm) -> Result<AgencyIndex, ApplyError> {
+        let agency = self.index_of(position, code)?;
+        match self.edge_term(agency) {
+            open if open == found => Ok(agency),
+            open => Err(ApplyError::Term { position, agency: code.clone(), found, open }),
+        }
+    }
+
     fn apply_envelope(&mut self, known: Known, envelope: &st::Envelope) -> Result<(), ApplyError> {
+        let (position, seq, code) = (known.position, envelope.sender_seq, &envelope.sender.agency);
+        let sender = self.issuer(position, code, envelope.edge_term)?;
+        if self.look(sender, seq) != Numbered::Free {
+            return Err(ApplyError::Sequence { position, agency: code.clone(), seq });
+        }
         self.pending = Some(PendingEnvelope {
             message_id: envelope.message_id,
             known,
-            sender: self.index_of(known.position, &envelope.sender.agency)?,
-            seq: envelope.sender_seq,
+            sender,
+            seq,
             lane: envelope.doc.urgency.lane(),
             recipients: envelope.recipients.clone(),
         });
@@ -160,13 +225,20 @@ impl State {
     fn apply_accepted(&mut self, position: Position, accepted: &st::Accepted, effects: &mut Vec<Effect>) -> Result<(), ApplyError> {
         let unpaired = ApplyError::Unpaired { position };
         let pending = self.pending.take().ok_or_else(|| unpaired.clone())?;
-        if pending.message_id != accepted.message_id || pending.recipients.len() != accepted.queue.len() {
+        let is_same_envelope = pending.message_id == accepted.message_id && pending.known.digest == accepted.envelope;
+        let is_routed = pending.recipients.iter().eq(accepted.queue.iter().map(|queued| &queued.recipient));
+        if !is_same_envelope || !is_routed || accepted.registry_version != self.registry.version() {
             return Err(unpaired);
         }
         let mut recipients = Vec::with_capacity(accepted.queue.len());
         for (i, (organisation, queued)) in (0u16..).zip(pending.recipients.into_iter().zip(&accepted.queue)) {
             let agency = self.index_of(position, &queued.agency)?;
-            self.agency_mut(agency).queue_last = queued.position;
+            let queue_last = &mut self.agency_mut(agency).queue_last;
+            let (expected, found) = (queue_last.next(), queued.position);
+            if found != expected {
+                return Err(ApplyError::QueueGap { position, agency: queued.agency.clone(), expected, found });
+            }
+            *queue_last = found;
             let delivery = Delivery { message_id: pending.message_id, recipient: i, lane: pending.lane };
             effects.push(Effect::Queued { agency, position: queued.position, delivery });
             recipients.push(RecipientState { organisation, agency, queue_position: queued.position, step: DeliveryStep::Waiting });
@@ -189,10 +261,16 @@ impl State {
 
     fn apply_receipt(&mut self, known: Known, receipt: &st::Receipt, effects: &mut Vec<Effect>) -> Result<(), ApplyError> {
         let position = known.position;
+        let issuer = self.issuer(position, &receipt.issuer, receipt.edge_term)?;
+        let sender = self.index_of(position, &receipt.original_sender)?;
         for item in &receipt.items {
             let misfit = || ApplyError::Receipt { position, message_id: item.message_id, recipient: item.recipient.clone() };
             let message = self.open.get_mut(&item.message_id).ok_or_else(misfit)?;
-            let recipient = message.recipients.iter_mut().find(|recipient| recipient.organisation == item.recipient).ok_or_else(misfit)?;
+            if message.digest != item.envelope || message.sender != sender {
+                return Err(misfit());
+            }
+            let recipient = message.recipients.iter_mut().find(|recipient| recipient.organisation == item.recipient);
+            let recipient = recipient.filter(|recipient| recipient.agency == issuer).ok_or_else(misfit)?;
             let step = step_after(recipient.step, receipt.event).ok_or_else(misfit)?;
             if recipient.step == DeliveryStep::Waiting {
                 effects.push(Effect::Dequeued { agency: recipient.agency, position: recipient.queue_position });
@@ -201,11 +279,13 @@ impl State {
             if message.recipients.iter().all(|recipient| recipient.step.is_final()) {
                 let closed = Known { position: message.position, digest: message.digest };
                 self.open.remove(&item.message_id);
-                self.remember_unless_indexed(item.message_id, closed);
+                self.changes.close(item.message_id);
+                // Unless it closes after its segment was sealed: then it is in the index already.
+                self.remember(item.message_id, closed);
+            } else {
+                self.changes.messages.insert(item.message_id);
             }
-            self.changes.messages.insert(item.message_id);
         }
-        let sender = self.index_of(position, &receipt.original_sender)?;
         let feed = self.agency_mut(sender);
         feed.feed_last += 1;
         feed.feed.push_back(position);
@@ -215,21 +295,24 @@ impl State {
     }
 
     fn apply_sender_head(&mut self, known: Known, head: &st::SenderHead) -> Result<(), ApplyError> {
-        let agency = self.index_of(known.position, &head.agency)?;
-        if let SenderHeadEvent::TermOpened { .. } = head.event {
-            let state = self.agency_mut(agency);
-            state.term = head.edge_term;
-            state.window = SequenceWindow::default();
+        let (position, found) = (known.position, head.edge_term);
+        match head.event {
+            SenderHeadEvent::TermOpened { .. } => {
+                let agency = self.index_of(position, &head.agency)?;
+                let open = self.edge_term(agency);
+                if found <= open {
+                    return Err(ApplyError::Term { position, agency: head.agency.clone(), found, open });
+                }
+                let state = self.agency_mut(agency);
+                state.term = found;
+                state.window = SequenceWindow::default();
+            }
+            SenderHeadEvent::Head { .. } => {
+                self.issuer(position, &head.agency, found)?;
+            }
         }
         self.remember(head.statement_id, known);
         Ok(())
-    }
-
-    /// A message that closes after its segment was sealed is in the index already.
-    fn remember_unless_indexed(&mut self, id: MessageId, known: Known) {
-        if known.position >= self.forgotten_through {
-            self.remember(id, known);
-        }
     }
 }
 

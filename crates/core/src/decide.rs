@@ -72,8 +72,11 @@ pub enum Outcome {
 }
 
 /// Decides on a submission. `block_time` is the time of the block that its entries go into, `shard_start` the position of the shard's first leaf.
+///
+/// The caller has looked a submission that [`Submit::is_stale`] up again: otherwise a repetition could pass as new.
 #[must_use]
 pub fn decide(block_time: Timestamp, shard_start: Position, state: &State, submit: Submit) -> Decision {
+    debug_assert!(!submit.is_stale(state), "the index was asked before the state forgot");
     let has_fact = matches!(submit.admitted.entry.statement, Statement::Envelope(_));
     if let Some(known) = state.known(&submit.admitted.id).or(submit.indexed) {
         return if known.digest == submit.admitted.entry.digest {
@@ -93,9 +96,9 @@ pub fn decide(block_time: Timestamp, shard_start: Position, state: &State, submi
 /// Everything that needs the state. For an envelope, the queue positions that it gets.
 fn check(block_time: Timestamp, state: &State, submit: &Submit) -> Result<Vec<QueueEntry>, Refusal> {
     let admitted = &submit.admitted;
-    if admitted.registry_version != state.registry().version() {
-        check_signers(block_time, state.registry(), &admitted.entry.statement)?;
-    }
+    // Again, and at the time that the fact will state: the registry may have moved since admission, a certificate may have ended. An auditor
+    // verifies the seal at the block time.
+    check_signers(block_time, state.registry(), &admitted.entry.statement)?;
     if let Statement::SenderHead(head) = &admitted.entry.statement {
         return check_sender_head(state, admitted.agency, head, submit.older_term_connected).map(|()| Vec::new());
     }
@@ -151,14 +154,17 @@ fn check_envelope(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Re
         return Err(Refusal::new(Reason::SenderUnknown, message).with("sender", sender).with("agency", &envelope.sender.agency));
     }
     let seq = envelope.sender_seq;
-    let window = state.agency(agency).map(|agency| agency.window.look(seq));
-    match window {
-        Some(Numbered::Free) | None => {}
-        Some(Numbered::Used) => {
-            return Err(Refusal::new(Reason::SequenceReused, format!("sequence number {seq} was used by another document")).with("sender_seq", seq));
+    match state.look(agency, seq) {
+        Numbered::Free => {}
+        Numbered::Used => {
+            return Err(
+                Refusal::new(Reason::SequenceReused, format!("sequence number {seq} was used by another document")).with("sender_seq", seq)
+            );
         }
-        Some(Numbered::Outside) => {
-            return Err(Refusal::new(Reason::SequenceOutsideWindow, format!("sequence number {seq} is outside the window")).with("sender_seq", seq));
+        Numbered::Outside => {
+            return Err(
+                Refusal::new(Reason::SequenceOutsideWindow, format!("sequence number {seq} is outside the window")).with("sender_seq", seq)
+            );
         }
     }
     route(state, envelope)
@@ -193,31 +199,41 @@ fn check_receipt(state: &State, agency: AgencyIndex, receipt: &Receipt) -> Resul
     if !matches!(receipt.event, ReceiptEvent::Fetched | ReceiptEvent::Acknowledged | ReceiptEvent::Refused) {
         return Err(Refusal::new(Reason::BusinessUnsupported, "this release takes the receipts fetched, acknowledged and refused"));
     }
-    let mut seen = HashSet::with_capacity(receipt.items.len());
+    // That no item stands there twice is a rule of the statement.
     for item in &receipt.items {
-        let refusal = |reason, message: String| Refusal::new(reason, message).with("message_id", item.message_id).with("recipient", &item.recipient);
+        let refusal =
+            |reason, message: String| Refusal::new(reason, message).with("message_id", item.message_id).with("recipient", &item.recipient);
         let Some(message) = state.message(&item.message_id) else {
-            let reason = if state.known(&item.message_id).is_some() { Reason::ReceiptRepeated } else { Reason::MessageUnknown };
-            return Err(refusal(reason, format!("{} is not open", item.message_id)));
+            // One answer for closed and never seen: which of the two it is depends on what the state still remembers.
+            return Err(refusal(Reason::MessageUnknown, format!("{} is not open: nobody sent it, or it is closed", item.message_id)));
         };
         let recipient = message.recipients.iter().find(|recipient| recipient.organisation == item.recipient && recipient.agency == agency);
         let Some(recipient) = recipient else {
-            return Err(refusal(Reason::ReceiptNotRecipient, format!("{} was not sent to {} of {}", item.message_id, item.recipient, receipt.issuer)));
+            return Err(refusal(
+                Reason::ReceiptNotRecipient,
+                format!("{} was not sent to {} of {}", item.message_id, item.recipient, receipt.issuer),
+            ));
         };
         if message.digest != item.envelope {
-            return Err(refusal(Reason::ReceiptDigestMismatch, format!("the envelope of {} has the digest {}", item.message_id, message.digest)));
+            return Err(refusal(
+                Reason::ReceiptDigestMismatch,
+                format!("the envelope of {} has the digest {}", item.message_id, message.digest),
+            ));
         }
         if state.registry().agency(message.sender).is_none_or(|sender| sender.code != receipt.original_sender) {
             return Err(refusal(Reason::ReceiptMixedSenders, format!("{} was not sent by {}", item.message_id, receipt.original_sender)));
         }
-        if !seen.insert((item.message_id, &item.recipient)) {
-            return Err(refusal(Reason::ReceiptRepeated, format!("{} stands twice in one receipt", item.message_id)));
-        }
         if step_after(recipient.step, receipt.event).is_none() {
-            return Err(refusal(misplaced(recipient.step, receipt.event), format!("{} is {:?} for {}", item.message_id, recipient.step, item.recipient)));
+            return Err(refusal(
+                misplaced(recipient.step, receipt.event),
+                format!("{} is {:?} for {}", item.message_id, recipient.step, item.recipient),
+            ));
         }
         if item.queue_position.is_some_and(|position| position != recipient.queue_position) {
-            return Err(refusal(Reason::ReceiptDigestMismatch, format!("{} has queue position {}", item.message_id, recipient.queue_position)));
+            return Err(refusal(
+                Reason::ReceiptNotRecipient,
+                format!("{} has queue position {}", item.message_id, recipient.queue_position),
+            ));
         }
     }
     Ok(())
@@ -226,7 +242,9 @@ fn check_receipt(state: &State, agency: AgencyIndex, receipt: &Receipt) -> Resul
 const fn misplaced(step: DeliveryStep, event: ReceiptEvent) -> Reason {
     match (step, event) {
         (DeliveryStep::Waiting, _) => Reason::ReceiptOutOfOrder,
-        (DeliveryStep::Acknowledged, ReceiptEvent::Refused) | (DeliveryStep::Refused, ReceiptEvent::Acknowledged) => Reason::ReceiptOutOfOrder,
+        (DeliveryStep::Acknowledged, ReceiptEvent::Refused) | (DeliveryStep::Refused, ReceiptEvent::Acknowledged) => {
+            Reason::ReceiptOutOfOrder
+        }
         _ => Reason::ReceiptRepeated,
     }
 }
@@ -246,7 +264,7 @@ fn accept(block_time: Timestamp, shard_start: Position, state: &State, admitted:
     };
     let has_fact = fact.is_some();
     let mut entries = vec![admitted.entry];
-    entries.extend(fact.map(fact_entry));
+    entries.extend(fact.map(Entry::of_fact));
     Decision { entries, outcome: Outcome::Accepted { statement, has_fact } }
 }
 
@@ -257,7 +275,7 @@ fn refuse(block_time: Timestamp, state: &State, admitted: &Admitted, refusal: Re
     let within_rate = logged_minute != minute || logged < REJECTED_FACTS_PER_MINUTE_MAX;
     let agency = state.registry().agency(admitted.agency);
     let entries = match agency {
-        Some(agency) if refusal.reason.retry() == Retry::No && within_rate => vec![fact_entry(Fact::Rejected(Rejected {
+        Some(agency) if refusal.reason.retry() == Retry::No && within_rate => vec![Entry::of_fact(Fact::Rejected(Rejected {
             digest: admitted.entry.digest,
             agency: agency.code.clone(),
             message_id: Some(admitted.id),
@@ -267,11 +285,4 @@ fn refuse(block_time: Timestamp, state: &State, admitted: &Admitted, refusal: Re
         _ => Vec::new(),
     };
     Decision { entries, outcome: Outcome::Refused(refusal) }
-}
-
-fn fact_entry(fact: Fact) -> Entry {
-    use sha2::Digest as _;
-    let bytes = fact.to_json();
-    let digest = truc_types::Digest(sha2::Sha256::digest(&bytes).into());
-    Entry { bytes: bytes.into(), digest, statement: Statement::Fact(fact) }
 }

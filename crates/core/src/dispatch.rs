@@ -2,7 +2,7 @@
 //!
 //! Not facts: nothing here is in the journal. Losing it costs a redelivery, which recipients recognise. Time comes from the caller.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use truc_types::limits::{LEASE_MILLIS, REDELIVERY_PAUSE_MILLIS_MAX, REDELIVERY_PAUSE_MILLIS_MIN};
 use truc_types::{Lane, MessageId, QueuePosition, Timestamp};
@@ -53,9 +53,9 @@ enum Place {
 #[derive(Debug, Default)]
 pub struct AgencyQueue {
     waiting: HashMap<QueuePosition, Waiting>,
-    ready: [BTreeMap<QueuePosition, ()>; Lane::COUNT],
+    ready: [BTreeSet<QueuePosition>; Lane::COUNT],
     /// Leases and pauses by the time they end.
-    timed: BTreeMap<(Timestamp, QueuePosition), ()>,
+    timed: BTreeSet<(Timestamp, QueuePosition)>,
     leases: HashMap<LeaseId, QueuePosition>,
 }
 
@@ -64,7 +64,7 @@ impl AgencyQueue {
     pub fn push(&mut self, position: QueuePosition, delivery: Delivery) {
         let earlier = self.waiting.insert(position, Waiting { delivery, attempts: 0, place: Place::Ready });
         debug_assert!(earlier.is_none(), "queue positions are used once");
-        self.lane(delivery.lane).insert(position, ());
+        self.lane(delivery.lane).insert(position);
     }
 
     /// Removes a delivery: its `fetched` receipt is in the log, or it was withdrawn.
@@ -76,14 +76,14 @@ impl AgencyQueue {
 
     /// Leases the next delivery that is ready: highest lane first, oldest first in it.
     pub fn grant(&mut self, now: Timestamp, lease: LeaseId) -> Option<Grant> {
-        let position = Lane::DRAIN_ORDER.iter().find_map(|lane| self.lane(*lane).first_key_value().map(|(position, ())| *position))?;
+        let position = Lane::DRAIN_ORDER.iter().find_map(|lane| self.lane(*lane).first().copied())?;
         let until = now.plus_millis(LEASE_MILLIS);
         let waiting = self.waiting.get_mut(&position)?;
         waiting.attempts = waiting.attempts.saturating_add(1);
         waiting.place = Place::Leased { lease, until };
         let (delivery, attempt) = (waiting.delivery, waiting.attempts);
         self.lane(delivery.lane).remove(&position);
-        self.timed.insert((until, position), ());
+        self.timed.insert((until, position));
         self.leases.insert(lease, position);
         Some(Grant { lease, position, delivery, attempt })
     }
@@ -104,14 +104,13 @@ impl AgencyQueue {
             }
             waiting.place = Place::Ready;
             let lane = waiting.delivery.lane;
-            self.lane(lane).insert(position, ());
+            self.lane(lane).insert(position);
         }
     }
 
     /// Ends the leases and pauses whose time has come.
     pub fn tick(&mut self, now: Timestamp) {
-        while let Some(((until, position), ())) = self.timed.first_key_value() {
-            let (until, position) = (*until, *position);
+        while let Some((until, position)) = self.timed.first().copied() {
             if until > now {
                 break;
             }
@@ -128,7 +127,7 @@ impl AgencyQueue {
     /// When [`AgencyQueue::tick`] has something to do next.
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
-        self.timed.first_key_value().map(|((until, _), ())| *until)
+        self.timed.first().map(|(until, _)| *until)
     }
 
     /// Deliveries that nobody has fetched yet.
@@ -156,7 +155,7 @@ impl AgencyQueue {
         let (place, lane) = (waiting.place, waiting.delivery.lane);
         waiting.place = Place::Paused { until };
         self.leave(position, lane, place);
-        self.timed.insert((until, position), ());
+        self.timed.insert((until, position));
     }
 
     fn make_ready(&mut self, position: QueuePosition) {
@@ -164,7 +163,7 @@ impl AgencyQueue {
         let (place, lane) = (waiting.place, waiting.delivery.lane);
         waiting.place = Place::Ready;
         self.leave(position, lane, place);
-        self.lane(lane).insert(position, ());
+        self.lane(lane).insert(position);
     }
 
     fn leave(&mut self, position: QueuePosition, lane: Lane, place: Place) {
@@ -183,7 +182,7 @@ impl AgencyQueue {
     }
 
     #[expect(clippy::indexing_slicing, reason = "there is one set per lane")]
-    fn lane(&mut self, lane: Lane) -> &mut BTreeMap<QueuePosition, ()> {
+    fn lane(&mut self, lane: Lane) -> &mut BTreeSet<QueuePosition> {
         &mut self.ready[lane.index()]
     }
 }
@@ -307,7 +306,7 @@ mod tests {
                         Place::Paused { .. } => paused += 1,
                     }
                 }
-                prop_assert_eq!(ready, queue.ready.iter().map(BTreeMap::len).sum::<usize>());
+                prop_assert_eq!(ready, queue.ready.iter().map(BTreeSet::len).sum::<usize>());
                 prop_assert_eq!(held, queue.leases.len());
                 prop_assert_eq!(held + paused, queue.timed.len());
             }

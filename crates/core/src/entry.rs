@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-use truc_signing::DsseFile;
-use truc_signing::statement::{Statement, StatementError};
+use truc_signing::statement::{Fact, Statement, StatementError};
+use truc_signing::{DsseFile, sha256};
 use truc_types::{Digest, MessageId};
 
 /// An entry. The bytes are the leaf; the statement is what they parse to.
@@ -19,18 +18,25 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads an entry of the log. Seals are not verified: they were before the entry got there, and an auditor does it again.
+    /// Reads an entry of the log: a fact stands plain, everything else in a DSSE file. Seals are not verified: they were before the entry got
+    /// there, and an auditor does it again.
     ///
     /// # Errors
-    /// When the bytes are no statement of this release.
+    /// When the bytes are no statement of this release; [`StatementError::PredicateType`] for a fact in a DSSE file and for anything else without.
     pub fn parse(bytes: Arc<[u8]>) -> Result<Self, StatementError> {
-        let statement = if bytes.starts_with(b"{\"_type\"") {
-            Statement::parse(&bytes)?
-        } else {
-            Statement::parse(&DsseFile::parse(&bytes)?.payload)?
-        };
-        let digest = Digest(Sha256::digest(&bytes).into());
-        Ok(Self { bytes, digest, statement })
+        let is_plain = bytes.starts_with(b"{\"_type\"");
+        let statement = if is_plain { Statement::parse(&bytes)? } else { Statement::parse(&DsseFile::parse(&bytes)?.payload)? };
+        // Without this an envelope that nobody sealed would read like one that was.
+        if is_plain != matches!(statement, Statement::Fact(_)) {
+            return Err(StatementError::PredicateType { found: statement.predicate_type().to_owned() });
+        }
+        Ok(Self { digest: sha256(&bytes), bytes, statement })
+    }
+
+    /// The entry that states a fact.
+    pub(crate) fn of_fact(fact: Fact) -> Self {
+        let bytes: Arc<[u8]> = fact.to_json().into();
+        Self { digest: sha256(&bytes), bytes, statement: Statement::Fact(fact) }
     }
 
     /// The id by which a repetition of this statement is recognised; facts and registry statements have none.

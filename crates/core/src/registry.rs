@@ -89,11 +89,10 @@ impl Registry {
         self.agencies.get(usize::from(index.0))
     }
 
-    /// The organisation that a code of either scheme names, under its own code.
+    /// The organisation that a code of either scheme names, under its own code. A code that is somebody's own is never read as an old one.
     #[must_use]
     pub fn organisation(&self, code: &OrganisationCode) -> Option<(&OrganisationCode, &Organisation)> {
-        let code = self.aliases.get(code).unwrap_or(code);
-        self.organisations.get_key_value(code)
+        self.organisations.get_key_value(code).or_else(|| self.organisations.get_key_value(self.aliases.get(code)?))
     }
 
     /// The seal keys of all agencies.
@@ -126,7 +125,10 @@ impl Registry {
             }
             RegistryEvent::CertificateAdded(added) => self.add_certificate(position, added)?,
             RegistryEvent::CertificateRevoked(revoked) => {
-                self.keys.revoke(&revoked.keyid, revoked.at);
+                // A mistyped key id would leave the key trusted that the operator meant.
+                if !self.keys.revoke(&revoked.keyid, revoked.at) {
+                    return Err(ApplyError::RegistryContent { position, cause: format!("key {} was never added", revoked.keyid) });
+                }
             }
         }
         self.version = statement.version;
@@ -160,6 +162,9 @@ impl Registry {
 
     fn add_certificate(&mut self, position: Position, added: &st::CertificateAdded) -> Result<(), ApplyError> {
         let content = |cause: String| ApplyError::RegistryContent { position, cause };
+        if !self.by_code.contains_key(&added.agency) {
+            return Err(content(format!("the certificate is of {}, which has not joined", added.agency)));
+        }
         let certificate = Certificate::from_der(&added.certificate).map_err(|cause| content(cause.to_string()))?;
         if certificate.owner != Owner::Agency(added.agency.clone()) {
             return Err(content(format!("the certificate of {} names {}", added.agency, certificate.owner.urn())));
@@ -169,9 +174,10 @@ impl Registry {
     }
 
     fn add_organisation(&mut self, position: Position, added: &st::Organisation) -> Result<(), ApplyError> {
-        let served_by = self
-            .agency_index(&added.served_by)
-            .ok_or_else(|| ApplyError::RegistryContent { position, cause: format!("{} is served by {}, which has not joined", added.code, added.served_by) })?;
+        let served_by = self.agency_index(&added.served_by).ok_or_else(|| ApplyError::RegistryContent {
+            position,
+            cause: format!("{} is served by {}, which has not joined", added.code, added.served_by),
+        })?;
         if let Some(old) = &added.old_code {
             self.aliases.insert(old.clone(), added.code.clone());
         }

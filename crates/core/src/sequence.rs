@@ -38,7 +38,7 @@ impl SequenceWindow {
     #[must_use]
     pub fn look(&self, seq: SenderSeq) -> Numbered {
         let SenderSeq(seq) = seq;
-        if seq == 0 || seq.saturating_add(SEQUENCE_WINDOW) <= self.highest || seq > self.highest.saturating_add(SEQUENCE_WINDOW) {
+        if seq == 0 || self.highest.saturating_sub(seq) >= SEQUENCE_WINDOW || seq.saturating_sub(self.highest) > SEQUENCE_WINDOW {
             return Numbered::Outside;
         }
         if seq > self.highest {
@@ -46,6 +46,11 @@ impl SequenceWindow {
         }
         let (word, bit) = place(seq);
         if self.used.get(word).is_some_and(|word| word & bit != 0) { Numbered::Used } else { Numbered::Free }
+    }
+
+    /// Whether it has one bit per number: one that was read back may not.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.used.len() == WORDS
     }
 
     /// The highest number used; 0 before the first.
@@ -59,7 +64,7 @@ impl SequenceWindow {
         let SenderSeq(seq) = seq;
         if seq > self.highest {
             // The places of the numbers that enter the window stood for numbers that leave it.
-            for entering in (self.highest + 1)..=seq.min(self.highest + SEQUENCE_WINDOW) {
+            for entering in self.highest.saturating_add(1)..=seq.min(self.highest.saturating_add(SEQUENCE_WINDOW)) {
                 let (word, bit) = place(entering);
                 if let Some(word) = self.used.get_mut(word) {
                     *word &= !bit;
@@ -106,6 +111,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_last_numbers_there_are_do_not_overflow() {
+        let mut window = SequenceWindow::default();
+        for seq in [u64::MAX - 9, u64::MAX] {
+            window.mark(SenderSeq(seq));
+            assert_eq!(window.look(SenderSeq(seq)), Numbered::Used);
+        }
+        assert_eq!(window.look(SenderSeq(u64::MAX - 1)), Numbered::Free);
+        assert_eq!(window.look(SenderSeq(1)), Numbered::Outside);
+    }
+
+    #[test]
+    fn a_window_that_was_cut_short_is_not_whole() {
+        let mut window = SequenceWindow::default();
+        assert!(window.is_whole());
+        window.used.pop();
+        assert!(!window.is_whole());
     }
 
     #[test]

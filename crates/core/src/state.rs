@@ -6,7 +6,7 @@ use std::sync::Arc;
 use truc_types::{Digest, EdgeTerm, Lane, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
 use crate::registry::{AgencyIndex, Registry};
-use crate::sequence::SequenceWindow;
+use crate::sequence::{Numbered, SequenceWindow};
 
 /// The tentative state of the axis: everything that `decide` reads.
 #[derive(Debug, Default)]
@@ -115,8 +115,22 @@ pub(crate) struct PendingEnvelope {
 pub(crate) struct Changes {
     pub(crate) messages: HashSet<MessageId>,
     pub(crate) agencies: HashSet<AgencyIndex>,
+    /// There are new registry statements.
+    pub(crate) registry: bool,
     /// Messages that have a row in the views.
     pub(crate) viewed: HashSet<MessageId>,
+}
+
+impl Changes {
+    /// A message is closed: nobody has to hear of one that opened and closed since the views were written last. So that a replay that takes no rows
+    /// keeps no more ids than there are open messages.
+    pub(crate) fn close(&mut self, id: MessageId) {
+        if self.viewed.contains(&id) {
+            self.messages.insert(id);
+        } else {
+            self.messages.remove(&id);
+        }
+    }
 }
 
 impl State {
@@ -162,11 +176,18 @@ impl State {
         self.agency(agency).map_or(EdgeTerm(0), |agency| agency.term)
     }
 
+    /// The cursor of the newest receipt for an agency; 0 before the first.
+    #[must_use]
+    pub fn feed_last(&self, agency: AgencyIndex) -> u64 {
+        self.agency(agency).map_or(0, |agency| agency.feed_last)
+    }
+
     /// The receipts for an agency after a cursor: their cursors and positions, oldest first.
     pub fn feed_after(&self, agency: AgencyIndex, cursor: u64) -> impl Iterator<Item = (u64, Position)> {
         let (feed, last) = self.agency(agency).map_or((None, 0), |agency| (Some(&agency.feed), agency.feed_last));
         let first = last - feed.map_or(0, |feed| feed.len() as u64) + 1;
-        let skip = usize::try_from((cursor + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        // The cursor comes from outside: it may be any number.
+        let skip = usize::try_from(cursor.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
         feed.into_iter().flatten().enumerate().skip(skip).map(move |(i, position)| (first + i as u64, *position))
     }
 
@@ -175,12 +196,14 @@ impl State {
         let Some(state) = self.agencies.get_mut(usize::from(agency.0)) else { return };
         let first = state.feed_last - state.feed.len() as u64 + 1;
         let confirmed = (cursor.min(state.feed_last) + 1).saturating_sub(first);
-        state.feed.drain(..usize::try_from(confirmed).unwrap_or(usize::MAX).min(state.feed.len()));
-        self.changes.agencies.insert(agency);
+        if confirmed > 0 {
+            state.feed.drain(..usize::try_from(confirmed).unwrap_or(usize::MAX).min(state.feed.len()));
+            self.changes.agencies.insert(agency);
+        }
     }
 
     /// Statements below `through` are in the index of sealed segments: they need not be kept in memory. Commands admitted with an older index are
-    /// sent back for another look-up.
+    /// stale ([`crate::Submit::is_stale`]) and need another look-up. Whoever only replays forgets everything that is applied.
     pub fn forget(&mut self, through: Position) {
         while let Some(first) = self.recent_by_position.first_entry() {
             if *first.key() >= through {
@@ -192,11 +215,19 @@ impl State {
         self.forgotten_through = self.forgotten_through.max(through);
     }
 
-    /// Keeps a statement that is not open and not in the index, while a state is restored.
+    /// Keeps a statement that is not open, unless it is in the index: [`State::forget`] before a replay keeps its memory bounded.
     pub fn remember(&mut self, id: MessageId, known: Known) {
+        if known.position < self.forgotten_through {
+            return;
+        }
         if self.recent.insert(id, known).is_none() {
             self.recent_by_position.insert(known.position, id);
         }
+    }
+
+    /// What is to be said of a sequence number of an agency in the term that it has open.
+    pub(crate) fn look(&self, agency: AgencyIndex, seq: SenderSeq) -> Numbered {
+        self.agency(agency).map_or(Numbered::Outside, |agency| agency.window.look(seq))
     }
 
     pub(crate) fn agency(&self, index: AgencyIndex) -> Option<&AgencyState> {
@@ -217,7 +248,8 @@ impl State {
     #[must_use]
     pub fn facts_equal(&self, other: &Self) -> bool {
         let agencies = |state: &Self| -> Vec<_> {
-            let counters = |agency: &AgencyState| (agency.term, agency.window.clone(), agency.queue_last, agency.feed_last, agency.rejections);
+            let counters =
+                |agency: &AgencyState| (agency.term, agency.window.clone(), agency.queue_last, agency.feed_last, agency.rejections);
             state.agencies.iter().map(counters).collect()
         };
         self.next == other.next

@@ -102,7 +102,7 @@ reasons! {
     MessageIdConflict "message.id_conflict" Caller No "mint a new id: this one belongs to other bytes"
     MessageTooOld "message.too_old" Caller AfterChange "create the document anew: it is older than the axis remembers"
     MessageFromFuture "message.from_future" Caller AfterChange "set the clock: it is ahead of the axis"
-    MessageUnknown "message.unknown" Caller No "check the id: nothing with it is known here"
+    MessageUnknown "message.unknown" Caller No "check the id: nothing with it is known here, or it is closed"
     ReferenceConflict "reference.conflict" Caller No "use a new client reference: this one belongs to another document"
     SequenceReused "sequence.reused" Caller No "an edge was restored from an old copy: open a new edge term and seal anew"
     SequenceOutsideWindow "sequence.outside_window" Caller AfterChange "seal anew with the next number"

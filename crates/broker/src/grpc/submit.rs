@@ -8,6 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use truc_proto::broker::v1::submit_service_server::SubmitService;
 use truc_proto::broker::v1::{SubmitRequest, SubmitResponse, submit_response::Outcome};
+use truc_transport::shutdown::Shutdown;
 use truc_transport::{status, tls};
 use truc_types::limits::{STATEMENT_FILE_BYTES_MAX, SUBMIT_IN_FLIGHT_MAX};
 use truc_types::{AgencyCode, Reason, Refusal};
@@ -17,6 +18,7 @@ use crate::committer::{Answer, Reply};
 
 pub(crate) struct Submits {
     pub(crate) admission: Admission,
+    pub(crate) shutdown: Shutdown,
 }
 
 #[tonic::async_trait]
@@ -26,7 +28,14 @@ impl SubmitService for Submits {
     async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
         let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
         let (answers, answered) = mpsc::channel(SUBMIT_IN_FLIGHT_MAX);
-        tokio::spawn(read(request.into_inner(), agency, self.admission.clone(), answers));
+        let (admission, shutdown) = (self.admission.clone(), self.shutdown.clone());
+        // At shutdown nothing more is read; what was read is still answered, then the stream ends.
+        tokio::spawn(async move {
+            tokio::select! {
+                () = read(request.into_inner(), agency, admission, answers) => {}
+                () = shutdown.begun() => {}
+            }
+        });
         let to_response: fn((u64, Answer)) -> Result<SubmitResponse, Status> = response;
         Ok(Response::new(ReceiverStream::new(answered).map(to_response)))
     }

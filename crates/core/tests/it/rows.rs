@@ -1,0 +1,122 @@
+//! The state as rows and back: what is written, and that damaged rows are refused instead of believed.
+
+use truc_core::registry::AgencyIndex;
+use truc_core::rows::{AgencyRow, MessageRow, RowError, Rows};
+use truc_core::{Entry, State};
+use truc_signing::statement::ReceiptEvent;
+use truc_types::{MessageId, Position};
+
+use crate::world::World;
+
+/// What a view store holds.
+#[derive(Default)]
+pub(crate) struct Store {
+    pub(crate) position: Position,
+    registry: Vec<Position>,
+    agencies: Vec<(AgencyIndex, AgencyRow)>,
+    messages: Vec<(MessageId, MessageRow)>,
+}
+
+impl Store {
+    pub(crate) fn write(&mut self, rows: Rows) {
+        self.position = rows.position;
+        if !rows.registry.is_empty() {
+            self.registry = rows.registry;
+        }
+        for (index, row) in rows.agencies {
+            self.agencies.retain(|(there, _)| *there != index);
+            self.agencies.push((index, row));
+        }
+        for (id, row) in rows.messages {
+            self.messages.retain(|(there, _)| *there != id);
+            self.messages.extend(row.map(|row| (id, row)));
+        }
+    }
+
+    pub(crate) fn restore(&self, world: &World) -> Result<State, RowError> {
+        let entry = |position: &Position| (*position, Entry::parse(world.log[usize::try_from(position.0).unwrap()].clone()).unwrap());
+        State::restore(self.position, self.registry.iter().map(entry), self.agencies.clone(), self.messages.clone())
+    }
+}
+
+/// A world with two open messages and a closed one, and its rows.
+fn written() -> (World, Store) {
+    let mut world = World::open();
+    world.sent(0, &["H1", "H2.1"]);
+    world.sent(2, &["H1"]);
+    let closed = world.sent(0, &["H1"]);
+    world.finish(1, closed, "H1");
+    let mut store = Store::default();
+    store.write(world.state.take_rows());
+    (world, store)
+}
+
+#[test]
+fn open_messages_have_rows_and_closed_ones_have_none() {
+    let (mut world, mut store) = written();
+    assert_eq!((store.messages.len(), store.agencies.len()), (2, 4));
+    let open = world.sent(0, &["H3"]);
+    world.report_one(3, ReceiptEvent::Fetched, open, "H3");
+    store.write(world.state.take_rows());
+    assert_eq!(store.messages.len(), 3);
+    world.report_one(3, ReceiptEvent::Acknowledged, open, "H3");
+    let rows = world.state.take_rows();
+    assert_eq!(rows.messages, [(open, None)]);
+    assert_eq!(rows.registry, [], "nothing new there");
+}
+
+#[test]
+fn a_message_that_came_and_went_between_two_writes_has_never_a_row() {
+    let (mut world, _) = written();
+    let message = world.sent(0, &["H1"]);
+    world.finish(1, message, "H1");
+    assert_eq!(world.state.take_rows().messages, []);
+}
+
+#[test]
+fn rows_are_taken_once_and_in_order() {
+    let (mut world, _) = written();
+    let rows = world.state.take_rows();
+    assert_eq!((rows.agencies, rows.messages, rows.registry), (vec![], vec![], vec![]));
+    for _ in 0..9 {
+        world.sent(0, &["H1"]);
+    }
+    let rows = world.state.take_rows();
+    assert!(rows.messages.is_sorted_by_key(|(id, _)| *id));
+    assert!(rows.agencies.is_sorted_by_key(|(index, _)| *index));
+}
+
+#[test]
+fn a_state_from_rows_equals_the_one_they_were_taken_from() {
+    let (world, store) = written();
+    let restored = store.restore(&world).unwrap();
+    assert!(restored.facts_equal(&world.state));
+    assert_eq!(restored.feed_after(AgencyIndex(0), 0).collect::<Vec<_>>(), world.state.feed_after(AgencyIndex(0), 0).collect::<Vec<_>>());
+}
+
+/// The rows with one thing changed are refused.
+fn check(expected: &str, change: impl FnOnce(&mut Store)) {
+    let (world, mut store) = written();
+    change(&mut store);
+    match store.restore(&world) {
+        Err(RowError::Impossible(what)) => assert_eq!(what, expected),
+        other => panic!("{expected}: {:?}", other.map(|_| ())),
+    }
+}
+
+#[test]
+fn rows_that_no_state_writes_are_refused() {
+    check("agency", |store| store.agencies[0].0 = AgencyIndex(4));
+    check("agency", |store| store.registry.truncate(1));
+    check("position of a registry statement", |store| store.registry.push(store.registry[0]));
+    check("position of a registry statement", |store| store.position = *store.registry.last().unwrap());
+    check("position of a registry statement", |store| store.registry.push(Position(store.position.0 - 1)));
+    check("position of a message", |store| store.position = Position(store.registry.last().unwrap().0 + 1));
+}
+
+#[test]
+fn a_registry_with_a_hole_does_not_replay() {
+    let (world, mut store) = written();
+    store.registry.remove(1);
+    assert!(matches!(store.restore(&world), Err(RowError::Registry(_))));
+}
