@@ -1,0 +1,92 @@
+//! Is an answer what the protocol promises? Checkpoint, both inclusion proofs, and that the fact is about the envelope that was sent.
+
+use std::collections::BTreeMap;
+
+use truc_ledger::{Checkpoint, InclusionProof, LogVerifier, checkpoint, leaf_hash};
+use truc_proto::broker::v1 as pb;
+use truc_proto::broker::v1::submit_response::Outcome;
+use truc_signing::statement::{Fact, Statement};
+use truc_transport::status;
+use truc_types::{Digest, LeafIndex, Reason, Refusal};
+
+use super::stock::Sealed;
+
+/// Checks the answers of one stream. One bad answer is an error: a bench of a broker that lies has no figures.
+pub(super) struct Checker {
+    log: LogVerifier,
+    /// The note that was opened last: a block's answers carry the same.
+    newest: Option<(String, Checkpoint)>,
+    /// Every tree size that was seen, with its root: one per block.
+    pub(super) roots: BTreeMap<u64, Digest>,
+}
+
+impl Checker {
+    pub(super) const fn new(log: LogVerifier) -> Self {
+        Self { log, newest: None, roots: BTreeMap::new() }
+    }
+
+    /// Checks the answer to an envelope.
+    pub(super) fn accepted(&mut self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(), Refusal> {
+        let acceptance = self.statement(sent, outcome)?;
+        let fact = acceptance.fact.ok_or_else(|| invalid("an acceptance of an envelope without its fact"))?;
+        self.proof(&fact, &leaf_hash(&fact.entry))?;
+        match Statement::parse(&fact.entry) {
+            Ok(Statement::Fact(Fact::Accepted(accepted))) if accepted.envelope == sent.digest => Ok(()),
+            Ok(other) => Err(invalid(&format!("a fact that is not about envelope {}: {other:?}", sent.digest))),
+            Err(cause) => Err(invalid(&format!("a fact that does not parse: {cause}"))),
+        }
+    }
+
+    /// Checks the answer to any statement, but for its fact.
+    pub(super) fn statement(&mut self, sent: &Sealed, outcome: Option<Outcome>) -> Result<pb::Acceptance, Refusal> {
+        let acceptance = match outcome {
+            Some(Outcome::Accepted(acceptance)) => acceptance,
+            Some(Outcome::Refused(refused)) => {
+                return Err(status::from_proto(&refused).unwrap_or_else(|| invalid(&format!("the refusal {}", refused.reason))));
+            }
+            None => return Err(invalid("an answer without an outcome")),
+        };
+        self.open(&acceptance.checkpoint)?;
+        let statement = acceptance.statement.as_ref().ok_or_else(|| invalid("an acceptance without a proof"))?;
+        self.proof(statement, &sent.leaf)?;
+        Ok(acceptance)
+    }
+
+    fn open(&mut self, note: &str) -> Result<(), Refusal> {
+        if self.newest.as_ref().is_some_and(|(newest, _)| newest == note) {
+            return Ok(());
+        }
+        let opened = checkpoint::open(note.as_bytes(), &self.log).map_err(|cause| invalid(&format!("a checkpoint: {cause}")))?;
+        add_root(&mut self.roots, opened.size, opened.root)?;
+        self.newest = Some((note.to_owned(), opened));
+        Ok(())
+    }
+
+    fn proof(&self, logged: &pb::LoggedEntry, leaf: &Digest) -> Result<(), Refusal> {
+        let (_, checkpoint) = self.newest.as_ref().ok_or_else(|| invalid("a proof without a checkpoint"))?;
+        let (path, rest) = logged.path.as_chunks::<32>();
+        if !rest.is_empty() {
+            return Err(invalid("a path that is no list of hashes"));
+        }
+        let proof = InclusionProof {
+            leaf_index: LeafIndex(logged.leaf),
+            tree_size: checkpoint.size,
+            path: path.iter().map(|hash| Digest(*hash)).collect(),
+        };
+        proof.verify(leaf, &checkpoint.root).map_err(|cause| invalid(&format!("a proof of leaf {}: {cause}", logged.leaf)))
+    }
+}
+
+/// Notes the root of a tree size; two roots of one size are a fork.
+pub(super) fn add_root(roots: &mut BTreeMap<u64, Digest>, size: u64, root: Digest) -> Result<(), Refusal> {
+    match roots.insert(size, root) {
+        Some(before) if before != root => {
+            Err(Refusal::new(Reason::LogFork, format!("two checkpoints of size {size} have the roots {before} and {root}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn invalid(what: &str) -> Refusal {
+    Refusal::new(Reason::LogProofInvalid, format!("the broker sent {what}"))
+}

@@ -1,0 +1,107 @@
+//! The connection of one agency to the broker: mutual TLS, its attachment, its term, its submit streams.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::{Channel, Endpoint};
+use truc_ledger::LogVerifier;
+use truc_proto::broker::v1::blob_service_client::BlobServiceClient;
+use truc_proto::broker::v1::submit_service_client::SubmitServiceClient;
+use truc_proto::broker::v1::{SubmitRequest, SubmitResponse, UploadRequest, upload_request};
+use truc_signing::sha256;
+use truc_transport::tls;
+use truc_types::limits::SUBMIT_IN_FLIGHT_MAX;
+use truc_types::{EdgeTerm, Reason, Refusal};
+
+use super::axis::Agency;
+use super::check::Checker;
+use super::stock::{ATTACHMENT, Sealed, opening};
+use crate::failure::Failure;
+
+/// HTTP/2 windows: answers of a whole block fit.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A connection.
+#[derive(Clone)]
+pub(super) struct Lane {
+    channel: Channel,
+    url: String,
+}
+
+/// Both directions of a submit stream.
+pub(super) struct Stream {
+    pub(super) requests: mpsc::Sender<SubmitRequest>,
+    pub(super) answers: Streaming<SubmitResponse>,
+    url: String,
+}
+
+impl Lane {
+    /// Connects an agency and uploads its attachment.
+    pub(super) async fn open(address: SocketAddr, agency: &Agency) -> Result<Self, Failure> {
+        let url = format!("https://{address}");
+        let away = |cause: tonic::transport::Error| Failure::Unreachable { url: url.clone(), message: cause.to_string() };
+        let endpoint =
+            Endpoint::from_shared(url.clone()).and_then(|endpoint| endpoint.tls_config(tls::client(&agency.tls))).map_err(away)?;
+        let endpoint = endpoint.connect_timeout(CONNECT).tcp_nodelay(true);
+        let endpoint = endpoint.initial_stream_window_size(STREAM_WINDOW_BYTES).initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let channel = endpoint.connect().await.map_err(away)?;
+        let lane = Self { channel, url };
+        lane.upload().await?;
+        Ok(lane)
+    }
+
+    /// Opens a term of the agency: sequence numbers begin anew.
+    pub(super) async fn open_term(&self, agency: &Agency, term: EdgeTerm, log: &LogVerifier) -> Result<(), Failure> {
+        let mut stream = self.submit().await?;
+        let opening = opening(agency, term);
+        stream.send(0, &opening).await?;
+        let answer = stream.answer().await?.ok_or_else(ended)?;
+        Checker::new(log.clone()).statement(&opening, answer.outcome).map(drop).map_err(Failure::Refused)
+    }
+
+    async fn upload(&self) -> Result<(), Failure> {
+        let begin = upload_request::Begin { sha256: sha256(ATTACHMENT).0.to_vec().into(), size: ATTACHMENT.len() as u64, offset: 0 };
+        let pieces = [upload_request::Request::Begin(begin), upload_request::Request::Data(ATTACHMENT.into())];
+        let pieces = tokio_stream::iter(pieces.map(|request| UploadRequest { request: Some(request) }));
+        let uploaded = BlobServiceClient::new(self.channel.clone()).upload(pieces).await;
+        let uploaded = uploaded.map_err(|status| Failure::of_status(&self.url, &status))?.into_inner();
+        if uploaded.complete { Ok(()) } else { Err(Failure::BadAnswer("an upload that is not complete".to_owned())) }
+    }
+
+    /// A new submit stream.
+    pub(super) async fn submit(&self) -> Result<Stream, Failure> {
+        let (requests, sent) = mpsc::channel(SUBMIT_IN_FLIGHT_MAX);
+        let answers = SubmitServiceClient::new(self.channel.clone()).submit(ReceiverStream::new(sent)).await;
+        let answers = answers.map_err(|status| Failure::of_status(&self.url, &status))?.into_inner();
+        Ok(Stream { requests, answers, url: self.url.clone() })
+    }
+}
+
+impl Stream {
+    /// Hands a statement over.
+    pub(super) async fn send(&self, request_id: u64, sealed: &Sealed) -> Result<(), Failure> {
+        send(&self.requests, request_id, sealed).await
+    }
+
+    /// The next answer; none when all were given.
+    pub(super) async fn answer(&mut self) -> Result<Option<SubmitResponse>, Failure> {
+        self.answers.message().await.map_err(|status| Failure::of_status(&self.url, &status))
+    }
+}
+
+/// Hands a statement over.
+pub(super) async fn send(requests: &mpsc::Sender<SubmitRequest>, request_id: u64, sealed: &Sealed) -> Result<(), Failure> {
+    let request = SubmitRequest { request_id, statement: sealed.file.clone(), force_takeover: false };
+    requests.send(request).await.map_err(|_| ended())
+}
+
+/// The broker ended a stream that it should not have.
+pub(super) fn ended() -> Failure {
+    Failure::Refused(Refusal::new(Reason::BrokerAway, "the broker ended a submit stream"))
+}

@@ -1,0 +1,93 @@
+//! Envelopes sealed before the clock starts: what is measured is the broker, not the edges' sealing.
+
+use bytes::Bytes;
+use truc_ledger::leaf_hash;
+use truc_signing::statement::{Attachment, Business, Doc, Encoding, Envelope, Sender, SenderHead, SenderHeadEvent, SignerRole};
+use truc_signing::{SealKey, seal, sha256};
+use truc_transport::clock;
+use truc_types::{Digest, EdgeTerm, OrganisationCode, SenderSeq};
+
+use super::axis::Agency;
+
+/// The attachment that all envelopes of an agency name: uploaded once.
+pub(super) const ATTACHMENT: &[u8] = b"%PDF-1.7 a small attachment of the bench";
+
+/// An envelope, and what its answer is checked against.
+pub(super) struct Sealed {
+    /// The DSSE file.
+    pub(super) file: Bytes,
+    /// SHA-256 of the file: the fact must name it.
+    pub(super) digest: Digest,
+    /// Its leaf hash: the proof must hold for it.
+    pub(super) leaf: Digest,
+}
+
+/// Seals `count` envelopes for each agency, one thread each. Sequence numbers begin with the term.
+pub(super) fn preseal(agencies: &[Agency], term: EdgeTerm, count: u64, recipients: usize) -> Vec<Vec<Sealed>> {
+    std::thread::scope(|scope| {
+        let others = |own: usize| agencies.iter().cycle().skip(own + 1).take(recipients).map(|agency| (&agency.code).into());
+        let sealing: Vec<_> = (agencies.iter().enumerate())
+            .map(|(own, agency)| {
+                let recipients: Vec<OrganisationCode> = others(own).collect();
+                scope.spawn(move || (1..=count).map(|seq| envelope(agency, term, seq, &recipients)).collect::<Vec<_>>())
+            })
+            .collect();
+        #[expect(clippy::expect_used, reason = "a thread panics only by a defect, which is passed on")]
+        sealing.into_iter().map(|thread| thread.join().expect("sealing does not panic")).collect()
+    })
+}
+
+fn envelope(agency: &Agency, term: EdgeTerm, seq: u64, recipients: &[OrganisationCode]) -> Sealed {
+    let envelope = Envelope {
+        message_id: clock::mint(),
+        sender: Sender { organisation: OrganisationCode::from(&agency.code), agency: agency.code.clone() },
+        recipients: recipients.to_vec(),
+        business: Business::New,
+        business_reason: None,
+        in_reply_to: Vec::new(),
+        thread: None,
+        recalls: None,
+        updates: None,
+        replaces: Vec::new(),
+        doc: Doc::new(format!("{seq}"), "BTC-NSNN", "Về việc hướng dẫn quyết toán ngân sách năm 2026 và lập dự toán năm 2027"),
+        attachments: vec![Attachment {
+            name: format!("Công văn {seq}-BTC-NSNN.pdf"),
+            media_type: "application/pdf".to_owned(),
+            size: ATTACHMENT.len() as u64,
+            sha256: sha256(ATTACHMENT),
+            encoding: Encoding::Identity,
+            commit: None,
+        }],
+        edxml: None,
+        contact: None,
+        created_at: clock::now(),
+        expires_at: None,
+        edge_term: term,
+        sender_seq: SenderSeq(seq),
+        nonce: clock::random(),
+        observed_log: None,
+        required_signers: vec![agency.seal.required_signer(SignerRole::Seal)],
+    };
+    sealed(&envelope.to_json(), &agency.seal)
+}
+
+/// The statement that opens a term of an agency.
+pub(super) fn opening(agency: &Agency, term: EdgeTerm) -> Sealed {
+    let head = SenderHead {
+        statement_id: clock::mint(),
+        agency: agency.code.clone(),
+        edge_term: term,
+        event: SenderHeadEvent::TermOpened { previous_term: None },
+        feed_cursor: None,
+        created_at: clock::now(),
+        nonce: clock::random(),
+        observed_log: None,
+        required_signers: vec![agency.seal.required_signer(SignerRole::Seal)],
+    };
+    sealed(&head.to_json(), &agency.seal)
+}
+
+fn sealed(payload: &[u8], key: &SealKey) -> Sealed {
+    let file = seal(payload, &[key]);
+    Sealed { digest: sha256(&file), leaf: leaf_hash(&file), file: file.into() }
+}

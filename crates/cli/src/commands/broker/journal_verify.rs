@@ -1,0 +1,89 @@
+//! `truc broker journal verify`: the full check of a journal, with every finding and its position.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use truc_journal::segment::{ScrubProgress, scrub};
+use truc_types::Refusal;
+
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+/// Folder of the journal inside a data folder.
+const JOURNAL_FOLDER: &str = "journal";
+
+/// Check every byte of the journal: checksums, links, Merkle roots. Changes nothing; the broker may run. Exit code 1 when anything is wrong.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The broker's data folder.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+}
+
+#[derive(serde::Serialize)]
+struct Finding {
+    file: String,
+    offset: u64,
+    position: u64,
+    cause: String,
+}
+
+#[derive(serde::Serialize)]
+struct Summary {
+    blocks: u64,
+    entries: u64,
+    findings: u64,
+    unfinished_bytes: u64,
+    position: u64,
+    tree_size: u64,
+    root: String,
+}
+
+pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
+    let folder = arguments.data.join(JOURNAL_FOLDER);
+    if !folder.is_dir() {
+        return Err(Failure::Usage(format!("{} holds no journal", arguments.data.display())));
+    }
+    let mut shown = None;
+    let report = scrub(&folder, &mut |progress| {
+        let percent = percent(progress);
+        if shown.replace(percent) != Some(percent) {
+            output.progress(&bar(percent, progress), false);
+        }
+    });
+    let report = report.map_err(|cause| Failure::Refused(Refusal::new(cause.reason(), cause.to_string())))?;
+    if shown.is_some() {
+        output.progress("", true);
+    }
+    for damage in &report.findings {
+        let finding = Finding {
+            file: damage.file.display().to_string(),
+            offset: damage.offset,
+            position: damage.position.0,
+            cause: damage.cause.clone(),
+        };
+        output.data(&format!("position {}: {damage}", damage.position), &finding)?;
+    }
+    let findings = u64::try_from(report.findings.len()).unwrap_or(u64::MAX).saturating_add(report.findings_left_out);
+    let summary = Summary {
+        blocks: report.blocks,
+        entries: report.entries,
+        findings,
+        unfinished_bytes: report.unfinished.as_ref().map_or(0, |dropped| dropped.bytes),
+        position: report.end.position.0,
+        tree_size: report.end.tree_size,
+        root: report.end.root.to_hex(),
+    };
+    let Summary { blocks, entries, root, tree_size, .. } = &summary;
+    output.data(&format!("{blocks} blocks, {entries} entries, {findings} findings; root {root} of {tree_size} leaves"), &summary)?;
+    Ok(if findings == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn percent(progress: ScrubProgress) -> u64 {
+    progress.bytes_done.saturating_mul(100).checked_div(progress.bytes_total).unwrap_or(100).min(100)
+}
+
+fn bar(percent: u64, progress: ScrubProgress) -> String {
+    let done = usize::try_from(percent / 4).unwrap_or(0);
+    format!("[{:<25}] {percent:>3} % position {}", "=".repeat(done), progress.position)
+}

@@ -1,0 +1,130 @@
+//! `truc inbox save`: writes the attachments of a document to a folder, under names that are safe whatever the sender called them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sha2::{Digest as _, Sha256};
+use tokio::fs::OpenOptions;
+use tokio::io::AsyncWriteExt as _;
+use truc_proto::edge::v1 as pb;
+use truc_types::Digest;
+
+use crate::commands::remote::{Client, EdgeAddress};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+/// Bytes of a file name that we write: below the 255 of file systems, with room for an index and a suffix.
+const NAME_BYTES_MAX: usize = 200;
+
+/// Write the attachments of a document to a folder. Each is numbered, and checked against its digest.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    edge: EdgeAddress,
+    /// The message id.
+    message: String,
+    /// Folder to write to; nothing in it is overwritten.
+    folder: PathBuf,
+}
+
+#[derive(serde::Serialize)]
+struct Saved<'a> {
+    path: &'a Path,
+    name: &'a str,
+    size: u64,
+    sha256: &'a str,
+}
+
+pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
+    let Arguments { edge, message, folder } = arguments;
+    let mut client = edge.connect().await?;
+    let document = find(&mut client, &edge, &message).await?;
+    fs::create_dir_all(&folder).map_err(|source| Failure::file(&folder, source))?;
+    for (index, attachment) in (0u32..).zip(&document.attachments) {
+        let path = folder.join(safe_name(index, &attachment.name));
+        save(&mut client, &edge, &message, index, attachment, &path).await?;
+        let pb::ReceivedAttachment { name, size, sha256, .. } = attachment;
+        output.data(&path.display().to_string(), &Saved { path: &path, name, size: *size, sha256 })?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The document, from everything that ever arrived: the service has no call for one.
+async fn find(client: &mut Client, edge: &EdgeAddress, message: &str) -> Result<pb::ReceivedDocument, Failure> {
+    let request = pb::ReceiveDocumentsRequest { after_cursor: Some(0), no_wait: true };
+    let mut documents = client.receive_documents(request).await.map_err(|status| edge.failure(&status))?.into_inner();
+    while let Some(response) = documents.message().await.map_err(|status| edge.failure(&status))? {
+        if let Some(document) = response.document.filter(|document| document.message_id == message) {
+            return Ok(document);
+        }
+    }
+    let refusal = truc_types::Refusal::new(truc_types::Reason::MessageUnknown, format!("no document {message} arrived here"));
+    Err(Failure::Refused(refusal))
+}
+
+/// Writes one attachment beside its name and renames it once digest and length are right.
+async fn save(
+    client: &mut Client,
+    edge: &EdgeAddress,
+    message: &str,
+    index: u32,
+    attachment: &pb::ReceivedAttachment,
+    path: &Path,
+) -> Result<(), Failure> {
+    if path.exists() {
+        return Err(Failure::Exists(path.to_owned()));
+    }
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let failed = |source| Failure::file(&partial, source);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&partial).await.map_err(failed)?;
+    let request = pb::DownloadAttachmentRequest { message_id: message.to_owned(), index, offset: 0 };
+    let mut pieces = client.download_attachment(request).await.map_err(|status| edge.failure(&status))?.into_inner();
+    let (mut hash, mut size) = (Sha256::new(), 0u64);
+    while let Some(piece) = pieces.message().await.map_err(|status| edge.failure(&status))? {
+        size = size.saturating_add(u64::try_from(piece.data.len()).unwrap_or(u64::MAX));
+        if size > attachment.size {
+            return Err(Failure::BadAnswer(format!("more than the {} bytes of attachment {index}", attachment.size)));
+        }
+        hash.update(&piece.data);
+        file.write_all(&piece.data).await.map_err(failed)?;
+    }
+    file.sync_all().await.map_err(failed)?;
+    let found = Digest(hash.finalize().into()).to_hex();
+    if (size, found.as_str()) != (attachment.size, attachment.sha256.as_str()) {
+        return Err(Failure::BadAnswer(format!("attachment {index} with digest {found}, expected {}", attachment.sha256)));
+    }
+    fs::rename(&partial, path).map_err(|source| Failure::file(path, source))
+}
+
+/// `NN-name`: what the sender called the file, without anything that a file system or a terminal would act on. The number keeps two files
+/// of one name apart and a name from beginning with a dot or a dash.
+fn safe_name(index: u32, name: &str) -> String {
+    let safe =
+        |letter: char| if letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_' | ' ' | '(' | ')' | ',') { letter } else { '_' };
+    let mut kept = String::new();
+    for letter in name.chars().map(safe) {
+        if kept.len() + letter.len_utf8() > NAME_BYTES_MAX {
+            break;
+        }
+        kept.push(letter);
+    }
+    format!("{index:02}-{}", kept.trim_end_matches(['.', ' ']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_others_become_safe_names() {
+        assert_eq!(safe_name(0, "Công văn 4127.pdf"), "00-Công văn 4127.pdf");
+        assert_eq!(safe_name(1, "../../etc/passwd"), "01-.._.._etc_passwd");
+        assert_eq!(safe_name(2, "a\0b\u{202e}fdp.exe"), "02-a_b_fdp.exe");
+        assert_eq!(safe_name(3, ".."), "03-");
+        assert_eq!(safe_name(4, &"đ".repeat(300)).len(), 3 + NAME_BYTES_MAX);
+        assert_eq!(safe_name(5, "C:\\x: y?*|"), "05-C__x_ y___");
+    }
+}

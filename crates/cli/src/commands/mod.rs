@@ -1,0 +1,80 @@
+//! The verbs: one folder per noun, one file per verb. Each takes its arguments and an output and says how the process ends.
+//!
+//! Verbs without a network run as they are; the others get a runtime of their own here.
+
+pub mod broker;
+pub mod edge;
+pub mod evidence;
+pub mod inbox;
+pub mod pki;
+pub(crate) mod remote;
+pub mod send;
+pub mod status;
+pub mod verify;
+
+use clap::Subcommand;
+
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make keys and certificates for development.
+    #[command(subcommand)]
+    Pki(pki::Command),
+    /// Make and run a broker, check its journal.
+    #[command(subcommand)]
+    Broker(broker::Command),
+    /// Make and run the edge of an agency.
+    #[command(subcommand)]
+    Edge(edge::Command),
+    /// Hand a document to an edge.
+    Send(send::Arguments),
+    /// Take the documents that arrived at an edge, answer them.
+    #[command(subcommand)]
+    Inbox(inbox::Command),
+    /// Tell what became of a document that was sent.
+    Status(status::Arguments),
+    /// Write the evidence of a document that was sent.
+    Evidence(evidence::Arguments),
+    /// Verify an evidence folder, offline.
+    Verify(verify::Arguments),
+    /// Show the whole axis on loopback, with a crash in between.
+    Demo(crate::demo::Arguments),
+    /// Measure real processes under load.
+    #[command(subcommand)]
+    Bench(crate::bench::Command),
+}
+
+impl Command {
+    /// Whether the verb runs until it is told to stop.
+    #[must_use]
+    pub const fn is_daemon(&self) -> bool {
+        matches!(self, Self::Broker(broker::Command::Run(_)) | Self::Edge(edge::Command::Run(_)))
+    }
+}
+
+/// Runs a verb to its end.
+///
+/// # Errors
+/// Why it did not do what it was asked.
+pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Pki(command) => pki::run(command, output),
+        Command::Broker(command) => broker::run(command, output),
+        Command::Edge(command) => edge::run(command, output),
+        Command::Send(arguments) => on_runtime(send::run(arguments, output)),
+        Command::Inbox(command) => on_runtime(inbox::run(command, output)),
+        Command::Status(arguments) => on_runtime(status::run(arguments, output)),
+        Command::Evidence(arguments) => on_runtime(evidence::run(arguments, output)),
+        Command::Verify(arguments) => verify::run(&arguments, output),
+        Command::Demo(arguments) => on_runtime(crate::demo::run(arguments, output)),
+        Command::Bench(command) => crate::bench::run(command, output),
+    }
+}
+
+/// One thread is enough for one call.
+fn on_runtime<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?.block_on(verb)
+}

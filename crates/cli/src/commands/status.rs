@@ -1,0 +1,149 @@
+//! `truc status`: what became of a document that was sent, per recipient.
+
+use clap::Args;
+use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::recipient_status::Step;
+use truc_proto::edge::v1::{self as pb, get_status_request};
+
+use super::remote::{Client, EdgeAddress};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+/// Tell what became of a document that was sent, per recipient.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    edge: EdgeAddress,
+    /// The message id.
+    #[arg(required_unless_present = "reference", conflicts_with = "reference")]
+    message: Option<String>,
+    /// Your own name of the document instead.
+    #[arg(long, value_name = "REF")]
+    reference: Option<String>,
+    /// Go on until every recipient has acknowledged or refused.
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Status<'a> {
+    message_id: &'a str,
+    client_reference: &'a str,
+    stage: &'static str,
+    refusal_reason: &'a str,
+    refusal_message: &'a str,
+    accepted_at: &'a str,
+    leaf: Option<u64>,
+    recipients: Vec<Recipient<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct Recipient<'a> {
+    recipient: &'a str,
+    step: &'static str,
+    at: &'a str,
+    queue_position: u64,
+    arrival_number: &'a str,
+    reason_code: &'a str,
+    reason_text: &'a str,
+}
+
+pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
+    let mut client = arguments.edge.connect().await?;
+    let document = match (arguments.message, arguments.reference) {
+        (Some(message_id), _) => get_status_request::Document::MessageId(message_id),
+        (None, reference) => get_status_request::Document::ClientReference(reference.unwrap_or_default()),
+    };
+    let response = client.get_status(pb::GetStatusRequest { document: Some(document) }).await;
+    let status = response.map_err(|status| arguments.edge.failure(&status))?.into_inner().status;
+    let status = status.ok_or_else(|| Failure::BadAnswer("no status".to_owned()))?;
+    if arguments.watch {
+        return watch(&mut client, &arguments.edge, &status.message_id, output, |_| false).await;
+    }
+    print(&status, output)?;
+    Ok(Exit::Done)
+}
+
+/// Prints every change until the edge ends the stream or `enough` says so. Exit code 1 when the axis refused the document.
+pub(super) async fn watch(
+    client: &mut Client,
+    edge: &EdgeAddress,
+    message_id: &str,
+    output: &mut Output,
+    enough: impl Fn(&pb::DocumentStatus) -> bool,
+) -> Result<Exit, Failure> {
+    let request = pb::WatchStatusRequest { message_id: message_id.to_owned() };
+    let mut changes = client.watch_status(request).await.map_err(|status| edge.failure(&status))?.into_inner();
+    let mut exit = Exit::Done;
+    while let Some(change) = changes.message().await.map_err(|status| edge.failure(&status))? {
+        let Some(status) = change.status else { continue };
+        print(&status, output)?;
+        exit = if status.stage() == Stage::RefusedByAxis { Exit::Failed } else { Exit::Done };
+        if enough(&status) {
+            break;
+        }
+    }
+    Ok(exit)
+}
+
+fn print(status: &pb::DocumentStatus, output: &mut Output) -> Result<(), Failure> {
+    let accepted = status.stage() == Stage::Accepted;
+    let object = Status {
+        message_id: &status.message_id,
+        client_reference: &status.client_reference,
+        stage: stage(status.stage()),
+        refusal_reason: &status.refusal_reason,
+        refusal_message: &status.refusal_message,
+        accepted_at: &status.accepted_at,
+        leaf: accepted.then_some(status.leaf),
+        recipients: status.recipients.iter().map(recipient).collect(),
+    };
+    let mut text = match status.stage() {
+        Stage::Accepted => format!("{} accepted at {} as leaf {}", status.message_id, status.accepted_at, status.leaf),
+        Stage::RefusedByAxis => format!("{} refused: {}: {}", status.message_id, status.refusal_reason, status.refusal_message),
+        other => format!("{} {}", status.message_id, stage(other)),
+    };
+    for Recipient { recipient, step, at, queue_position, arrival_number, reason_code, reason_text } in &object.recipients {
+        text.push_str(&format!("\n  {recipient} {step} {at}"));
+        if *queue_position > 0 {
+            text.push_str(&format!(" position {queue_position}"));
+        }
+        if !arrival_number.is_empty() {
+            text.push_str(&format!(" arrival number {arrival_number}"));
+        }
+        if !reason_code.is_empty() {
+            text.push_str(&format!(" {reason_code}: {reason_text}"));
+        }
+    }
+    output.data(&text, &object)
+}
+
+fn recipient(status: &pb::RecipientStatus) -> Recipient<'_> {
+    let step = match status.step() {
+        Step::Unspecified => "unknown",
+        Step::Waiting => "waiting",
+        Step::Queued => "queued",
+        Step::Fetched => "fetched",
+        Step::Acknowledged => "acknowledged",
+        Step::Refused => "refused",
+    };
+    Recipient {
+        recipient: &status.recipient,
+        step,
+        at: &status.at,
+        queue_position: status.queue_position,
+        arrival_number: &status.arrival_number,
+        reason_code: &status.reason_code,
+        reason_text: &status.reason_text,
+    }
+}
+
+const fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Unspecified => "unknown",
+        Stage::Stored => "stored",
+        Stage::Sealed => "sealed",
+        Stage::Accepted => "accepted",
+        Stage::RefusedByAxis => "refused_by_axis",
+    }
+}

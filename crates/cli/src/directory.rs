@@ -1,0 +1,154 @@
+//! The operator's directory files: agencies and organisations as CSV, the input of a new axis. After that the directory lives in the log.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use truc_signing::statement::{AgencyJoined, Organisation};
+use truc_types::names::{ENVELOPE_V1, RECEIPT_V1};
+use truc_types::{AgencyCode, CodeError};
+
+/// Rows of one file: twice the national directory of 110,000 organisations.
+const ROWS_MAX: usize = 220_000;
+
+/// Why a directory file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The file.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A row that is no CSV or lacks a column.
+    #[error("{path}: {source}")]
+    Csv {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        source: csv::Error,
+    },
+    /// A code.
+    #[error("{path}: row {row}: {found:?} is no code: {source}")]
+    Code {
+        /// Which file.
+        path: PathBuf,
+        /// Row after the header, from 1.
+        row: usize,
+        /// What stands there.
+        found: String,
+        /// What is wrong with it.
+        source: CodeError,
+    },
+    /// Too long a file.
+    #[error("{path}: more than {ROWS_MAX} rows")]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+#[derive(Deserialize)]
+struct AgencyRow {
+    code: String,
+    old_code: Option<String>,
+    name_vi: String,
+    name_en: Option<String>,
+    kind: String,
+    code_status: String,
+}
+
+#[derive(Deserialize)]
+struct OrganisationRow {
+    code: String,
+    old_code: Option<String>,
+    served_by: String,
+    name: Option<String>,
+}
+
+/// Reads agencies: columns `code`, `old_code`, `name_vi`, `name_en`, `kind`, `code_status`; the second and the fourth may be empty.
+///
+/// # Errors
+/// The first row that is wrong.
+pub fn read_agencies(path: &Path) -> Result<Vec<AgencyJoined>, DirectoryError> {
+    let read = |(row, agency): (usize, AgencyRow)| {
+        let code = |text: &str| code(path, row, text);
+        Ok(AgencyJoined {
+            agency: code(&agency.code)?,
+            old_code: filled(agency.old_code).map(|old| code(&old)).transpose()?,
+            name_vi: agency.name_vi,
+            name_en: filled(agency.name_en),
+            kind: agency.kind,
+            code_status: agency.code_status,
+            valid_from: None,
+            predicates: vec![ENVELOPE_V1.to_owned(), RECEIPT_V1.to_owned()],
+        })
+    };
+    rows(path)?.into_iter().enumerate().map(|(index, row)| read((index + 1, row))).collect()
+}
+
+/// Reads organisations: columns `code`, `old_code`, `served_by`, `name`; the second and the fourth may be empty.
+///
+/// # Errors
+/// The first row that is wrong.
+pub fn read_organisations(path: &Path) -> Result<Vec<Organisation>, DirectoryError> {
+    let read = |(row, organisation): (usize, OrganisationRow)| {
+        Ok(Organisation {
+            code: code(path, row, &organisation.code)?,
+            old_code: filled(organisation.old_code).map(|old| code(path, row, &old)).transpose()?,
+            name: filled(organisation.name),
+            served_by: code::<AgencyCode>(path, row, &organisation.served_by)?,
+            parent: None,
+            valid_from: None,
+            valid_until: None,
+            successors: Vec::new(),
+        })
+    };
+    rows(path)?.into_iter().enumerate().map(|(index, row)| read((index + 1, row))).collect()
+}
+
+fn rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, DirectoryError> {
+    let file = File::open(path).map_err(|source| DirectoryError::File { path: path.to_owned(), source })?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(io::BufReader::new(file));
+    let mut rows = Vec::new();
+    for row in reader.deserialize() {
+        if rows.len() == ROWS_MAX {
+            return Err(DirectoryError::TooLong { path: path.to_owned() });
+        }
+        rows.push(row.map_err(|source| DirectoryError::Csv { path: path.to_owned(), source })?);
+    }
+    Ok(rows)
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+fn code<T: std::str::FromStr<Err = CodeError>>(path: &Path, row: usize, text: &str) -> Result<T, DirectoryError> {
+    text.parse().map_err(|source| DirectoryError::Code { path: path.to_owned(), row, found: text.chars().take(60).collect(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directory_files_read_with_quotes_and_empty_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("directory.csv");
+        let header = "code,old_code,name_vi,name_en,kind,code_status\n";
+        std::fs::write(&path, format!("{header}G02,000.00.00.G02,\"Bộ \"\"A\"\", B\",,ministry,confirmed\r\n")).unwrap();
+        let agencies = read_agencies(&path).unwrap();
+        assert_eq!((agencies[0].name_vi.as_str(), agencies[0].name_en.as_ref()), ("Bộ \"A\", B", None));
+        std::fs::write(&path, format!("{header}g02,,x,,ministry,confirmed\n")).unwrap();
+        assert!(matches!(read_agencies(&path), Err(DirectoryError::Code { row: 1, .. })));
+        std::fs::write(&path, "code,old_code,served_by,name\nH53.13,,H53,\n").unwrap();
+        assert_eq!(read_organisations(&path).unwrap()[0].served_by.as_str(), "H53");
+        std::fs::write(&path, "code,old_code\nH53.13,\n").unwrap();
+        assert!(matches!(read_organisations(&path), Err(DirectoryError::Csv { .. })));
+    }
+}

@@ -1,0 +1,131 @@
+//! The command as a process: its help, its exit codes, the PKI as openssl sees it, journal verification.
+
+#[cfg(test)]
+mod command {
+    use std::fs;
+    use std::path::Path;
+    use std::process::{Command, Output};
+
+    use expect_test::expect_file;
+
+    const VERBS: [&[&str]; 18] = [
+        &[],
+        &["pki"],
+        &["pki", "init"],
+        &["pki", "issue"],
+        &["broker"],
+        &["broker", "init"],
+        &["broker", "journal"],
+        &["broker", "journal", "verify"],
+        &["edge"],
+        &["edge", "init"],
+        &["send"],
+        &["inbox", "list"],
+        &["inbox", "save"],
+        &["inbox", "ack"],
+        &["inbox", "refuse"],
+        &["status"],
+        &["evidence"],
+        &["verify"],
+    ];
+
+    fn truc(arguments: &[&str], password: Option<&str>) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_truc"));
+        command.args(arguments).env_remove("TRUC_KEY_PASSWORD").env_remove("TRUC_LOG");
+        if let Some(password) = password {
+            command.env("TRUC_KEY_PASSWORD", password);
+        }
+        command.output().unwrap()
+    }
+
+    fn code(arguments: &[&str]) -> i32 {
+        truc(arguments, None).status.code().unwrap()
+    }
+
+    fn text(bytes: &[u8]) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    fn evidence(part: &str) -> String {
+        format!("{}/../../testdata/evidence/{part}", env!("CARGO_MANIFEST_DIR"))
+    }
+
+    #[test]
+    fn the_help_of_every_verb_is_as_written() {
+        for verb in VERBS {
+            let output = truc(&[verb, &["--help"]].concat(), None);
+            assert_eq!(output.status.code(), Some(0), "{verb:?}");
+            let name = if verb.is_empty() { "truc".to_owned() } else { verb.join("-") };
+            expect_file![format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR"))].assert_eq(text(&output.stdout));
+        }
+    }
+
+    #[test]
+    fn exit_codes_tell_the_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().to_str().unwrap();
+        assert_eq!(code(&["verify", &evidence("folder"), "--trust", &evidence("trust")]), 0);
+        assert_eq!(code(&["verify", &evidence("")]), 1);
+        assert_eq!(code(&["verify", here]), 3);
+        assert_eq!(code(&["verify", "/nothing/here"]), 2);
+        assert_eq!(code(&["verify"]), 2);
+        assert_eq!(code(&["nonsense"]), 2);
+        assert_eq!(code(&["pki", "init", here]), 5);
+        assert_eq!(code(&["pki", "issue", here, "g12"]), 2);
+        // Port 9 is the discard service: nobody listens there.
+        assert_eq!(code(&["status", "01ARYZ6S41TSV4RRFFQ69G5FAV", "--edge", "http://127.0.0.1:9"]), 4);
+        assert_eq!(code(&["broker", "journal", "verify", "--data", here]), 2);
+    }
+
+    #[test]
+    fn verification_as_json_is_one_object_a_line_and_ends_with_the_verdict() {
+        let output = truc(&["verify", &evidence("folder"), "--json"], None);
+        let lines: Vec<serde_json::Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (summary, checks) = lines.split_last().unwrap();
+        assert_eq!(summary["verdict"], "TOTAL-PASSED");
+        assert_eq!(summary["checks"], checks.len());
+        assert!(checks.iter().all(|check| check["check"].is_string() && check["file"].is_string() && check["detail"].is_string()));
+    }
+
+    #[test]
+    fn a_missing_password_is_said_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = truc(&["pki", "init", folder.path().join("pki").to_str().unwrap()], None);
+        assert!(text(&output.stderr).contains("give --password-file FILE or set TRUC_KEY_PASSWORD"), "{}", text(&output.stderr));
+        assert!(!folder.path().join("pki").exists());
+    }
+
+    fn openssl(arguments: &[&str], folder: &Path) -> String {
+        let output = Command::new("openssl").args(arguments).env("PASSWORD", "secret words").current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    }
+
+    #[test]
+    fn openssl_reads_the_development_pki_and_nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let pki = folder.path().join("pki");
+        let pki = pki.to_str().unwrap();
+        let made = truc(&["pki", "init", pki, "--axis", "Test"], Some("secret words"));
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        assert_eq!(text(&made.stdout), fs::read_to_string(format!("{pki}/log.vkey")).unwrap());
+        assert!(truc(&["pki", "issue", pki, "G12", "H53.13"], Some("secret words")).status.success());
+        let agencies = ["agencies/G12", "agencies/H53.13"];
+        let mut names = vec!["operator".to_owned(), "broker.tls".to_owned()];
+        names.extend(agencies.iter().flat_map(|agency| [format!("{agency}/seal"), format!("{agency}/tls")]));
+        for name in &names {
+            openssl(&["verify", "-x509_strict", "-CAfile", "ca.pem", &format!("{name}.cert.pem")], Path::new(pki));
+            let public = openssl(&["pkey", "-in", &format!("{name}.key.pem"), "-passin", "env:PASSWORD", "-pubout"], Path::new(pki));
+            assert_eq!(public, openssl(&["x509", "-in", &format!("{name}.cert.pem"), "-noout", "-pubkey"], Path::new(pki)));
+        }
+        for key in ["ca.key.pem", "log.key.pem"] {
+            openssl(&["pkey", "-in", key, "-passin", "env:PASSWORD", "-noout"], Path::new(pki));
+        }
+        let names = openssl(&["x509", "-in", "agencies/H53.13/seal.cert.pem", "-noout", "-text"], Path::new(pki));
+        assert!(names.contains("URI:urn:truc:agency:H53.13") && names.contains("1.3.6.1.5.5.7.3.36"), "{names}");
+        assert_eq!(truc(&["pki", "init", pki], Some("secret words")).status.code(), Some(5));
+        assert_eq!(truc(&["pki", "issue", pki, "G12"], Some("secret words")).status.code(), Some(5));
+        let wrong = truc(&["pki", "issue", pki, "G13"], Some("wrong"));
+        assert!(text(&wrong.stderr).contains("the password is wrong or the key file is damaged"), "{}", text(&wrong.stderr));
+    }
+}
