@@ -39,6 +39,12 @@ pub struct Stored {
 /// - **Errors.** [`BlobError::Storage`] says that the outcome is unknown: begin again and go on where the answer says. Every other error says that nothing
 ///   changed, except [`BlobError::DigestMismatch`], after which the upload begins anew.
 pub trait BlobStore: Send + Sync {
+    /// How much of an upload has arrived, without beginning it: it takes none of the agency's places.
+    ///
+    /// # Errors
+    /// [`BlobError::TooLarge`], [`BlobError::SizeMismatch`] if the agency owns the blob with another size, [`BlobError::Storage`].
+    fn upload_progress(&self, agency: &AgencyCode, digest: &Digest, size: u64) -> Result<UploadState, BlobError>;
+
     /// Begins or resumes the upload of a blob of `size` bytes whose digest is known, and says where to go on. Has to be called once in each process before
     /// `append`. If more than `size` bytes had arrived under another declared size, they are dropped.
     ///

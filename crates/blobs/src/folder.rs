@@ -100,6 +100,20 @@ impl FolderStore {
 }
 
 impl BlobStore for FolderStore {
+    fn upload_progress(&self, agency: &AgencyCode, digest: &Digest, size: u64) -> Result<UploadState, BlobError> {
+        if size > ATTACHMENT_BYTES_MAX {
+            return Err(BlobError::TooLarge { size });
+        }
+        match self.owns(agency, digest)? {
+            Some(owned) if owned == size => return Ok(UploadState::Complete),
+            Some(owned) => return Err(BlobError::SizeMismatch { digest: *digest, declared: size, size: owned }),
+            None => {}
+        }
+        // More than was declared is dropped when the upload begins: then it starts over.
+        let arrived = metadata(&self.files.part(agency, digest))?.map_or(0, |found| found.len());
+        Ok(UploadState::Resume(if arrived > size { 0 } else { arrived }))
+    }
+
     fn begin_upload(&self, agency: &AgencyCode, digest: &Digest, size: u64) -> Result<UploadState, BlobError> {
         if size > ATTACHMENT_BYTES_MAX {
             return Err(BlobError::TooLarge { size });

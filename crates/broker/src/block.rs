@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use truc_core::Entry;
 use truc_journal::{Block, BlockHeader, BlockKind};
 use truc_ledger::{Extension, Frontier, leaf_hash};
 use truc_types::limits::{BLOCK_BYTES_MAX, BLOCK_COMMANDS_MAX, BLOCK_ENTRIES_MAX, ENTRY_BYTES_MAX, STATEMENT_FILE_BYTES_MAX};
@@ -81,9 +80,4 @@ impl Filling {
         *frontier = extension.frontier().clone();
         Job { block: Some((Block { header, entries: self.entries }, extension, self.leaves)), outputs: self.outputs }
     }
-}
-
-/// The id by which the journal's index finds an entry.
-pub(crate) fn key_of(bytes: &[u8]) -> Option<[u8; 16]> {
-    Entry::parse(bytes.into()).ok()?.id().map(|id| id.to_bytes())
 }

@@ -11,7 +11,8 @@ use truc_ledger::{Checkpoint, LogSigner, TreeStore, checkpoint, leaf_hash};
 use truc_types::{Position, Reason, Refusal};
 use truc_views::{Opened, ViewStore};
 
-use crate::block::{Tail, key_of};
+use crate::block::Tail;
+use crate::key::key_of;
 use crate::published::{Checkpointed, Published, storage};
 use crate::rows;
 

@@ -15,8 +15,9 @@ use truc_signing::{Authority, Certificate, SealKey, keyfile, seal};
 use truc_types::names::{ENVELOPE_V1, FACT_V1, RECEIPT_V1, REGISTRY_V1, SENDER_HEAD_V1};
 use truc_types::{BlockNumber, Position, Reason, Refusal, Term, Timestamp, limits};
 
-use crate::block::{Filling, Tail, key_of};
+use crate::block::{Filling, Tail};
 use crate::config::{AUTHORITY_FILE, LOG_KEY_FILE, SETTINGS_FILE, Settings, TLS_CERTIFICATE_FILE, TLS_KEY_FILE};
+use crate::key::key_of;
 
 /// Document kind of the signed loopback message that readiness sends; reserved, never delivered to a DMS.
 const LOOPBACK_KIND: &str = "truc.loopback";

@@ -10,6 +10,7 @@ mod config;
 pub mod daemon;
 mod genesis;
 mod grpc;
+mod key;
 mod published;
 mod rows;
 mod run;

@@ -26,8 +26,11 @@ use crate::stream::{DeliveryItem, OpenStream, StreamId, StreamItem};
 
 /// How often leases, pauses and view rows are looked at.
 const TICK: Duration = Duration::from_millis(200);
-/// Changed messages at which rows are taken before the tick.
+/// Ticks after which rows are taken, however few they are.
 const VIEW_ROWS_AGE_TICKS: u32 = 5;
+/// Entries after which rows are taken at the next tick. Under load many small flushes delay nobody for long; one large one a second shows in the
+/// slowest hundredth of the answers.
+const VIEW_ROWS_ENTRIES: u64 = 2_048;
 
 /// What others ask of the sequencer.
 #[derive(Debug)]
@@ -356,7 +359,8 @@ impl Sequencer {
             self.deliver(AgencyIndex(index));
         }
         self.views_age_ticks += 1;
-        if self.views_age_ticks >= VIEW_ROWS_AGE_TICKS {
+        let entries = self.state.next().0.saturating_sub(self.views_taken.0);
+        if self.views_age_ticks >= VIEW_ROWS_AGE_TICKS || entries >= VIEW_ROWS_ENTRIES {
             self.take_rows();
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Not logging: log lines go through `tracing`.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
@@ -52,9 +52,9 @@ impl Output {
         let _talked: io::Result<()> = writeln!(self.talk, "{}", printable(text));
     }
 
-    /// The same line again, for progress; nothing under JSON.
+    /// The same line again, for progress; only for a person who looks at a terminal.
     pub fn progress(&mut self, text: &str, last: bool) {
-        if !self.json {
+        if !self.json && io::stderr().is_terminal() {
             let end = if last { "\n" } else { "" };
             let _talked: io::Result<()> = write!(self.talk, "\r{}{end}", printable(text)).and_then(|()| self.talk.flush());
         }

@@ -1,1 +1,38 @@
 //! The edge node of one agency: outbox, inbox, and gRPC for its document-management system.
+//!
+//! Read in this order: `record` (what the private journal holds), `state` (the rows that follow from it), `recorder` and `store` (one thread decides and
+//! appends), `trust` (what is believed of the line), then the loops of one connection to the axis: `session`, `term`, `outbox`, `inbox`, `feed`,
+//! `receipts`; and `grpc` for the DMS. Nothing is answered to anybody before it is durable in the journal.
+
+mod backoff;
+mod config;
+pub mod daemon;
+mod error;
+mod evidence;
+mod feed;
+mod grpc;
+mod inbox;
+mod init;
+mod node;
+mod outbox;
+mod receipts;
+mod record;
+mod recorder;
+mod run;
+mod sealer;
+mod session;
+mod state;
+mod store;
+mod submit;
+mod term;
+#[cfg(test)]
+mod testing;
+mod transfer;
+mod trust;
+mod wire;
+mod witness;
+
+pub use config::EdgeConfig;
+pub use error::EdgeError;
+pub use init::{InitFiles, init, load};
+pub use run::run;

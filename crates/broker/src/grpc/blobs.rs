@@ -36,7 +36,7 @@ impl BlobService for Blobs {
         let agency = self.agency(&request)?;
         let request = request.into_inner();
         let digest = digest(&request.sha256)?;
-        let state = blocking(self.store.clone(), move |store| store.begin_upload(&agency, &digest, request.size)).await?;
+        let state = blocking(self.store.clone(), move |store| store.upload_progress(&agency, &digest, request.size)).await?;
         Ok(Response::new(match state {
             UploadState::Resume(offset) => pb::GetUploadResponse { offset, complete: false },
             UploadState::Complete => pb::GetUploadResponse { offset: request.size, complete: true },

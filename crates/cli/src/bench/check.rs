@@ -90,3 +90,82 @@ pub(super) fn add_root(roots: &mut BTreeMap<u64, Digest>, size: u64, root: Diges
 fn invalid(what: &str) -> Refusal {
     Refusal::new(Reason::LogProofInvalid, format!("the broker sent {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+    use truc_ledger::{Extension, Frontier, LogSigner};
+    use truc_signing::sha256;
+    use truc_signing::statement::{Accepted, QueueEntry};
+    use truc_types::{MessageId, QueuePosition, Timestamp};
+
+    use super::*;
+
+    const ORIGIN: &str = "truc.example/axis/2026";
+
+    fn signer(seed: u8) -> LogSigner {
+        LogSigner::new(ORIGIN, &SigningKey::from_bytes(&[seed; 32])).unwrap()
+    }
+
+    /// What a broker with this log key answers to `file`, stating that it accepted the envelope `named`.
+    fn answer(file: &[u8], named: &[u8], signer: &LogSigner) -> pb::Acceptance {
+        let fact = Fact::Accepted(Accepted {
+            message_id: MessageId::from_bytes([1; 16]),
+            envelope: sha256(named),
+            leaf: LeafIndex(0),
+            block_time: Timestamp::from_millis(1),
+            registry_version: 1,
+            queue: vec![QueueEntry { recipient: "H2".parse().unwrap(), agency: "H2".parse().unwrap(), position: QueuePosition(1) }],
+        });
+        let fact = fact.to_json();
+        let extension = Extension::new(&Frontier::new(), &[leaf_hash(file), leaf_hash(&fact)]);
+        let signed = Checkpoint { origin: ORIGIN.to_owned(), size: extension.size(), root: extension.root() };
+        let logged = |leaf: u64, entry: Vec<u8>| {
+            let path = extension.inclusion_proof(LeafIndex(leaf)).unwrap().path;
+            let path: Vec<u8> = path.iter().flat_map(|digest| digest.0).collect();
+            Some(pb::LoggedEntry { entry: entry.into(), leaf, path: path.into() })
+        };
+        let checkpoint = checkpoint::sign(&signed, signer).unwrap();
+        pb::Acceptance { statement: logged(0, Vec::new()), fact: logged(1, fact), checkpoint }
+    }
+
+    fn check(change: impl FnOnce(&mut pb::Acceptance)) -> Result<(), Reason> {
+        let file = b"an envelope";
+        let mut acceptance = answer(file, file, &signer(1));
+        change(&mut acceptance);
+        let sent = Sealed { file: bytes::Bytes::from_static(file), digest: sha256(file), leaf: leaf_hash(file) };
+        let mut checker = Checker::new(signer(1).verifier().clone());
+        checker.accepted(&sent, Some(Outcome::Accepted(acceptance))).map_err(|refusal| refusal.reason)
+    }
+
+    fn flip(bytes: &mut bytes::Bytes) {
+        let mut changed = bytes.to_vec();
+        changed[0] ^= 1;
+        *bytes = changed.into();
+    }
+
+    #[test]
+    fn an_honest_answer_passes() {
+        assert_eq!(check(|_| {}), Ok(()));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_hold_has_no_figures() {
+        let wrong = Err(Reason::LogProofInvalid);
+        assert_eq!(check(|answer| flip(&mut answer.statement.as_mut().unwrap().path)), wrong);
+        assert_eq!(check(|answer| flip(&mut answer.fact.as_mut().unwrap().path)), wrong);
+        assert_eq!(check(|answer| flip(&mut answer.fact.as_mut().unwrap().entry)), wrong);
+        assert_eq!(check(|answer| answer.fact = None), wrong);
+        assert_eq!(check(|answer| answer.statement = None), wrong);
+        assert_eq!(check(|answer| *answer = self::answer(b"an envelope", b"another", &signer(1))), wrong);
+        assert_eq!(check(|answer| *answer = self::answer(b"an envelope", b"an envelope", &signer(2))), wrong);
+    }
+
+    #[test]
+    fn two_roots_of_one_size_are_a_fork() {
+        let mut roots = BTreeMap::new();
+        assert!(add_root(&mut roots, 5, Digest([1; 32])).is_ok());
+        assert!(add_root(&mut roots, 5, Digest([1; 32])).is_ok());
+        assert_eq!(add_root(&mut roots, 5, Digest([2; 32])).unwrap_err().reason, Reason::LogFork);
+    }
+}

@@ -119,12 +119,16 @@ impl Axis {
     }
 
     /// SIGTERM to every process; each must end in order.
-    pub(super) fn stop(mut self) -> Result<(), Failure> {
+    pub(super) async fn stop(mut self) -> Result<(), Failure> {
         let edges = std::mem::take(&mut self.edges);
         for (name, mut process) in edges.into_iter().chain(self.broker.take().map(|broker| ("broker", broker))) {
-            let pid = process.child.id().to_string();
-            let ended = Command::new("kill").args(["-TERM", &pid]).status().and_then(|_| process.child.wait());
-            let status = ended.map_err(|source| Failure::file(Path::new(name), source))?;
+            // Not on the runtime's thread: it has connections to close, which the processes wait for.
+            let ended = tokio::task::spawn_blocking(move || {
+                let pid = process.child.id().to_string();
+                Command::new("kill").args(["-TERM", &pid]).status().and_then(|_| process.child.wait())
+            });
+            let failed = |source| Failure::file(Path::new(name), source);
+            let status = ended.await.map_err(|cause| failed(std::io::Error::other(cause)))?.map_err(failed)?;
             if !status.success() {
                 return Err(Failure::BadAnswer(format!("{name} ended with {status}; its log is {}", self.log(name).display())));
             }

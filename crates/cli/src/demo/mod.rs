@@ -47,7 +47,7 @@ pub async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fail
     burst::run(&mut axis, arguments.documents, &mut show).await?;
     show.act("5. Evidence for every recipient, verified offline")?;
     proof::run(&axis, &sent, &mut show).await?;
-    axis.stop()?;
+    axis.stop().await?;
     let seconds = show.started.elapsed().as_secs_f32();
     let kept = arguments.keep.as_ref().map(|keep| format!("; everything is kept in {}", keep.display())).unwrap_or_default();
     show.step("done", &format!("Every step held, in {seconds:.1} s{kept}. Mọi bước đều đạt."))?;

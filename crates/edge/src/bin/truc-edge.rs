@@ -1,0 +1,23 @@
+//! `truc-edge`: runs an edge. The same as `truc edge run`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The edge node of one agency: between its document-management system and the axis.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    run: truc_edge::daemon::RunArgs,
+}
+
+fn main() -> ExitCode {
+    match truc_edge::daemon::run(&Cli::parse().run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            tracing::error!(reason = %refusal.reason, advice = refusal.reason.advice(), "{}", refusal.message);
+            ExitCode::FAILURE
+        }
+    }
+}

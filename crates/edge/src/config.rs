@@ -1,0 +1,148 @@
+//! What an edge is configured with, and the layout of its data folder. Written once by `init`, read by `load`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tonic::transport::Uri;
+use truc_ledger::LogVerifier;
+use truc_signing::{Certificate, SealKey, TrustedKey};
+use truc_transport::tls::TlsFiles;
+use truc_types::AgencyCode;
+
+use crate::error::EdgeError;
+
+/// Everything one edge needs; made by [`crate::load`].
+#[derive(Clone)]
+pub struct EdgeConfig {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The agency that this edge serves.
+    pub agency: AgencyCode,
+    /// Address of the broker, `https://host:port`.
+    pub broker: Uri,
+    /// Where the DMS connects: a loopback address in this release, because the DMS is not authenticated yet. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The seal key. It never leaves this process.
+    pub seal: Arc<SealKey>,
+    /// Its certificate.
+    pub seal_certificate: Certificate,
+    /// Certificate, key and authority of the connection to the broker.
+    pub tls: TlsFiles,
+    /// The operator's key: seals the registry.
+    pub operator: TrustedKey,
+    /// The log's key.
+    pub log: LogVerifier,
+    /// Take over although the edge of the older term is connected.
+    pub take_over: bool,
+}
+
+impl fmt::Debug for EdgeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("EdgeConfig");
+        shown.field("data", &self.data).field("agency", &self.agency).field("broker", &self.broker).field("listen", &self.listen);
+        shown.field("take_over", &self.take_over).finish_non_exhaustive()
+    }
+}
+
+/// `edge.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Code of the agency.
+    pub(crate) agency: String,
+    /// Address of the broker.
+    pub(crate) broker: String,
+    /// Where the DMS connects.
+    pub(crate) listen: SocketAddr,
+}
+
+/// Where everything is in a data folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout(PathBuf);
+
+impl Layout {
+    pub(crate) fn of(data: &Path) -> Self {
+        Self(data.to_owned())
+    }
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.0.join("edge.json")
+    }
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+    pub(crate) fn seal_key(&self) -> PathBuf {
+        self.keys().join("seal.key.pem")
+    }
+    pub(crate) fn seal_certificate(&self) -> PathBuf {
+        self.keys().join("seal.cert.pem")
+    }
+    pub(crate) fn tls_key(&self) -> PathBuf {
+        self.keys().join("tls.key.pem")
+    }
+    pub(crate) fn tls_certificate(&self) -> PathBuf {
+        self.keys().join("tls.cert.pem")
+    }
+    pub(crate) fn trust(&self) -> PathBuf {
+        self.0.join("trust")
+    }
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.trust().join("ca.pem")
+    }
+    pub(crate) fn operator_certificate(&self) -> PathBuf {
+        self.trust().join("operator.cert.pem")
+    }
+    pub(crate) fn log_key(&self) -> PathBuf {
+        self.trust().join("log.vkey")
+    }
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+    pub(crate) fn views(&self) -> PathBuf {
+        self.0.join("views")
+    }
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.0.join("blobs")
+    }
+}
+
+/// The address of the broker, which must be reached over TLS.
+pub(crate) fn parse_broker(text: &str) -> Result<Uri, EdgeError> {
+    let wrong = |cause: String| EdgeError::Config { setting: "broker", cause };
+    let uri: Uri = text.parse().map_err(|cause| wrong(format!("{text:?} is no address: {cause}")))?;
+    if uri.scheme_str() != Some("https") || uri.authority().is_none() {
+        return Err(wrong(format!("{text:?} is not like https://host:port")));
+    }
+    Ok(uri)
+}
+
+/// Only loopback: who connects is not authenticated in this release.
+pub(crate) fn check_listen(listen: SocketAddr) -> Result<(), EdgeError> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(EdgeError::Config {
+        setting: "listen",
+        cause: format!("{listen} is no loopback address, and this release does not authenticate a DMS"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_would_be_open_to_others_are_refused() {
+        assert!(check_listen("127.0.0.1:0".parse().unwrap()).is_ok());
+        assert!(check_listen("[::1]:7001".parse().unwrap()).is_ok());
+        for open in ["0.0.0.0:7001", "192.168.1.5:7001", "[::]:7001"] {
+            assert!(matches!(check_listen(open.parse().unwrap()), Err(EdgeError::Config { setting: "listen", .. })), "{open}");
+        }
+        assert!(parse_broker("https://broker.example:7000").is_ok());
+        for wrong in ["http://broker.example:7000", "broker.example:7000", "https://", "::"] {
+            assert!(matches!(parse_broker(wrong), Err(EdgeError::Config { setting: "broker", .. })), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The feed: what recipients say of documents that this agency sent. Checked, recorded in order, then confirmed to the broker.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use truc_proto::broker::v1 as pb;
+use truc_proto::broker::v1::deliver_request::{Confirm, Request};
+use truc_signing::statement::ReceiptItem;
+use truc_transport::clock;
+use truc_types::MessageId;
+
+use crate::node::{LinkError, Node};
+use crate::record::{COMMAND_RECORDS_MAX, Record};
+use crate::session::Link;
+use crate::state::OutboxRow;
+use crate::trust::{TrustError, VerifiedReceipt};
+use crate::witness;
+
+/// How long a receipt waits for the acceptance of its document, which the axis sends on the other stream.
+const ACCEPTANCE_WAIT: Duration = Duration::from_secs(30);
+
+/// Runs until the connection ends.
+pub(crate) async fn run(
+    node: Arc<Node>,
+    link: Link,
+    mut cursor: u64,
+    mut items: mpsc::Receiver<pb::FeedItem>,
+    requests: mpsc::Sender<pb::DeliverRequest>,
+) -> Result<Infallible, LinkError> {
+    let gone = || LinkError::Away("the delivery stream ended".to_owned());
+    loop {
+        let mut batch = vec![items.recv().await.ok_or_else(gone)?];
+        while batch.len() < COMMAND_RECORDS_MAX
+            && let Ok(item) = items.try_recv()
+        {
+            batch.push(item);
+        }
+        let mut records = Vec::with_capacity(batch.len());
+        for item in batch {
+            if item.cursor <= cursor {
+                continue;
+            }
+            if item.cursor != cursor + 1 {
+                return Err(LinkError::Away(format!("receipt {} of the feed after {cursor}", item.cursor)));
+            }
+            cursor = item.cursor;
+            let VerifiedReceipt { file, leaf, checkpoint, .. } = check(&node, &link, &item).await?;
+            records.push(Record::FeedReceipt { cursor, file, leaf, checkpoint });
+        }
+        node.store.record_all(records).await?;
+        let confirm = Request::Confirm(Confirm { feed_cursor: cursor });
+        requests.send(pb::DeliverRequest { request: Some(confirm) }).await.map_err(|_| gone())?;
+    }
+}
+
+async fn check(node: &Arc<Node>, link: &Link, item: &pb::FeedItem) -> Result<VerifiedReceipt, LinkError> {
+    let check = || node.trust.check_receipt(node.agency(), clock::now(), item);
+    let verified = match check() {
+        Err(TrustError::RegistryBehind { .. }) => {
+            witness::read_registry(node, link).await?;
+            check()
+        }
+        other => other,
+    }?;
+    for item in &verified.receipt.items {
+        let message_id = item.message_id;
+        // A folder made anew has no rows of an earlier life; nothing can be compared then, and nobody is shown anything.
+        let Some(row) = accepted_row(node, message_id).await? else { continue };
+        check_item(&row, item, verified.receipt.issuer.as_str())?;
+        tracing::info!(%message_id, recipient = %item.recipient, event = verified.receipt.event.as_str(), "receipt arrived");
+    }
+    Ok(verified)
+}
+
+/// The row of a document once its acceptance is recorded: a receipt can overtake the answer to a submission.
+async fn accepted_row(node: &Node, message_id: MessageId) -> Result<Option<OutboxRow>, LinkError> {
+    let mut statuses = node.store.signals().statuses.subscribe();
+    let wait = async {
+        loop {
+            match node.store.read(move |state| state.outbox(&message_id)).await? {
+                Some(row) if row.accepted.is_none() => {}
+                row => return Ok(row),
+            }
+            statuses.changed().await.map_err(|_| LinkError::Away("the recorder has gone".to_owned()))?;
+        }
+    };
+    let late = || LinkError::Away(format!("a receipt about {message_id} came, but not its acceptance"));
+    tokio::time::timeout(ACCEPTANCE_WAIT, wait).await.map_err(|_| late())?
+}
+
+/// The receipt speaks of the bytes that were accepted, for a recipient that its issuer serves.
+fn check_item(row: &OutboxRow, item: &ReceiptItem, issuer: &str) -> Result<(), TrustError> {
+    let recipient = row.recipients.iter().find(|recipient| recipient.code == item.recipient);
+    match recipient {
+        None => Err(TrustError::invalid(format!("{} was not sent to {}", item.message_id, item.recipient))),
+        Some(_) if row.accepted.is_none_or(|accepted| accepted.envelope != item.envelope) => {
+            Err(TrustError::invalid(format!("a receipt about {} names other bytes", item.message_id)))
+        }
+        Some(recipient) if recipient.agency != issuer => {
+            Err(TrustError::invalid(format!("{} of {} is receipted by {issuer}", item.message_id, recipient.code)))
+        }
+        Some(_) => Ok(()),
+    }
+}

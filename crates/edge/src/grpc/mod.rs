@@ -1,0 +1,217 @@
+//! The gRPC server for the DMS: one file per group of calls, which turn messages into values and back. What is done stands in the parts behind.
+
+mod answer;
+mod draft;
+mod edxml;
+mod evidence;
+mod receive;
+mod send;
+mod status;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, Streaming};
+use truc_proto::edge::v1 as pb;
+use truc_proto::edge::v1::document_service_server::{DocumentService, DocumentServiceServer};
+use truc_transport::shutdown::Shutdown;
+use truc_transport::status::status as status_of;
+use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
+use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
+
+use crate::error::EdgeError;
+use crate::node::Node;
+
+/// Messages that wait for a slow reader, per stream.
+const STREAM_AHEAD: usize = 4;
+
+/// Serves until the shutdown has begun and the last call has ended.
+pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shutdown) -> Result<(), EdgeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    // The edge takes documents whether the axis is there or not.
+    health.set_serving::<DocumentServiceServer<Documents>>().await;
+    let documents =
+        DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let server = tonic::transport::Server::builder().add_service(health_service).add_service(documents);
+    // Without this, an answer waits 40 ms for an acknowledgement that the other side delays.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let served = server.serve_with_incoming_shutdown(incoming, async move { shutdown.begun().await });
+    served.await.map_err(|cause| EdgeError::Serve(cause.to_string()))
+}
+
+/// The service of one edge.
+#[derive(Clone)]
+struct Documents {
+    node: Arc<Node>,
+    shutdown: Shutdown,
+}
+
+type Stream<T> = ReceiverStream<Result<T, Status>>;
+
+/// Sends to one reader until it goes away or the process ends.
+struct Sender<T> {
+    messages: mpsc::Sender<Result<T, Status>>,
+    shutdown: Shutdown,
+}
+
+/// The reader went away, or the process ends.
+struct Ended;
+
+impl<T: Send + 'static> Sender<T> {
+    async fn send(&self, message: T) -> Result<(), Ended> {
+        tokio::select! {
+            sent = self.messages.send(Ok(message)) => sent.map_err(|_| Ended),
+            () = self.shutdown.begun() => Err(Ended),
+        }
+    }
+
+    /// Waits for something that happens while somebody reads.
+    async fn wait<O>(&self, event: impl Future<Output = O>) -> Result<O, Ended> {
+        tokio::select! {
+            outcome = event => Ok(outcome),
+            () = self.messages.closed() => Err(Ended),
+            () = self.shutdown.begun() => Err(Ended),
+        }
+    }
+}
+
+/// How a stream ends: a reader that went away needs no answer.
+enum StreamError {
+    Ended,
+    Refused(Refusal),
+}
+
+impl From<Ended> for StreamError {
+    fn from(_: Ended) -> Self {
+        Self::Ended
+    }
+}
+
+impl From<Refusal> for StreamError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Documents {
+    /// A stream whose messages `produce` sends.
+    fn stream<T, F>(&self, produce: impl FnOnce(Arc<Node>, Sender<T>) -> F) -> Response<Stream<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<(), StreamError>> + Send + 'static,
+    {
+        let (messages, receiver) = mpsc::channel(STREAM_AHEAD);
+        let sender = Sender { messages: messages.clone(), shutdown: self.shutdown.clone() };
+        let produced = produce(Arc::clone(&self.node), sender);
+        tokio::spawn(async move {
+            if let Err(StreamError::Refused(refusal)) = produced.await {
+                // A reader that went away does not need the reason.
+                let _gone = messages.send(Err(status_of(&refusal))).await;
+            }
+        });
+        Response::new(ReceiverStream::new(receiver))
+    }
+}
+
+fn answer<T>(outcome: Result<T, Refusal>) -> Result<Response<T>, Status> {
+    outcome.map(Response::new).map_err(|refusal| status_of(&refusal))
+}
+
+#[tonic::async_trait]
+impl DocumentService for Documents {
+    async fn send_document(
+        &self,
+        request: Request<Streaming<pb::SendDocumentRequest>>,
+    ) -> Result<Response<pb::SendDocumentResponse>, Status> {
+        let sent = Box::pin(send::send_document(&self.node, request.into_inner())).await?;
+        answer(sent.map(|message_id| pb::SendDocumentResponse { message_id: message_id.to_string() }))
+    }
+
+    async fn send_edxml(&self, request: Request<Streaming<pb::SendEdxmlRequest>>) -> Result<Response<pb::SendEdxmlResponse>, Status> {
+        answer(Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await?)
+    }
+
+    type ReceiveDocumentsStream = Stream<pb::ReceiveDocumentsResponse>;
+
+    async fn receive_documents(
+        &self,
+        request: Request<pb::ReceiveDocumentsRequest>,
+    ) -> Result<Response<Self::ReceiveDocumentsStream>, Status> {
+        let request = request.into_inner();
+        let cursor = receive::start(&self.node, request.after_cursor).await.map_err(|refusal| status_of(&refusal))?;
+        Ok(self.stream(move |node, sender| receive::documents(node, sender, cursor, request.no_wait)))
+    }
+
+    async fn confirm_documents(
+        &self,
+        request: Request<pb::ConfirmDocumentsRequest>,
+    ) -> Result<Response<pb::ConfirmDocumentsResponse>, Status> {
+        answer(receive::confirm(&self.node, request.into_inner().cursor).await.map(|()| pb::ConfirmDocumentsResponse {}))
+    }
+
+    type DownloadAttachmentStream = Stream<pb::DownloadAttachmentResponse>;
+
+    async fn download_attachment(
+        &self,
+        request: Request<pb::DownloadAttachmentRequest>,
+    ) -> Result<Response<Self::DownloadAttachmentStream>, Status> {
+        let request = request.into_inner();
+        let digest = receive::attachment(&self.node, &request).await.map_err(|refusal| status_of(&refusal))?;
+        Ok(self.stream(move |node, sender| async move {
+            let chunk = |data| pb::DownloadAttachmentResponse { data };
+            receive::stream_blob(&node, &sender, digest, request.offset, chunk).await
+        }))
+    }
+
+    async fn acknowledge(&self, request: Request<pb::AcknowledgeRequest>) -> Result<Response<pb::AcknowledgeResponse>, Status> {
+        answer(answer::acknowledge(&self.node, request.into_inner()).await.map(|()| pb::AcknowledgeResponse {}))
+    }
+
+    async fn refuse(&self, request: Request<pb::RefuseRequest>) -> Result<Response<pb::RefuseResponse>, Status> {
+        answer(answer::refuse(&self.node, request.into_inner()).await.map(|()| pb::RefuseResponse {}))
+    }
+
+    async fn get_status(&self, request: Request<pb::GetStatusRequest>) -> Result<Response<pb::GetStatusResponse>, Status> {
+        let found = status::status(&self.node, request.into_inner()).await;
+        answer(found.map(|status| pb::GetStatusResponse { status: Some(status) }))
+    }
+
+    type WatchStatusStream = Stream<pb::WatchStatusResponse>;
+
+    async fn watch_status(&self, request: Request<pb::WatchStatusRequest>) -> Result<Response<Self::WatchStatusStream>, Status> {
+        let message_id = message_id(&request.into_inner().message_id).map_err(|refusal| status_of(&refusal))?;
+        Ok(self.stream(move |node, sender| status::watch(node, sender, message_id)))
+    }
+
+    type GetEvidenceStream = Stream<pb::GetEvidenceResponse>;
+
+    async fn get_evidence(&self, request: Request<pb::GetEvidenceRequest>) -> Result<Response<Self::GetEvidenceStream>, Status> {
+        let request = request.into_inner();
+        let parsed = message_id(&request.message_id).and_then(|id| Ok((id, organisation("recipient", &request.recipient)?)));
+        let (message_id, recipient) = parsed.map_err(|refusal| status_of(&refusal))?;
+        Ok(self.stream(move |node, sender| evidence::folder(node, sender, message_id, recipient)))
+    }
+}
+
+/// A message id of a request.
+fn message_id(text: &str) -> Result<MessageId, Refusal> {
+    text.parse().map_err(|cause| invalid("message_id", format!("message_id: {cause}")))
+}
+
+/// A code of a request.
+fn organisation(field: &'static str, text: &str) -> Result<OrganisationCode, Refusal> {
+    text.parse().map_err(|cause| invalid(field, format!("{field}: {cause}")))
+}
+
+/// A field of a request that is wrong.
+fn invalid(field: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal::new(Reason::RequestInvalid, message).with("field", field)
+}
+
+/// Nothing with this id is known here.
+fn unknown(message_id: &MessageId) -> Refusal {
+    Refusal::new(Reason::MessageUnknown, format!("{message_id} is not known here")).with("message_id", message_id)
+}

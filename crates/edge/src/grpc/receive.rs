@@ -1,0 +1,170 @@
+//! ReceiveDocuments, ConfirmDocuments and DownloadAttachment: what arrived, shown once its `fetched` receipt is in the log.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use truc_proto::edge::v1 as pb;
+use truc_signing::open_sealed;
+use truc_signing::statement::{Envelope, Fact, Statement};
+use truc_types::limits::BLOB_CHUNK_BYTES;
+use truc_types::{Digest, MessageId, OrganisationCode, Reason, Refusal};
+
+use super::{Sender, StreamError, invalid, message_id, unknown};
+use crate::node::Node;
+use crate::record::Record;
+use crate::state::{InboxRow, Visibility};
+use crate::store::refusal_of;
+
+/// Documents read from the rows at once.
+const PAGE: usize = 64;
+
+/// Where a stream begins.
+pub(super) async fn start(node: &Node, after: Option<u64>) -> Result<u64, Refusal> {
+    let meta = node.store.read(|state| state.meta()).await?;
+    match after {
+        Some(after) if after > meta.arrival_cursor => Err(unknown_cursor(after, meta.arrival_cursor)),
+        Some(after) => Ok(after),
+        None => Ok(meta.confirmed),
+    }
+}
+
+fn unknown_cursor(found: u64, last: u64) -> Refusal {
+    Refusal::new(Reason::CursorUnknown, format!("cursor {found} was never handed out, the last one is {last}"))
+        .with("found", found)
+        .with("last", last)
+}
+
+/// Sends what was shown after the cursor, then waits for more.
+pub(super) async fn documents(
+    node: Arc<Node>,
+    sender: Sender<pb::ReceiveDocumentsResponse>,
+    mut cursor: u64,
+    no_wait: bool,
+) -> Result<(), StreamError> {
+    let mut arrivals = node.store.signals().arrivals.subscribe();
+    loop {
+        let shown = node.store.read(move |state| state.shown_after(cursor, PAGE)).await?;
+        let nothing = shown.is_empty();
+        for (at, message_id, recipient) in shown {
+            let document = received(&node, message_id, recipient).await?;
+            sender.send(pb::ReceiveDocumentsResponse { cursor: at, document: Some(document) }).await?;
+            cursor = at;
+        }
+        if nothing && no_wait {
+            return Ok(());
+        }
+        if nothing && sender.wait(arrivals.changed()).await?.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The DMS has stored all documents up to the cursor.
+pub(super) async fn confirm(node: &Node, cursor: u64) -> Result<(), Refusal> {
+    let confirmed = node.store.record(move |state| {
+        let meta = state.meta().map_err(refusal_of)?;
+        if cursor > meta.arrival_cursor {
+            return Err(unknown_cursor(cursor, meta.arrival_cursor));
+        }
+        let record = (cursor > meta.confirmed).then_some(Record::Confirmed { cursor });
+        Ok((record.into_iter().collect(), ()))
+    });
+    confirmed.await
+}
+
+async fn received(node: &Node, message_id: MessageId, recipient: OrganisationCode) -> Result<pb::ReceivedDocument, Refusal> {
+    let wanted = recipient.clone();
+    let row = node.store.read(move |state| state.inbox(&message_id, &wanted)).await?.ok_or_else(|| unknown(&message_id))?;
+    let envelope = envelope_of(node, &row).await?;
+    let Record::Arrived { fact, .. } = node.store.record_at(row.arrived_at).await? else { return Err(misplaced(&message_id)) };
+    let Ok(Fact::Accepted(fact)) = Fact::parse(&fact) else { return Err(misplaced(&message_id)) };
+    let attachment = |attachment: truc_signing::statement::Attachment| pb::ReceivedAttachment {
+        name: attachment.name,
+        media_type: attachment.media_type,
+        size: attachment.size,
+        sha256: attachment.sha256.to_hex(),
+    };
+    let answered = envelope.in_reply_to.iter().find_map(|answered| answered.message_id);
+    Ok(pb::ReceivedDocument {
+        message_id: message_id.to_string(),
+        recipient: recipient.to_string(),
+        sender: envelope.sender.organisation.to_string(),
+        sender_agency: envelope.sender.agency.to_string(),
+        number: envelope.doc.number.unwrap_or_default(),
+        notation: envelope.doc.notation.unwrap_or_default(),
+        subject: envelope.doc.subject.unwrap_or_default(),
+        type_name: envelope.doc.doc_type.name.unwrap_or_default(),
+        issued_on: envelope.doc.issued_on.map(|date| date.to_string()).unwrap_or_default(),
+        urgency: envelope.doc.urgency.digit().into(),
+        created_at: envelope.created_at.to_string(),
+        accepted_at: fact.block_time.to_string(),
+        queue_position: row.queue_position.0,
+        attachments: envelope.attachments.into_iter().map(attachment).collect(),
+        due_on: envelope.doc.due_on.map(|date| date.to_string()).unwrap_or_default(),
+        in_reply_to: answered.map(|id| id.to_string()).unwrap_or_default(),
+    })
+}
+
+fn misplaced(message_id: &MessageId) -> Refusal {
+    Refusal::new(Reason::JournalCorrupt, format!("the records of {message_id} are not where the rows say"))
+}
+
+async fn envelope_of(node: &Node, row: &InboxRow) -> Result<Envelope, Refusal> {
+    let corrupt = || Refusal::new(Reason::JournalCorrupt, format!("no envelope at position {}", row.envelope_at));
+    let Record::ArrivedEnvelope { file, .. } = node.store.record_at(row.envelope_at).await? else { return Err(corrupt()) };
+    match open_sealed(&file).map(|sealed| sealed.statement) {
+        Ok(Statement::Envelope(envelope)) => Ok(*envelope),
+        _ => Err(corrupt()),
+    }
+}
+
+/// The attachment of a document that arrived and was shown, or was sent.
+pub(super) async fn attachment(node: &Node, request: &pb::DownloadAttachmentRequest) -> Result<Digest, Refusal> {
+    let message_id = message_id(&request.message_id)?;
+    let rows = node.store.read(move |state| Ok((state.arrivals_of(&message_id)?, state.outbox(&message_id)?))).await?;
+    let shown = rows.0.iter().find(|(_, row)| matches!(row.visibility, Visibility::Shown(_)));
+    let envelope = match (shown, rows.1) {
+        (Some((_, row)), _) => envelope_of(node, row).await?,
+        (None, Some(row)) => match node.store.record_at(row.drafted).await? {
+            Record::Drafted { draft, .. } => Envelope::parse(&draft).map_err(|cause| cause.to_refusal())?,
+            _ => return Err(misplaced(&message_id)),
+        },
+        (None, None) => return Err(unknown(&message_id)),
+    };
+    let index = usize::try_from(request.index).unwrap_or(usize::MAX);
+    let found = envelope.attachments.get(index);
+    let count = envelope.attachments.len();
+    found.map(|found| found.sha256).ok_or_else(|| invalid("index", format!("index is {index}, the document has {count} attachments")))
+}
+
+/// Sends content from an offset on, in pieces that `message` wraps.
+pub(super) async fn stream_blob<T: Send + 'static>(
+    node: &Node,
+    sender: &Sender<T>,
+    digest: Digest,
+    offset: u64,
+    message: impl Fn(Bytes) -> T,
+) -> Result<(), StreamError> {
+    let (chunks, mut read) = mpsc::channel::<Bytes>(2);
+    let blobs = Arc::clone(&node.blobs);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut reader = blobs.open_range(&digest, offset).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+        loop {
+            let mut chunk = Vec::with_capacity(BLOB_CHUNK_BYTES);
+            let limit = u64::try_from(BLOB_CHUNK_BYTES).unwrap_or(u64::MAX);
+            let taken = reader.by_ref().take(limit).read_to_end(&mut chunk);
+            taken.map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))?;
+            // A closed channel means that the reader of the stream went away.
+            if chunk.is_empty() || chunks.blocking_send(chunk.into()).is_err() {
+                return Ok(());
+            }
+        }
+    });
+    while let Some(chunk) = read.recv().await {
+        sender.send(message(chunk)).await?;
+    }
+    let read: Result<(), Refusal> = reading.await.map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))?;
+    Ok(read?)
+}

@@ -1,0 +1,167 @@
+//! The inbox loop: takes deliveries, checks and stores them, and passes receipts of the feed on. A delivery that came before is recognised.
+//!
+//! What arrives is not shown to the DMS before its `fetched` receipt is in the log: `receipts` brings it there.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+use truc_proto::broker::v1 as pb;
+use truc_proto::broker::v1::deliver_request::{Credit, Open, Release, Request};
+use truc_proto::broker::v1::deliver_response::Response;
+use truc_transport::clock;
+use truc_types::{EdgeTerm, OrganisationCode, QueuePosition, Reason, Refusal};
+
+use crate::error::EdgeError;
+use crate::node::{LinkError, Node};
+use crate::outbox::contents;
+use crate::record::Record;
+use crate::session::Link;
+use crate::store::refusal_of;
+use crate::trust::TrustError;
+use crate::{feed, transfer, witness};
+
+/// Deliveries in work at once, each of which downloads one attachment at a time.
+const IN_HAND: u32 = 24;
+/// Feed items that wait to be stored: what the protocol lets the broker send unconfirmed.
+const FEED_WAITING_MAX: usize = 256;
+/// Pause after a delivery that could not be taken: the axis offers it again, and a full disk is not made worse.
+const FAILED_PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs until the connection ends.
+pub(crate) async fn run(node: Arc<Node>, link: Link, term: EdgeTerm) -> Result<Infallible, LinkError> {
+    let feed_cursor = node.store.read(|state| state.meta()).await?.feed_cursor;
+    let (requests, receiver) = mpsc::channel(64);
+    let say = |request| pb::DeliverRequest { request: Some(request) };
+    let gone = || LinkError::Away("the delivery stream ended".to_owned());
+    requests.send(say(Request::Open(Open { edge_term: term.0, feed_cursor }))).await.map_err(|_| gone())?;
+    requests.send(say(Request::Credit(Credit { deliveries: IN_HAND }))).await.map_err(|_| gone())?;
+    let stream = link.delivery().deliver(ReceiverStream::new(receiver)).await.map_err(|status| opened_by_other(status.into(), term))?;
+    let mut stream = stream.into_inner();
+    let (feed_items, feed_receiver) = mpsc::channel(FEED_WAITING_MAX);
+    let mut feed = JoinSet::new();
+    feed.spawn(feed::run(Arc::clone(&node), link.clone(), feed_cursor, feed_receiver, requests.clone()));
+    let mut work = JoinSet::new();
+    loop {
+        tokio::select! {
+            message = stream.message() => match message.map_err(|status| opened_by_other(status.into(), term))?.and_then(|message| message.response) {
+                Some(Response::Opened(opened)) => {
+                    node.trust.open_checkpoint(&opened.checkpoint)?;
+                    tracing::info!(waiting = opened.waiting, "delivery stream open");
+                }
+                Some(Response::Delivery(delivery)) => {
+                    if work.len() >= usize::try_from(IN_HAND).unwrap_or(usize::MAX) {
+                        return Err(LinkError::Away("the broker sent more deliveries than there was credit for".to_owned()));
+                    }
+                    let (node, link) = (Arc::clone(&node), link.clone());
+                    work.spawn(async move { (delivery.lease, take(&node, &link, delivery).await) });
+                }
+                Some(Response::FeedItem(item)) => feed_items.send(item).await.map_err(|_| gone())?,
+                None => return Err(gone()),
+            },
+            Some(done) = work.join_next() => {
+                let (lease, taken) = done.map_err(|cause| LinkError::Away(cause.to_string()))?;
+                if let Err(cause) = taken {
+                    failed(lease, cause)?;
+                    requests.send(say(Request::Release(Release { lease }))).await.map_err(|_| gone())?;
+                }
+                requests.send(say(Request::Credit(Credit { deliveries: 1 }))).await.map_err(|_| gone())?;
+            }
+            Some(ended) = feed.join_next() => return ended.map_err(|cause| LinkError::Away(cause.to_string()))?,
+        }
+    }
+}
+
+fn opened_by_other(cause: LinkError, own: EdgeTerm) -> LinkError {
+    match cause {
+        LinkError::Refused(refusal) if refusal.reason == Reason::TermSuperseded => {
+            LinkError::Fatal(EdgeError::TermSuperseded { own, open: EdgeTerm(0) })
+        }
+        other => other,
+    }
+}
+
+/// One delivery that could not be taken does not end the others, unless it is more than that.
+fn failed(lease: u64, cause: LinkError) -> Result<(), LinkError> {
+    match cause {
+        LinkError::Fatal(_) => Err(cause),
+        LinkError::Local(ref refusal) if refusal.reason == Reason::OutcomeUnknown => Err(cause),
+        LinkError::Untrusted(cause) => {
+            tracing::error!(lease, %cause, "a delivery does not hold; it is not taken");
+            Ok(())
+        }
+        LinkError::Away(_) | LinkError::Refused(_) | LinkError::Local(_) => {
+            tracing::warn!(lease, %cause, "a delivery could not be taken now; the axis offers it again");
+            Ok(())
+        }
+    }
+}
+
+async fn take(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Result<(), LinkError> {
+    let taken = take_now(node, link, delivery).await;
+    if taken.is_err() {
+        tokio::time::sleep(FAILED_PAUSE).await;
+    }
+    taken
+}
+
+/// Checks, downloads and stores a delivery.
+async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Result<(), LinkError> {
+    let acceptance = delivery.acceptance.ok_or_else(|| TrustError::invalid("a delivery without an acceptance"))?;
+    let recipient: OrganisationCode =
+        delivery.recipient.parse().map_err(|cause| TrustError::invalid(format!("a delivery for {:?}: {cause}", delivery.recipient)))?;
+    let check = || node.trust.check_delivery(node.agency(), &recipient, delivery.queue_position, &acceptance);
+    let checked = match check() {
+        Err(TrustError::RegistryBehind { .. }) => {
+            witness::read_registry(node, link).await?;
+            check()
+        }
+        other => other,
+    };
+    let (envelope, file, verified, fact) = checked?;
+    let message_id = envelope.message_id;
+    let (organisation, wanted) = (envelope.sender.organisation.clone(), recipient.clone());
+    let known = node.store.read(move |state| Ok((state.inbox(&message_id, &wanted)?.is_some(), state.served_by(&organisation)?))).await?;
+    if known.0 {
+        // It is stored, and by the same record its receipt is on its way or in the log.
+        tracing::debug!(%message_id, %recipient, attempt = delivery.attempt, "delivered again");
+        return Ok(());
+    }
+    if known.1.as_ref() != Some(&envelope.sender.agency) {
+        let message = format!("{message_id} is of {}, which {} does not serve", envelope.sender.organisation, envelope.sender.agency);
+        return Err(TrustError::Invalid(Refusal::new(Reason::SenderUnknown, message)).into());
+    }
+    for (digest, size) in contents(&envelope) {
+        transfer::download(node, link, message_id, digest, size).await?;
+    }
+    let (fact_bytes, fact_leaf, _) = verified.fact.ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
+    let arrived = Record::Arrived {
+        message_id,
+        recipient: recipient.clone(),
+        sender: envelope.sender.agency.clone(),
+        queue_position: QueuePosition(delivery.queue_position),
+        at: clock::now(),
+        envelope_leaf: verified.leaf,
+        fact: fact_bytes,
+        fact_leaf,
+        checkpoint: verified.checkpoint,
+    };
+    let again = recipient.clone();
+    let stored = node.store.record(move |state| {
+        let arrivals = state.arrivals_of(&message_id).map_err(refusal_of)?;
+        if arrivals.iter().any(|(recipient, _)| *recipient == again) {
+            return Ok((Vec::new(), ()));
+        }
+        if arrivals.iter().any(|(_, row)| row.envelope != fact.envelope) {
+            return Err(Refusal::new(Reason::MessageIdConflict, format!("{message_id} arrived before with other bytes")));
+        }
+        let envelope = arrivals.is_empty().then_some(Record::ArrivedEnvelope { message_id, file });
+        Ok((envelope.into_iter().chain([arrived]).collect(), ()))
+    });
+    stored.await?;
+    tracing::info!(%message_id, %recipient, queue_position = delivery.queue_position, "document stored");
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! Makes a data folder from key and trust files, and loads it again. Both check that the files fit together, so that a mistake is found before
+//! anything is sealed.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use truc_ledger::LogVerifier;
+use truc_signing::statement::SignerRole;
+use truc_signing::{Authority, Certificate, CertificateError, Owner, SealKey, TrustedKey, keyfile};
+use truc_transport::clock;
+use truc_transport::tls::TlsFiles;
+use truc_types::AgencyCode;
+use zeroize::Zeroizing;
+
+use crate::config::{EdgeConfig, Layout, Settings, check_listen, parse_broker};
+use crate::error::EdgeError;
+
+/// Bytes of a key, certificate or trust file; far above any of them.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a new data folder is made from. The files are copied, not moved.
+#[derive(Debug, Clone)]
+pub struct InitFiles {
+    /// The agency that the edge will serve.
+    pub agency: AgencyCode,
+    /// Address of the broker, `https://host:port`.
+    pub broker: String,
+    /// Where the DMS connects; a loopback address.
+    pub listen: SocketAddr,
+    /// Encrypted PKCS#8 PEM of the seal key.
+    pub seal_key: PathBuf,
+    /// PEM of its certificate, which names the agency.
+    pub seal_certificate: PathBuf,
+    /// PKCS#8 PEM of the TLS key; an encrypted one has the same password and is an Ed25519 key.
+    pub tls_key: PathBuf,
+    /// PEM of the TLS certificate chain.
+    pub tls_certificate: PathBuf,
+    /// PEM of the axis' certificate authority.
+    pub authority: PathBuf,
+    /// PEM of the operator's certificate.
+    pub operator_certificate: PathBuf,
+    /// C2SP verifier key of the log.
+    pub log_key: PathBuf,
+}
+
+/// Makes a data folder. An existing one is refused, whatever is in it.
+///
+/// # Errors
+/// [`EdgeError::Config`], [`EdgeError::Key`] and [`EdgeError::File`]: nothing is left behind but possibly an incomplete folder without `edge.json`.
+pub fn init(data: &Path, files: &InitFiles, password: &[u8]) -> Result<(), EdgeError> {
+    check_listen(files.listen)?;
+    parse_broker(&files.broker)?;
+    let layout = Layout::of(data);
+    if layout.settings().exists() {
+        return Err(EdgeError::Config { setting: "data", cause: format!("{} is an edge's data folder already", data.display()) });
+    }
+    for folder in [data.to_owned(), layout.keys(), layout.trust()] {
+        make_folder(&folder)?;
+    }
+    let copies = [
+        (&files.seal_key, layout.seal_key()),
+        (&files.seal_certificate, layout.seal_certificate()),
+        (&files.tls_key, layout.tls_key()),
+        (&files.tls_certificate, layout.tls_certificate()),
+        (&files.authority, layout.authority()),
+        (&files.operator_certificate, layout.operator_certificate()),
+        (&files.log_key, layout.log_key()),
+    ];
+    for (from, to) in copies {
+        write_private(&to, read_text(from)?.as_bytes())?;
+    }
+    let settings = Settings { agency: files.agency.to_string(), broker: files.broker.clone(), listen: files.listen };
+    assemble(&layout, data, &settings, password)?;
+    let text =
+        serde_json::to_vec_pretty(&settings).map_err(|cause| EdgeError::Config { setting: "edge.json", cause: cause.to_string() })?;
+    // Last: a folder with settings is a complete one.
+    write_private(&layout.settings(), &text)
+}
+
+/// Loads a data folder that [`init`] made.
+///
+/// # Errors
+/// [`EdgeError::Config`], [`EdgeError::Key`] and [`EdgeError::File`].
+pub fn load(data: &Path, password: &[u8]) -> Result<EdgeConfig, EdgeError> {
+    let layout = Layout::of(data);
+    let text = read_text(&layout.settings())?;
+    let settings = serde_json::from_str(&text).map_err(|cause| EdgeError::Config { setting: "edge.json", cause: cause.to_string() })?;
+    assemble(&layout, data, &settings, password)
+}
+
+fn assemble(layout: &Layout, data: &Path, settings: &Settings, password: &[u8]) -> Result<EdgeConfig, EdgeError> {
+    let config = |setting, cause: String| EdgeError::Config { setting, cause };
+    let agency: AgencyCode = settings.agency.parse().map_err(|cause| config("agency", format!("{cause}")))?;
+    let broker = parse_broker(&settings.broker)?;
+    check_listen(settings.listen)?;
+    let authority_pem = read_text(&layout.authority())?;
+    let authorities = Authority::chain_from_pem(&authority_pem).map_err(|cause| config("trust/ca.pem", cause.to_string()))?;
+    let (seal, seal_certificate) = seal_key(layout, &agency, &authorities, password)?;
+    let operator = operator_key(layout, &authorities)?;
+    let log = read_text(&layout.log_key())?;
+    let log: LogVerifier = log.trim_end().parse().map_err(|cause| config("trust/log.vkey", format!("{cause}")))?;
+    let tls = tls_files(layout, &agency, authority_pem, password)?;
+    let listen = settings.listen;
+    Ok(EdgeConfig {
+        data: data.to_owned(),
+        agency,
+        broker,
+        listen,
+        seal: Arc::new(seal),
+        seal_certificate,
+        tls,
+        operator,
+        log,
+        take_over: false,
+    })
+}
+
+fn seal_key(layout: &Layout, agency: &AgencyCode, authorities: &[Authority], password: &[u8]) -> Result<(SealKey, Certificate), EdgeError> {
+    let setting = "keys/seal.cert.pem";
+    let certificate = issued(setting, &read_text(&layout.seal_certificate())?, authorities)?;
+    if certificate.owner != Owner::Agency(agency.clone()) {
+        let cause = format!("the certificate is of {}, the edge is of {agency}", certificate.owner.urn());
+        return Err(EdgeError::Config { setting, cause });
+    }
+    let path = layout.seal_key();
+    let key = keyfile::read_encrypted(&read_text(&path)?, password);
+    let key = key.map_err(|cause| EdgeError::Key { path: path.clone(), cause: cause.to_string() })?;
+    match SealKey::new(key, &certificate) {
+        Ok(seal) => Ok((seal, certificate)),
+        Err(_) => Err(EdgeError::Key { path, cause: "the key does not belong to keys/seal.cert.pem".to_owned() }),
+    }
+}
+
+fn operator_key(layout: &Layout, authorities: &[Authority]) -> Result<TrustedKey, EdgeError> {
+    let setting = "trust/operator.cert.pem";
+    let certificate = issued(setting, &read_text(&layout.operator_certificate())?, authorities)?;
+    if certificate.owner == Owner::Operator {
+        return Ok(certificate.trusted_key(SignerRole::Operator));
+    }
+    Err(EdgeError::Config { setting, cause: format!("the certificate is of {}", certificate.owner.urn()) })
+}
+
+/// A certificate that one of the authorities issued. An ended one passes: the edge must be able to start and say what happened to its documents.
+fn issued(setting: &'static str, pem: &str, authorities: &[Authority]) -> Result<Certificate, EdgeError> {
+    let certificate = Certificate::from_pem(pem).map_err(|cause| EdgeError::Config { setting, cause: cause.to_string() })?;
+    let now = clock::now();
+    let mut cause = CertificateError::Issuer;
+    for authority in authorities {
+        match authority.check(&certificate, now) {
+            Ok(()) => return Ok(certificate),
+            Err(ended @ (CertificateError::Expired { .. } | CertificateError::NotYetValid { .. })) => {
+                tracing::warn!(certificate = setting, cause = %ended, "a certificate is outside its validity");
+                return Ok(certificate);
+            }
+            Err(other) => cause = other,
+        }
+    }
+    Err(EdgeError::Config { setting, cause: cause.to_string() })
+}
+
+fn tls_files(layout: &Layout, agency: &AgencyCode, authority_pem: String, password: &[u8]) -> Result<TlsFiles, EdgeError> {
+    let certificate_pem = read_text(&layout.tls_certificate())?;
+    // A TLS key may have another algorithm than seals; then the broker is who finds out whose certificate it is.
+    if let Ok(certificate) = Certificate::from_pem(&certificate_pem)
+        && certificate.owner != Owner::Agency(agency.clone())
+    {
+        let cause = format!("the certificate is of {}, the edge is of {agency}", certificate.owner.urn());
+        return Err(EdgeError::Config { setting: "keys/tls.cert.pem", cause });
+    }
+    let path = layout.tls_key();
+    let mut key_pem = Zeroizing::new(read_text(&path)?);
+    if key_pem.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        let decrypted = keyfile::read_encrypted(&key_pem, password).and_then(|key| keyfile::write_plain(&key));
+        key_pem = decrypted.map_err(|cause| EdgeError::Key { path, cause: cause.to_string() })?;
+    }
+    Ok(TlsFiles { certificate_pem, key_pem, authority_pem })
+}
+
+fn make_folder(path: &Path) -> Result<(), EdgeError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| EdgeError::File { path: path.to_owned(), source })
+}
+
+/// Writes a new file that only this user can read.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), EdgeError> {
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| EdgeError::File { path: path.to_owned(), source })
+}
+
+fn read_text(path: &Path) -> Result<String, EdgeError> {
+    let file = |source| EdgeError::File { path: path.to_owned(), source };
+    let length = fs::metadata(path).map_err(file)?.len();
+    if length > FILE_BYTES_MAX {
+        let cause = format!("{} has {length} bytes, at most {FILE_BYTES_MAX} are read", path.display());
+        return Err(EdgeError::Config { setting: "file", cause });
+    }
+    fs::read_to_string(path).map_err(file)
+}

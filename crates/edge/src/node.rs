@@ -1,0 +1,96 @@
+//! What all parts of one running edge share, and how a fault on the line is told from one that ends the edge.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tonic::Status;
+use truc_blobs::{BlobError, BlobStore};
+use truc_transport::status;
+use truc_types::{AgencyCode, Digest, EdgeTerm, Reason, Refusal};
+
+use crate::config::EdgeConfig;
+use crate::error::EdgeError;
+use crate::sealer::Sealer;
+use crate::store::Store;
+use crate::trust::{Trust, TrustError};
+
+/// One running edge.
+pub(crate) struct Node {
+    pub(crate) config: EdgeConfig,
+    pub(crate) store: Store,
+    pub(crate) trust: Trust,
+    pub(crate) sealer: Sealer,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    /// The term that this process opened.
+    pub(crate) term: Mutex<Option<EdgeTerm>>,
+    /// Uploads at a time: well below what the broker allows one agency, so that broken ones can be resumed beside them.
+    pub(crate) uploads: Semaphore,
+    /// One download per content at a time.
+    pub(crate) downloads: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    /// One reader of the registry at a time.
+    pub(crate) registry: tokio::sync::Mutex<()>,
+}
+
+impl Node {
+    /// The agency that this edge serves.
+    pub(crate) const fn agency(&self) -> &AgencyCode {
+        &self.config.agency
+    }
+
+    /// Does blocking work with the attachments' folder.
+    pub(crate) async fn with_blobs<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn BlobStore) -> Result<T, BlobError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let blobs = Arc::clone(&self.blobs);
+        let done = tokio::task::spawn_blocking(move || work(blobs.as_ref())).await;
+        let done = done.map_err(|cause| Refusal::new(Reason::BlobStorage, format!("a worker of the edge ended: {cause}")))?;
+        done.map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))
+    }
+}
+
+/// Why work on a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// The line or the broker: try again.
+    #[error("the axis is away: {0}")]
+    Away(String),
+    /// The broker answered with a refusal where none is final: try again.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A proof or seal does not hold: try again, say so loudly.
+    #[error("what the axis sent does not hold: {0}")]
+    Untrusted(TrustError),
+    /// The edge's own journal or disk refused.
+    #[error("the edge could not store: {0}")]
+    Local(Refusal),
+    /// The edge ends.
+    #[error(transparent)]
+    Fatal(#[from] EdgeError),
+}
+
+impl From<TrustError> for LinkError {
+    fn from(cause: TrustError) -> Self {
+        match cause {
+            TrustError::Fork(what) => Self::Fatal(EdgeError::Fork(what)),
+            other => Self::Untrusted(other),
+        }
+    }
+}
+
+impl From<Refusal> for LinkError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Local(refusal)
+    }
+}
+
+impl From<Status> for LinkError {
+    fn from(status: Status) -> Self {
+        match status::refusal(&status) {
+            Some(refusal) => Self::Refused(refusal),
+            None => Self::Away(format!("{}: {}", status.code(), status.message())),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The outbox loop: brings every document that the DMS handed in to the axis. Upload, seal, submit, check the proofs; several documents at a time.
+//!
+//! A sealed document is first submitted as it is, even if the term has changed since: if it was accepted before a crash, the axis answers with the
+//! original acceptance; if not, it says so, and only then is it sealed anew. Not here: what the recipients say (`feed`).
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use truc_proto::broker::v1 as pb;
+use truc_proto::broker::v1::submit_response::Outcome;
+use truc_signing::statement::Envelope;
+use truc_transport::status;
+use truc_types::{Digest, EdgeTerm, MessageId, Reason, Refusal, Retry};
+
+use crate::backoff::Backoff;
+use crate::node::{LinkError, Node};
+use crate::record::Record;
+use crate::session::Link;
+use crate::state::OutboxRow;
+use crate::store::refusal_of;
+use crate::submit::Submitter;
+use crate::term::superseded;
+use crate::transfer;
+
+/// Documents in work at once: enough that uploads, seals and answers overlap.
+const IN_HAND_MAX: usize = 64;
+/// Documents that wait after a refusal that may pass; beyond, no new ones are begun until one of them has had its turn.
+const DEFERRED_MAX: usize = 10_000;
+/// Longest pause of one document.
+const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
+/// Seals of one document in one go: certificate, number and clock may each have to be put right once.
+const SEALS_MAX: u32 = 4;
+
+/// What became of one document in one go.
+enum Brought {
+    /// Accepted or refused for good; recorded.
+    Done,
+    /// Not now.
+    Deferred(Refusal),
+}
+
+struct Outbox {
+    node: Arc<Node>,
+    link: Link,
+    submitter: Submitter,
+    term: EdgeTerm,
+    work: JoinSet<(MessageId, Result<Brought, LinkError>)>,
+    in_hand: HashSet<MessageId>,
+    deferred: HashMap<MessageId, (Instant, Backoff)>,
+}
+
+/// Runs until the connection ends.
+pub(crate) async fn run(node: Arc<Node>, link: Link, submitter: Submitter, term: EdgeTerm) -> Result<Infallible, LinkError> {
+    let mut handed_in = node.store.signals().outbox.subscribe();
+    let (work, in_hand, deferred) = (JoinSet::new(), HashSet::new(), HashMap::new());
+    let mut outbox = Outbox { node, link, submitter, term, work, in_hand, deferred };
+    loop {
+        outbox.begin_work().await?;
+        let due = outbox.deferred.values().map(|(due, _)| *due).min();
+        let due = due.unwrap_or_else(|| Instant::now() + PAUSE_MAX);
+        tokio::select! {
+            Some(done) = outbox.work.join_next() => outbox.settle(done.map_err(|cause| LinkError::Away(cause.to_string()))?)?,
+            changed = handed_in.changed() => changed.map_err(|_| LinkError::Away("the recorder has gone".to_owned()))?,
+            () = tokio::time::sleep_until(due) => {}
+        }
+    }
+}
+
+impl Outbox {
+    /// Begins work on open documents, urgent ones first.
+    async fn begin_work(&mut self) -> Result<(), LinkError> {
+        let now = Instant::now();
+        let mut after: Option<Vec<u8>> = None;
+        while self.in_hand.len() < IN_HAND_MAX && self.deferred.len() < DEFERRED_MAX + self.in_hand.len() {
+            let from = after.take();
+            let (open, next) = self.node.store.read(move |state| state.open_documents(from.as_deref(), 4 * IN_HAND_MAX)).await?;
+            for message_id in open {
+                let waits = self.deferred.get(&message_id).is_some_and(|(due, _)| *due > now);
+                if waits || self.in_hand.len() == IN_HAND_MAX || !self.in_hand.insert(message_id) {
+                    continue;
+                }
+                let (node, link, submitter, term) = (Arc::clone(&self.node), self.link.clone(), self.submitter.clone(), self.term);
+                self.work.spawn(async move { (message_id, bring(&node, &link, &submitter, term, message_id).await) });
+            }
+            match next {
+                Some(key) => after = Some(key),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, (message_id, brought): (MessageId, Result<Brought, LinkError>)) -> Result<(), LinkError> {
+        self.in_hand.remove(&message_id);
+        match brought {
+            Ok(Brought::Done) => {
+                self.deferred.remove(&message_id);
+                Ok(())
+            }
+            Ok(Brought::Deferred(refusal)) => self.defer(message_id, &refusal),
+            // What the broker says to an upload concerns one document; the connection goes on.
+            Err(LinkError::Refused(refusal)) => self.defer(message_id, &refusal),
+            // So does an attachment that cannot be read.
+            Err(LinkError::Local(refusal)) if refusal.reason == Reason::BlobStorage => self.defer(message_id, &refusal),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    fn defer(&mut self, message_id: MessageId, refusal: &Refusal) -> Result<(), LinkError> {
+        let (_, mut backoff) = self.deferred.remove(&message_id).unwrap_or_else(|| (Instant::now(), Backoff::up_to(PAUSE_MAX)));
+        let pause = backoff.pause();
+        tracing::warn!(%message_id, reason = %refusal.reason, message = %refusal.message, pause_millis = pause.as_millis(), "the document has to wait");
+        self.deferred.insert(message_id, (Instant::now() + pause, backoff));
+        Ok(())
+    }
+}
+
+async fn bring(node: &Arc<Node>, link: &Link, submitter: &Submitter, term: EdgeTerm, message_id: MessageId) -> Result<Brought, LinkError> {
+    let row = node.store.read(move |state| state.outbox(&message_id)).await?;
+    let Some(row) = row.filter(|row| row.accepted.is_none() && row.refusal.is_none()) else { return Ok(Brought::Done) };
+    let draft = draft_of(node, &row).await?;
+    let (mut sealed_in, mut file) = match row.sealed {
+        Some(sealed) => (sealed.term, sealed_file(node, sealed.position).await?),
+        None => {
+            upload_all(node, link, &draft).await?;
+            (term, seal(node, message_id, &draft, term).await?)
+        }
+    };
+    for _ in 0..SEALS_MAX {
+        let refusal = match submitter.submit(file.clone(), false).await? {
+            Outcome::Accepted(acceptance) => return accept(node, message_id, &file, &acceptance).await,
+            Outcome::Refused(refusal) => refusal,
+        };
+        match judge(&refusal) {
+            Judgement::Superseded => superseded(sealed_in, term, &refusal)?,
+            Judgement::SealAnew => {}
+            Judgement::Upload => upload_all(node, link, &draft).await?,
+            Judgement::Defer(refusal) => return Ok(Brought::Deferred(refusal)),
+            Judgement::Final(refusal) => return refuse(node, message_id, refusal).await,
+        }
+        if matches!(judge(&refusal), Judgement::Superseded | Judgement::SealAnew) {
+            tracing::info!(%message_id, reason = %refusal.reason, "the document is sealed anew");
+            upload_all(node, link, &draft).await?;
+            file = seal(node, message_id, &draft, term).await?;
+            sealed_in = term;
+        }
+    }
+    Ok(Brought::Deferred(Refusal::new(Reason::SealExpiredReseal, "sealed several times and still refused")))
+}
+
+/// What a refusal asks for.
+enum Judgement {
+    Superseded,
+    SealAnew,
+    Upload,
+    Defer(Refusal),
+    Final(Refusal),
+}
+
+fn judge(refusal: &pb::Refusal) -> Judgement {
+    // A reason that this release does not know may pass; nothing is given up because of it.
+    let Some(known) = status::from_proto(refusal) else {
+        return Judgement::Defer(Refusal::new(Reason::BrokerAway, format!("{}: {}", refusal.reason, refusal.message)));
+    };
+    match known.reason {
+        Reason::TermSuperseded => Judgement::Superseded,
+        Reason::SealExpiredReseal | Reason::SequenceOutsideWindow | Reason::MessageTooOld | Reason::SequenceReused => Judgement::SealAnew,
+        Reason::AttachmentMissing => Judgement::Upload,
+        // The operator or time puts these right; the document is not at fault.
+        Reason::TermNotOpen | Reason::SealRevoked | Reason::SealForeign | Reason::MessageFromFuture | Reason::IdentityMismatch => {
+            Judgement::Defer(known)
+        }
+        reason if reason.retry() == Retry::Later => Judgement::Defer(known),
+        _ => Judgement::Final(known),
+    }
+}
+
+async fn draft_of(node: &Node, row: &OutboxRow) -> Result<Vec<u8>, LinkError> {
+    match node.store.record_at(row.drafted).await? {
+        Record::Drafted { draft, .. } => Ok(draft),
+        _ => Err(LinkError::Local(Refusal::new(Reason::JournalCorrupt, format!("no draft at position {}", row.drafted)))),
+    }
+}
+
+async fn sealed_file(node: &Node, position: truc_types::Position) -> Result<Vec<u8>, LinkError> {
+    match node.store.record_at(position).await? {
+        Record::Sealed { file, .. } => Ok(file),
+        _ => Err(LinkError::Local(Refusal::new(Reason::JournalCorrupt, format!("no sealed document at position {position}")))),
+    }
+}
+
+async fn upload_all(node: &Node, link: &Link, draft: &[u8]) -> Result<(), LinkError> {
+    let envelope = Envelope::parse(draft).map_err(|cause| cause.to_refusal())?;
+    for (digest, size) in contents(&envelope) {
+        transfer::upload(node, link, digest, size).await?;
+    }
+    Ok(())
+}
+
+/// Digest and length of everything that an envelope names: the attachments and the edXML file.
+pub(crate) fn contents(envelope: &Envelope) -> Vec<(Digest, u64)> {
+    let attachments = envelope.attachments.iter().map(|attachment| (attachment.sha256, attachment.size));
+    attachments.chain(envelope.edxml.iter().map(|source| (source.sha256, source.size))).collect()
+}
+
+/// Seals under the next number of the term; the record is durable before anybody sees the bytes.
+async fn seal(node: &Arc<Node>, message_id: MessageId, draft: &[u8], term: EdgeTerm) -> Result<Vec<u8>, LinkError> {
+    let (sealer, draft) = (node.sealer.clone(), draft.to_vec());
+    let observed = node.trust.observed().for_statements();
+    let sealed = node.store.record(move |state| {
+        let meta = state.meta().map_err(refusal_of)?;
+        if meta.term != term || !meta.term_open {
+            return Err(Refusal::new(Reason::TermNotOpen, format!("term {term} is not open here")));
+        }
+        let record = sealer.envelope(&draft, term, meta.seq.next(), observed).map_err(|cause| cause.to_refusal())?;
+        let file = if let Record::Sealed { file, .. } = &record { file.clone() } else { Vec::new() };
+        Ok((vec![record], file))
+    });
+    let file = sealed.await?;
+    tracing::info!(%message_id, %term, "document sealed");
+    Ok(file)
+}
+
+async fn accept(node: &Node, message_id: MessageId, file: &[u8], acceptance: &pb::Acceptance) -> Result<Brought, LinkError> {
+    let accepted = node.trust.check_acceptance(file, acceptance)?;
+    let missing = || crate::trust::TrustError::invalid(format!("the acceptance of {message_id} has no fact"));
+    let (fact, fact_leaf, parsed) = accepted.fact.ok_or_else(missing)?;
+    if parsed.message_id != message_id {
+        return Err(crate::trust::TrustError::invalid(format!("the fact about {message_id} names {}", parsed.message_id)).into());
+    }
+    let leaf = accepted.leaf.index;
+    let record = Record::Accepted { message_id, envelope_leaf: accepted.leaf, fact, fact_leaf, checkpoint: accepted.checkpoint };
+    node.store.record_all(vec![record]).await?;
+    tracing::info!(%message_id, %leaf, "document accepted by the axis");
+    Ok(Brought::Done)
+}
+
+async fn refuse(node: &Node, message_id: MessageId, refusal: Refusal) -> Result<Brought, LinkError> {
+    tracing::error!(%message_id, reason = %refusal.reason, message = %refusal.message, "document refused by the axis");
+    let record = Record::RefusedByAxis { message_id, reason: refusal.reason.error_info(), message: refusal.message };
+    node.store.record_all(vec![record]).await?;
+    Ok(Brought::Done)
+}

@@ -1,0 +1,219 @@
+//! The receipts loop: what happened to documents here is sealed, batched and brought into the log.
+//!
+//! One receipt per event and original sender is in flight at a time; what happens meanwhile gathers in the next one, up to 100 items. Many senders go
+//! in parallel. A receipt that was sealed before a crash is submitted as it is first.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use truc_proto::broker::v1 as pb;
+use truc_proto::broker::v1::submit_response::Outcome;
+use truc_transport::status;
+use truc_types::{AgencyCode, EdgeTerm, MessageId, Position, Reason, Refusal};
+
+use crate::backoff::Backoff;
+use crate::node::{LinkError, Node};
+use crate::record::{Fate, Record};
+use crate::sealer::fitting;
+use crate::state::{Event, ReceiptRow};
+use crate::store::refusal_of;
+use crate::submit::Submitter;
+use crate::term::superseded;
+
+/// Event and sender pairs in work at once.
+const GROUPS_MAX: usize = 64;
+/// Longest pause of one pair after refusals that may pass.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+type Group = (Event, AgencyCode);
+
+/// Runs until the connection ends.
+pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -> Result<Infallible, LinkError> {
+    settle_earlier(&node, &submitter, term).await?;
+    let mut pending = node.store.signals().receipts.subscribe();
+    let mut in_hand: HashSet<Group> = HashSet::new();
+    let mut work: JoinSet<(Group, Result<(), LinkError>)> = JoinSet::new();
+    loop {
+        let groups = node.store.read(|state| state.pending_groups(2 * GROUPS_MAX)).await?;
+        for group in groups {
+            if in_hand.len() < GROUPS_MAX && in_hand.insert(group.clone()) {
+                let (node, submitter) = (Arc::clone(&node), submitter.clone());
+                work.spawn(async move {
+                    let drained = drain(&node, &submitter, term, &group).await;
+                    (group, drained)
+                });
+            }
+        }
+        tokio::select! {
+            Some(done) = work.join_next() => {
+                let (group, drained) = done.map_err(|cause| LinkError::Away(cause.to_string()))?;
+                drained?;
+                in_hand.remove(&group);
+            }
+            changed = pending.changed() => changed.map_err(|_| LinkError::Away("the recorder has gone".to_owned()))?,
+        }
+    }
+}
+
+/// Receipts that an earlier connection or life left behind: at most one per pair.
+async fn settle_earlier(node: &Arc<Node>, submitter: &Submitter, term: EdgeTerm) -> Result<(), LinkError> {
+    loop {
+        let waiting = node.store.read(|state| state.waiting_receipts(GROUPS_MAX)).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let mut work = JoinSet::new();
+        for (receipt_id, row) in waiting {
+            let (node, submitter) = (Arc::clone(node), submitter.clone());
+            work.spawn(async move { bring(&node, &submitter, term, receipt_id, &row, &mut Backoff::up_to(PAUSE_MAX)).await });
+        }
+        while let Some(brought) = work.join_next().await {
+            brought.map_err(|cause| LinkError::Away(cause.to_string()))??;
+        }
+    }
+}
+
+/// Seals and brings receipts of one pair until nothing is pending.
+async fn drain(node: &Arc<Node>, submitter: &Submitter, term: EdgeTerm, group: &Group) -> Result<(), LinkError> {
+    let mut backoff = Backoff::up_to(PAUSE_MAX);
+    while let Some((receipt_id, row)) = seal_next(node, term, group).await? {
+        bring(node, submitter, term, receipt_id, &row, &mut backoff).await?;
+    }
+    Ok(())
+}
+
+/// Seals the next receipt of a pair; `None` when nothing is pending.
+async fn seal_next(node: &Arc<Node>, term: EdgeTerm, (event, sender): &Group) -> Result<Option<(MessageId, ReceiptRow)>, LinkError> {
+    let (sealer, event, sender) = (node.sealer.clone(), *event, sender.clone());
+    let observed = node.trust.observed().for_statements();
+    let sealed = node.store.record(move |state| {
+        let items = fitting(state.pending_items(event, &sender).map_err(refusal_of)?);
+        if items.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let (receipt_id, record) = sealer.receipt(event, &sender, items, term, observed);
+        Ok((vec![record], Some(receipt_id)))
+    });
+    let Some(receipt_id) = sealed.await? else { return Ok(None) };
+    let row = node.store.read(move |state| state.receipt(&receipt_id)).await?;
+    Ok(row.map(|row| (receipt_id, row)))
+}
+
+/// Submits a sealed receipt until it is in the log or given back.
+async fn bring(
+    node: &Arc<Node>,
+    submitter: &Submitter,
+    term: EdgeTerm,
+    receipt_id: MessageId,
+    row: &ReceiptRow,
+    backoff: &mut Backoff,
+) -> Result<(), LinkError> {
+    let file = sealed_file(node, row.position).await?;
+    loop {
+        let refusal = match submitter.submit(file.clone(), false).await? {
+            Outcome::Accepted(acceptance) => {
+                let accepted = node.trust.check_acceptance(&file, &acceptance)?;
+                let record = Record::ReceiptLogged { receipt_id, leaf: accepted.leaf, checkpoint: accepted.checkpoint };
+                node.store.record_all(vec![record]).await?;
+                for item in &row.items {
+                    tracing::info!(message_id = %item.message_id, recipient = %item.recipient, event = ?row.event, "receipt is in the log");
+                }
+                backoff.reset();
+                return Ok(());
+            }
+            Outcome::Refused(refusal) => refusal,
+        };
+        match judge(row, &refusal) {
+            Judgement::Superseded => superseded(row.term, term, &refusal)?,
+            Judgement::Wait => {
+                tracing::warn!(%receipt_id, reason = %refusal.reason, message = %refusal.message, "the receipt has to wait");
+                backoff.wait().await;
+                continue;
+            }
+            Judgement::SealAnew => {
+                tracing::warn!(%receipt_id, reason = %refusal.reason, message = %refusal.message, "the receipt is sealed anew");
+                backoff.wait().await;
+            }
+            Judgement::Item(culprit, fate) => return give_back(node, receipt_id, row, &refusal, Some((culprit, fate)), false).await,
+            Judgement::SomeItem => return give_back(node, receipt_id, row, &refusal, None, true).await,
+        }
+        return give_back(node, receipt_id, row, &refusal, None, false).await;
+    }
+}
+
+async fn sealed_file(node: &Node, position: Position) -> Result<Vec<u8>, LinkError> {
+    match node.store.record_at(position).await? {
+        Record::ReceiptSealed { file, .. } => Ok(file),
+        _ => Err(LinkError::Local(Refusal::new(Reason::JournalCorrupt, format!("no receipt at position {position}")))),
+    }
+}
+
+/// Records that a receipt is not in the log.
+async fn give_back(
+    node: &Node,
+    receipt_id: MessageId,
+    row: &ReceiptRow,
+    refusal: &pb::Refusal,
+    culprit: Option<(u32, Fate)>,
+    apart: bool,
+) -> Result<(), LinkError> {
+    let item = culprit.and_then(|(index, fate)| row.items.get(usize::try_from(index).ok()?).map(|item| (item, fate)));
+    match item {
+        Some((item, Fate::Dropped)) => tracing::error!(
+            message_id = %item.message_id, recipient = %item.recipient, event = ?row.event, reason = %refusal.reason, message = %refusal.message,
+            "the axis refuses this receipt for good; a document that was only fetched is discarded and never shown"
+        ),
+        Some((item, Fate::LoggedBefore)) => {
+            tracing::info!(message_id = %item.message_id, recipient = %item.recipient, event = ?row.event, "the receipt was in the log before");
+        }
+        None => {}
+    }
+    let record = Record::ReceiptReturned { receipt_id, reason: refusal.reason.clone(), culprit, apart };
+    Ok(node.store.record_all(vec![record]).await?)
+}
+
+/// What a refusal asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Judgement {
+    /// Sealed in another term.
+    Superseded,
+    /// The same bytes again after a pause.
+    Wait,
+    /// New bytes after a pause.
+    SealAnew,
+    /// One item is wrong.
+    Item(u32, Fate),
+    /// Some item is wrong, and the axis does not say which.
+    SomeItem,
+}
+
+fn judge(row: &ReceiptRow, refusal: &pb::Refusal) -> Judgement {
+    let Some(reason) = status::from_proto(refusal).map(|refusal| refusal.reason) else { return Judgement::Wait };
+    let fate = match reason {
+        Reason::TermSuperseded => return Judgement::Superseded,
+        Reason::ReceiptRepeated => Fate::LoggedBefore,
+        Reason::ReceiptNotRecipient
+        | Reason::ReceiptOutOfOrder
+        | Reason::ReceiptDigestMismatch
+        | Reason::ReceiptMixedSenders
+        | Reason::MessageUnknown => Fate::Dropped,
+        Reason::SealExpiredReseal | Reason::MessageFromFuture | Reason::MessageIdConflict => return Judgement::SealAnew,
+        // The seal, the identity or the axis is at fault, not an item: nothing is given up, the operator sees the log line.
+        _ => return Judgement::Wait,
+    };
+    let named = |item: &&crate::state::ItemRow| {
+        refusal.values.get("message_id").is_some_and(|id| *id == item.message_id.to_string())
+            && refusal.values.get("recipient").is_some_and(|recipient| recipient == item.recipient.as_str())
+    };
+    let culprit = match row.items.as_slice() {
+        [_] => Some(0),
+        items => items.iter().position(|item| named(&item)),
+    };
+    match culprit.and_then(|index| u32::try_from(index).ok()) {
+        Some(index) => Judgement::Item(index, fate),
+        None => Judgement::SomeItem,
+    }
+}

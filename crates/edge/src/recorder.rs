@@ -1,0 +1,285 @@
+//! The recorder: one thread that decides, appends and answers, in this order. It owns the journal; everybody else has a [`Store`](crate::store::Store).
+//!
+//! Commands that arrive while a block is being synced share the next one (group commit). A command sees the effect of those before it, and its answer
+//! leaves only after its block is durable; an error rests on the same state and waits as well. A block whose outcome is unknown ends the process.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::{mpsc, watch};
+use truc_journal::{Block, BlockHeader, BlockKind, Journal};
+use truc_ledger::{Frontier, leaf_hash};
+use truc_transport::clock;
+use truc_types::limits::{BLOCK_BYTES_MAX, BLOCK_COMMANDS_MAX, BLOCK_ENTRIES_MAX};
+use truc_types::{LeafIndex, Position};
+use truc_views::{ViewBatch, WriteRefused, Writer};
+
+use crate::error::EdgeError;
+use crate::record::Record;
+use crate::state::{META, PEAKS_KEY, State, StateError};
+
+/// Commands that wait for the recorder; more callers wait in line.
+const QUEUE_MAX: usize = 1_024;
+/// Rows after which the view is written: about a second of a busy edge.
+const VIEW_ROWS_MIN: usize = 2_000;
+/// Room that one command may need in the overlay: a receipt of 100 items about documents of 200 recipients with long reasons.
+const COMMAND_ROWS_MAX: usize = 2_000;
+/// The same in bytes: 100 outbox rows of 64 KiB.
+const COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What a command becomes: records, and what is told to its caller once they are durable (`true`) or never known to be (`false`).
+pub(crate) struct Decided {
+    pub(crate) records: Vec<Record>,
+    pub(crate) settle: Box<dyn FnOnce(bool) + Send>,
+}
+
+/// A command: looks at the state, with the effect of all commands before it.
+pub(crate) type Decide = Box<dyn FnOnce(&State) -> Decided + Send>;
+
+/// What the recorder is told.
+pub(crate) enum Command {
+    /// Decide and record.
+    Decide(Decide),
+    /// A second passed: bring the journal's mark and the view up to date.
+    Settle,
+    /// Nothing comes after this.
+    Close,
+}
+
+/// Counts of changes by what is interested in them; readers wait for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// Documents became visible to the DMS.
+    pub(crate) arrivals: watch::Sender<u64>,
+    /// The status of a document that was sent changed.
+    pub(crate) statuses: watch::Sender<u64>,
+    /// The DMS handed a document in.
+    pub(crate) outbox: watch::Sender<u64>,
+    /// Something has to stand in a receipt.
+    pub(crate) receipts: watch::Sender<u64>,
+}
+
+impl Signals {
+    fn tell(&self, records: &[Record]) {
+        let bump = |signal: &watch::Sender<u64>| signal.send_modify(|count| *count += 1);
+        for record in records {
+            match record {
+                Record::Drafted { .. } => bump(&self.outbox),
+                Record::Sealed { .. } | Record::Accepted { .. } | Record::RefusedByAxis { .. } | Record::FeedReceipt { .. } => {
+                    bump(&self.statuses)
+                }
+                Record::Arrived { .. } | Record::Answered { .. } => bump(&self.receipts),
+                Record::ReceiptLogged { .. } => bump(&self.arrivals),
+                Record::ReceiptReturned { .. } => {
+                    bump(&self.arrivals);
+                    bump(&self.receipts);
+                }
+                Record::TermOpening { .. }
+                | Record::TermOpened { .. }
+                | Record::ArrivedEnvelope { .. }
+                | Record::ReceiptSealed { .. }
+                | Record::Confirmed { .. }
+                | Record::CheckpointSeen { .. }
+                | Record::RegistryEntry { .. } => {}
+            }
+        }
+    }
+}
+
+/// What the thread shares with everybody.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) state: Arc<State>,
+    pub(crate) durable: watch::Sender<Position>,
+    pub(crate) failed: watch::Sender<Option<Arc<EdgeError>>>,
+    pub(crate) signals: Signals,
+}
+
+/// The thread's own things.
+pub(crate) struct Recorder {
+    shared: Arc<Shared>,
+    journal: Box<dyn Journal>,
+    origin: String,
+    frontier: Frontier,
+    writer: Writer,
+    /// A batch that the view's writer had no room for.
+    held: Option<ViewBatch>,
+}
+
+/// Commands that were decided and not appended yet.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    entries: Vec<Arc<[u8]>>,
+    bytes: usize,
+    settles: Vec<Box<dyn FnOnce(bool) + Send>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(shared: Arc<Shared>, journal: Box<dyn Journal>, origin: String, frontier: Frontier, writer: Writer) -> Self {
+        Self { shared, journal, origin, frontier, writer, held: None }
+    }
+
+    /// Starts the thread; it ends when the last sender is gone, or when the journal fails.
+    pub(crate) fn start(self) -> Result<(mpsc::Sender<Command>, JoinHandle<()>), EdgeError> {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let thread =
+            thread::Builder::new().name("edge-recorder".to_owned()).spawn(move || self.run(receiver)).map_err(EdgeError::Thread)?;
+        Ok((sender, thread))
+    }
+
+    fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        if let Err(cause) = self.record_all(&mut commands) {
+            tracing::error!(reason = %cause.reason(), %cause, "the journal stopped: the edge ends");
+            self.shared.failed.send_replace(Some(Arc::new(cause)));
+            // Callers in the queue learn by their dropped answers that the outcome is unknown.
+            return;
+        }
+        if let Err(cause) = self.journal.close() {
+            tracing::error!(%cause, "closing the journal failed");
+        }
+        self.writer.close();
+    }
+
+    fn record_all(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<(), EdgeError> {
+        let mut open = true;
+        while open && let Some(first) = commands.blocking_recv() {
+            let mut batch = Batch::default();
+            let mut next = Some(first);
+            while let Some(command) = next.take() {
+                match command {
+                    Command::Decide(decide) => self.decide(decide, &mut batch)?,
+                    Command::Settle => self.settle()?,
+                    Command::Close => open = false,
+                }
+                if open && batch.settles.len() < BLOCK_COMMANDS_MAX {
+                    next = commands.try_recv().ok();
+                }
+            }
+            self.commit(&mut batch)?;
+            if self.shared.state.rows().pending_rows() >= VIEW_ROWS_MIN {
+                self.write_view(false)?;
+            }
+        }
+        self.write_view(true)
+    }
+
+    fn decide(&mut self, decide: Decide, batch: &mut Batch) -> Result<(), EdgeError> {
+        let shared = Arc::clone(&self.shared);
+        if !shared.state.rows().has_room(COMMAND_ROWS_MAX, COMMAND_BYTES_MAX) {
+            self.commit(batch)?;
+            self.write_view(true)?;
+        }
+        let decided = decide(&shared.state);
+        let unfit = |cause: String| EdgeError::Record { position: shared.state.applied(), cause };
+        let mut entries: Vec<Arc<[u8]>> = Vec::with_capacity(decided.records.len());
+        for record in &decided.records {
+            entries.push(record.to_bytes().map_err(|cause| unfit(cause.to_string()))?.into());
+        }
+        let bytes = entries.iter().map(|entry| entry.len()).sum::<usize>();
+        if batch.bytes + bytes > BLOCK_BYTES_MAX || batch.entries.len() + entries.len() > BLOCK_ENTRIES_MAX {
+            self.commit(batch)?;
+        }
+        for record in &decided.records {
+            let position = shared.state.applied();
+            shared.state.apply(position, record).map_err(|cause| state_error(position, cause))?;
+        }
+        batch.bytes += bytes;
+        batch.entries.extend(entries);
+        batch.records.extend(decided.records);
+        batch.settles.push(decided.settle);
+        Ok(())
+    }
+
+    /// Appends what was decided, and answers. A crash before the append leaves nothing; after it, callers that were not answered ask again.
+    fn commit(&mut self, batch: &mut Batch) -> Result<(), EdgeError> {
+        let batch = std::mem::take(batch);
+        if !batch.entries.is_empty()
+            && let Err(cause) = self.append(batch.entries)
+        {
+            batch.settles.into_iter().for_each(|settle| settle(false));
+            return Err(cause);
+        }
+        self.shared.durable.send_replace(self.journal.end().position);
+        batch.settles.into_iter().for_each(|settle| settle(true));
+        self.shared.signals.tell(&batch.records);
+        Ok(())
+    }
+
+    fn append(&mut self, entries: Vec<Arc<[u8]>>) -> Result<(), EdgeError> {
+        let end = self.journal.end();
+        let mut frontier = self.frontier.clone();
+        entries.iter().for_each(|entry| frontier.append(leaf_hash(entry)));
+        let header = BlockHeader {
+            kind: BlockKind::Entries,
+            number: end.number,
+            position: end.position,
+            leaf: LeafIndex(end.tree_size),
+            origin: self.origin.clone(),
+            term: end.term,
+            time: clock::now().max(end.time),
+            tree_size: frontier.size(),
+            root: frontier.root(),
+        };
+        self.journal.append(Block { header, entries })?;
+        self.frontier = frontier;
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), EdgeError> {
+        self.journal.settle()?;
+        self.write_view(false)
+    }
+
+    /// Hands the rows to the view's writer. Only called between blocks: what is pending is durable in the journal then.
+    fn write_view(&mut self, wait: bool) -> Result<(), EdgeError> {
+        let rows = Arc::clone(self.shared.state.rows());
+        let durable = self.journal.end().position;
+        if self.shared.state.applied() != durable {
+            return Ok(());
+        }
+        if let Some(held) = self.held.take() {
+            self.hand_over(held, wait)?;
+        }
+        if self.held.is_some() || rows.pending_rows() == 0 {
+            return Ok(());
+        }
+        rows.put(META, PEAKS_KEY, peaks_row(durable, &self.frontier))?;
+        let batch = rows.take_batch(durable);
+        self.hand_over(batch, wait)
+    }
+
+    fn hand_over(&mut self, batch: ViewBatch, wait: bool) -> Result<(), EdgeError> {
+        let handed = if wait { self.writer.write(batch) } else { self.writer.try_write(batch) };
+        match handed {
+            Ok(()) => Ok(()),
+            Err(WriteRefused::Full(batch)) => {
+                self.held = Some(batch);
+                Ok(())
+            }
+            // The journal has everything: the next start rebuilds the view.
+            Err(WriteRefused::Broken(_)) => {
+                let why = self.writer.broken().unwrap_or_default();
+                tracing::error!(%why, "the view cannot be written");
+                Err(EdgeError::View(truc_views::ViewError::Broken))
+            }
+        }
+    }
+}
+
+/// Position, size and peaks of the journal's tree, so that a start need not hash the whole journal.
+pub(crate) fn peaks_row(position: Position, frontier: &Frontier) -> Vec<u8> {
+    let mut row = Vec::with_capacity(16 + 32 * frontier.peaks().len());
+    row.extend_from_slice(&position.0.to_be_bytes());
+    row.extend_from_slice(&frontier.size().to_be_bytes());
+    frontier.peaks().iter().for_each(|peak| row.extend_from_slice(&peak.0));
+    row
+}
+
+/// What went wrong with the state at a position.
+pub(crate) fn state_error(position: Position, cause: StateError) -> EdgeError {
+    match cause {
+        StateError::View(cause) => EdgeError::View(cause),
+        StateError::Inconsistent(cause) => EdgeError::Record { position, cause },
+    }
+}

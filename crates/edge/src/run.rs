@@ -1,0 +1,113 @@
+//! Starts one edge and runs it until it is told to end or has to: journal, server for the DMS, connection to the axis.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use truc_blobs::FolderStore;
+use truc_transport::shutdown::Shutdown;
+use truc_types::limits::SHUTDOWN_MILLIS_MAX;
+
+use crate::config::{EdgeConfig, Layout, check_listen};
+use crate::error::EdgeError;
+use crate::node::Node;
+use crate::record::Record;
+use crate::sealer::Sealer;
+use crate::session::keep_connected;
+use crate::store::Store;
+use crate::transfer::UPLOADS_MAX;
+use crate::trust::{Observed, Trust, TrustError};
+use crate::{grpc, state};
+
+/// Runs one edge. `ready` is called once with the address on which the DMS can connect; the connection to the axis comes about by itself.
+///
+/// Returns when `shutdown` has begun and what was in flight is answered, at most 10 s later; or with the fault that ends the edge. Several edges can
+/// run in one process, each with its own data folder.
+///
+/// # Errors
+/// What [`EdgeError`] lists. After [`EdgeError::Append`] the outcome of calls that were not answered is unknown; the next start finds it out.
+pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), EdgeError> {
+    check_listen(config.listen)?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|source| EdgeError::Listen { address: config.listen, source })?;
+    let address = listener.local_addr().map_err(|source| EdgeError::Listen { address: config.listen, source })?;
+    let node = Arc::new(open(config).await?);
+    tracing::info!(agency = %node.agency(), %address, "edge serves its document-management system");
+    ready(address);
+    // Its own: another edge of this process goes on when this one ends.
+    let stop = Shutdown::default();
+    let mut connection = tokio::spawn(keep_connected(Arc::clone(&node)));
+    let mut server = tokio::spawn(grpc::serve(Arc::clone(&node), listener, stop.clone()));
+    let mut served = None;
+    let fault = tokio::select! {
+        () = shutdown.begun() => None,
+        ended = &mut connection => Some(ended.unwrap_or_else(|cause| EdgeError::Serve(cause.to_string()))),
+        ended = &mut server => {
+            served = Some(());
+            ended.unwrap_or_else(|cause| Err(EdgeError::Serve(cause.to_string()))).err()
+        }
+        cause = node.store.failed() => Some(EdgeError::Stopped(cause)),
+    };
+    if let Some(cause) = &fault {
+        tracing::error!(agency = %node.agency(), reason = %cause.reason(), %cause, "the edge ends");
+    }
+    connection.abort();
+    // Calls get their time to end; streams end at once because the shutdown has begun.
+    stop.begin();
+    let drain = Duration::from_millis(SHUTDOWN_MILLIS_MAX);
+    if served.is_none() && tokio::time::timeout(drain, &mut server).await.is_err() {
+        tracing::warn!("calls were still running at the end of the grace period");
+        server.abort();
+    }
+    node.store.clone().close().await;
+    fault.map_or(Ok(()), Err)
+}
+
+/// Opens everything that is on the disk, and believes what was verified before.
+async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
+    let layout = Layout::of(&config.data);
+    let agency = config.agency.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let store = Store::open(&layout.journal(), &layout.views(), &agency)?;
+        let blobs = FolderStore::open(&layout.blobs())?;
+        Ok::<_, EdgeError>((store, blobs))
+    });
+    let (store, blobs) = opened.await.map_err(|cause| EdgeError::Serve(cause.to_string()))??;
+    let trust = remembered(&store, &config).await?;
+    let sealer = Sealer::new(Arc::clone(&config.seal), config.agency.clone());
+    Ok(Node {
+        config,
+        store,
+        trust,
+        sealer,
+        blobs: Arc::new(blobs),
+        term: Mutex::default(),
+        uploads: Semaphore::new(UPLOADS_MAX),
+        downloads: Mutex::default(),
+        registry: tokio::sync::Mutex::default(),
+    })
+}
+
+/// The keys and the checkpoint of earlier connections.
+async fn remembered(store: &Store, config: &EdgeConfig) -> Result<Trust, EdgeError> {
+    let unread = |refusal: truc_types::Refusal| EdgeError::Unreadable(refusal);
+    let meta: state::Meta = store.read(|state| state.meta()).await.map_err(unread)?;
+    let trust = Trust::new(config.log.clone(), config.operator.clone(), Observed::new(meta.checkpoint));
+    let mut version = 1;
+    loop {
+        let positions = store.read(move |state| state.registry_from(version, 100)).await.map_err(unread)?;
+        if positions.is_empty() {
+            return Ok(trust);
+        }
+        for position in positions {
+            let Record::RegistryEntry { version: found, file, .. } = store.record_at(position).await.map_err(unread)? else {
+                return Err(EdgeError::Record { position, cause: "no registry statement".to_owned() });
+            };
+            let adopted = trust.adopt_recorded(found, &file);
+            adopted.map_err(|cause: TrustError| EdgeError::Record { position, cause: cause.to_string() })?;
+            version = found + 1;
+        }
+    }
+}

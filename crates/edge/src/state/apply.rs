@@ -1,0 +1,322 @@
+//! `apply`: what a record does to the rows. Deterministic: it reads the record and the rows, nothing else.
+
+use std::sync::atomic::Ordering;
+
+use truc_signing::statement::{Accepted, Envelope, Fact, Receipt, ReceiptEvent, Registry, RegistryEvent, Statement};
+use truc_signing::{Certificate, DsseFile, open_sealed};
+use truc_types::{AgencyCode, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
+
+use super::rows::{
+    ARRIVAL, AcceptedAt, CERTIFICATE, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow,
+    PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step, Visibility,
+    inbox_key, open_key, pending_key,
+};
+use super::{State, StateError};
+use crate::record::{Answer, Fate, GivenReason, Record};
+use crate::trust::checkpoint::read_unverified;
+
+impl State {
+    /// Applies the record at `position`, which must be the next one.
+    ///
+    /// # Errors
+    /// When the record does not follow from those before: damage, or a defect. Nothing may be answered from this state any more.
+    pub(crate) fn apply(&self, position: Position, record: &Record) -> Result<(), StateError> {
+        if self.applied() != position {
+            return Err(inconsistent(format!("record {position} after {}", self.applied())));
+        }
+        self.apply_record(position, record)?;
+        self.applied.store(position.next().0, Ordering::Release);
+        Ok(())
+    }
+
+    fn apply_record(&self, position: Position, record: &Record) -> Result<(), StateError> {
+        match record {
+            Record::TermOpening { term, .. } => self.change_meta(|meta| {
+                (meta.term, meta.term_open, meta.seq) = (*term, false, SenderSeq(0));
+            }),
+            Record::TermOpened { term, .. } => self.change_meta(|meta| meta.term_open = meta.term == *term),
+            Record::Drafted { message_id, reference, request, draft } => {
+                let row = ReferenceRow { message_id: *message_id, request: *request };
+                self.write(REFERENCE, reference.as_bytes(), &row)?;
+                self.drafted(position, message_id, reference, draft)
+            }
+            Record::Sealed { message_id, term, seq, .. } => {
+                self.change_meta(|meta| meta.seq = meta.seq.max(*seq))?;
+                self.change_outbox(message_id, |row| row.sealed = Some(SealedAt { position, term: *term }))
+            }
+            Record::Accepted { message_id, fact, .. } => self.accepted(position, message_id, fact),
+            Record::RefusedByAxis { message_id, reason, message } => {
+                let row = self.change_outbox_row(message_id, |row| row.refusal = Some((reason.clone(), message.clone())))?;
+                self.delete(OPEN, &open_key(row.lane, message_id))
+            }
+            Record::FeedReceipt { cursor, file, .. } => self.feed_receipt(position, *cursor, file),
+            Record::ArrivedEnvelope { .. } => Ok(()),
+            Record::Arrived { message_id, recipient, sender, queue_position, at, fact, .. } => {
+                let fact = accepted_fact(fact)?;
+                let pending = PendingRow {
+                    envelope: fact.envelope,
+                    at: *at,
+                    queue_position: *queue_position,
+                    arrival_number: None,
+                    reason: None,
+                    alone: false,
+                };
+                self.arrived(position, message_id, recipient, sender, pending)
+            }
+            Record::Answered { message_id, recipient, at, answer } => self.answered(message_id, recipient, *at, answer),
+            Record::ReceiptSealed { receipt_id, file } => self.receipt_sealed(position, receipt_id, file),
+            Record::ReceiptLogged { receipt_id, .. } => self.receipt_logged(receipt_id),
+            Record::ReceiptReturned { receipt_id, culprit, apart, .. } => self.receipt_returned(receipt_id, *culprit, *apart),
+            Record::Confirmed { cursor } => self.change_meta(|meta| meta.confirmed = meta.confirmed.max(*cursor)),
+            Record::CheckpointSeen { checkpoint } => {
+                let checkpoint = read_unverified(checkpoint).map_err(|cause| inconsistent(cause.to_string()))?;
+                let seen = SeenCheckpoint { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root };
+                self.change_meta(|meta| meta.checkpoint = Some(seen.clone()))
+            }
+            Record::RegistryEntry { version, leaf, file } => self.registry_entry(position, *version, leaf.index.0, file),
+        }
+    }
+
+    fn change_meta(&self, change: impl FnOnce(&mut Meta)) -> Result<(), StateError> {
+        let mut meta = self.meta()?;
+        change(&mut meta);
+        self.write(META, META_KEY, &meta)
+    }
+
+    fn change_outbox(&self, message_id: &MessageId, change: impl FnOnce(&mut OutboxRow)) -> Result<(), StateError> {
+        self.change_outbox_row(message_id, change).map(|_| ())
+    }
+
+    fn change_outbox_row(&self, message_id: &MessageId, change: impl FnOnce(&mut OutboxRow)) -> Result<OutboxRow, StateError> {
+        let mut row = self.outbox(message_id)?.ok_or_else(|| inconsistent(format!("{message_id} was never handed in")))?;
+        change(&mut row);
+        self.write(OUTBOX, &message_id.to_bytes(), &row)?;
+        Ok(row)
+    }
+
+    fn drafted(&self, position: Position, message_id: &MessageId, reference: &str, draft: &[u8]) -> Result<(), StateError> {
+        let envelope = Envelope::parse(draft).map_err(|cause| inconsistent(cause.to_string()))?;
+        let waiting = |code: OrganisationCode| RecipientRow {
+            code,
+            agency: String::new(),
+            step: Step::Waiting,
+            at: Timestamp::default(),
+            queue_position: QueuePosition(0),
+            arrival_number: None,
+            reason: None,
+            receipts: Vec::new(),
+        };
+        let lane = envelope.urgency().lane() as u8;
+        let row = OutboxRow {
+            reference: reference.to_owned(),
+            lane,
+            drafted: position,
+            sealed: None,
+            accepted: None,
+            refusal: None,
+            recipients: envelope.recipients.into_iter().map(waiting).collect(),
+        };
+        self.write(OUTBOX, &message_id.to_bytes(), &row)?;
+        self.rows.put(OPEN, &open_key(lane, message_id), Vec::new()).map_err(Into::into)
+    }
+
+    fn accepted(&self, position: Position, message_id: &MessageId, fact: &[u8]) -> Result<(), StateError> {
+        let fact = accepted_fact(fact)?;
+        let row = self.change_outbox_row(message_id, |row| {
+            let at = fact.block_time;
+            row.accepted = Some(AcceptedAt { position, leaf: fact.leaf, at, envelope: fact.envelope });
+            for (recipient, queued) in row.recipients.iter_mut().zip(&fact.queue) {
+                recipient.agency = queued.agency.to_string();
+                recipient.queue_position = queued.position;
+                // A receipt can be stored before the answer to a repeated submission is.
+                if recipient.step == Step::Waiting {
+                    (recipient.step, recipient.at) = (Step::Queued, at);
+                }
+            }
+        })?;
+        self.delete(OPEN, &open_key(row.lane, message_id))
+    }
+
+    fn feed_receipt(&self, position: Position, cursor: u64, file: &[u8]) -> Result<(), StateError> {
+        let receipt = receipt_of(file)?;
+        self.change_meta(|meta| meta.feed_cursor = cursor)?;
+        let step = match receipt.event {
+            ReceiptEvent::Fetched => Step::Fetched,
+            ReceiptEvent::Acknowledged => Step::Acknowledged,
+            ReceiptEvent::Refused => Step::Refused,
+            ReceiptEvent::Status | ReceiptEvent::RecallAgreed | ReceiptEvent::RecallRefused => return Ok(()),
+        };
+        for item in &receipt.items {
+            // A folder that was made anew may be offered receipts about documents of an earlier life; they have no row.
+            let Some(mut row) = self.outbox(&item.message_id)? else { continue };
+            for recipient in row.recipients.iter_mut().filter(|recipient| recipient.code == item.recipient) {
+                recipient.receipts.push(position.0);
+                if step > recipient.step {
+                    (recipient.step, recipient.at) = (step, item.event_time);
+                    recipient.arrival_number.clone_from(&item.arrival_number);
+                    recipient.reason =
+                        item.reason.as_ref().map(|reason| GivenReason { code: reason.code.clone(), text: reason.text.clone() });
+                }
+            }
+            self.write(OUTBOX, &item.message_id.to_bytes(), &row)?;
+        }
+        Ok(())
+    }
+
+    fn arrived(
+        &self,
+        position: Position,
+        message_id: &MessageId,
+        recipient: &OrganisationCode,
+        sender: &AgencyCode,
+        pending: PendingRow,
+    ) -> Result<(), StateError> {
+        // The envelope is the record before, or that of an earlier arrival of the same message.
+        let earlier = self.arrivals_of(message_id)?.into_iter().next();
+        let before = position.0.checked_sub(1).map(Position);
+        let envelope_at = earlier.map(|(_, row)| row.envelope_at).or(before);
+        let row = InboxRow {
+            envelope_at: envelope_at.ok_or_else(|| inconsistent("an arrival without an envelope".to_owned()))?,
+            arrived_at: position,
+            envelope: pending.envelope,
+            sender: sender.clone(),
+            queue_position: pending.queue_position,
+            visibility: Visibility::Stored,
+            answer: None,
+        };
+        self.write(INBOX, &inbox_key(message_id, recipient), &row)?;
+        self.write(PENDING, &pending_key(Event::Fetched, sender, message_id, recipient), &pending)
+    }
+
+    fn answered(&self, message_id: &MessageId, recipient: &OrganisationCode, at: Timestamp, answer: &Answer) -> Result<(), StateError> {
+        let row = self.change_inbox(message_id, recipient, |row| row.answer = Some(answer.clone()))?;
+        let (event, arrival_number, reason) = match answer {
+            Answer::Acknowledged { arrival_number } => (Event::Acknowledged, arrival_number.clone(), None),
+            Answer::Refused(reason) => (Event::Refused, None, Some(reason.clone())),
+        };
+        let pending = PendingRow { envelope: row.envelope, at, queue_position: row.queue_position, arrival_number, reason, alone: false };
+        self.write(PENDING, &pending_key(event, &row.sender, message_id, recipient), &pending)
+    }
+
+    fn change_inbox(
+        &self,
+        message_id: &MessageId,
+        recipient: &OrganisationCode,
+        change: impl FnOnce(&mut InboxRow),
+    ) -> Result<InboxRow, StateError> {
+        let row = self.inbox(message_id, recipient)?;
+        let mut row = row.ok_or_else(|| inconsistent(format!("{message_id} never arrived for {recipient}")))?;
+        change(&mut row);
+        self.write(INBOX, &inbox_key(message_id, recipient), &row)?;
+        Ok(row)
+    }
+
+    fn receipt_sealed(&self, position: Position, receipt_id: &MessageId, file: &[u8]) -> Result<(), StateError> {
+        let receipt = receipt_of(file)?;
+        let event = match receipt.event {
+            ReceiptEvent::Fetched => Event::Fetched,
+            ReceiptEvent::Acknowledged => Event::Acknowledged,
+            ReceiptEvent::Refused => Event::Refused,
+            ReceiptEvent::Status | ReceiptEvent::RecallAgreed | ReceiptEvent::RecallRefused => {
+                return Err(inconsistent(format!("receipt {receipt_id} of this edge says {}", receipt.event.as_str())));
+            }
+        };
+        let mut items = Vec::with_capacity(receipt.items.len());
+        for item in receipt.items {
+            let key = pending_key(event, &receipt.original_sender, &item.message_id, &item.recipient);
+            let pending = self.read(PENDING, &key)?.ok_or_else(|| inconsistent(format!("{} was not pending", item.message_id)))?;
+            self.delete(PENDING, &key)?;
+            items.push(ItemRow { message_id: item.message_id, recipient: item.recipient, pending });
+        }
+        let row = ReceiptRow { position, term: receipt.edge_term, event, sender: receipt.original_sender, items };
+        self.write(RECEIPT, &receipt_id.to_bytes(), &row)
+    }
+
+    fn take_receipt(&self, receipt_id: &MessageId) -> Result<ReceiptRow, StateError> {
+        let row = self.read(RECEIPT, &receipt_id.to_bytes())?;
+        self.delete(RECEIPT, &receipt_id.to_bytes())?;
+        row.ok_or_else(|| inconsistent(format!("receipt {receipt_id} was not waiting")))
+    }
+
+    fn receipt_logged(&self, receipt_id: &MessageId) -> Result<(), StateError> {
+        let receipt = self.take_receipt(receipt_id)?;
+        receipt.items.iter().try_for_each(|item| self.logged(receipt.event, item))
+    }
+
+    /// An event is in the log: a fetched document becomes visible, under the next cursor.
+    fn logged(&self, event: Event, item: &ItemRow) -> Result<(), StateError> {
+        if event != Event::Fetched {
+            return Ok(());
+        }
+        let cursor = self.meta()?.arrival_cursor + 1;
+        self.change_meta(|meta| meta.arrival_cursor = cursor)?;
+        self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Shown(cursor))?;
+        self.rows.put(ARRIVAL, &cursor.to_be_bytes(), inbox_key(&item.message_id, &item.recipient)).map_err(Into::into)
+    }
+
+    fn receipt_returned(&self, receipt_id: &MessageId, culprit: Option<(u32, Fate)>, apart: bool) -> Result<(), StateError> {
+        let receipt = self.take_receipt(receipt_id)?;
+        for (index, item) in (0u32..).zip(&receipt.items) {
+            match culprit {
+                Some((at, Fate::LoggedBefore)) if at == index => self.logged(receipt.event, item)?,
+                Some((at, Fate::Dropped)) if at == index && receipt.event == Event::Fetched => {
+                    self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Discarded)?;
+                }
+                Some((at, Fate::Dropped)) if at == index => {}
+                _ => {
+                    let key = pending_key(receipt.event, &receipt.sender, &item.message_id, &item.recipient);
+                    self.write(PENDING, &key, &PendingRow { alone: item.pending.alone || apart, ..item.pending.clone() })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn registry_entry(&self, position: Position, version: u64, leaf: u64, file: &[u8]) -> Result<(), StateError> {
+        let payload = DsseFile::parse(file).map_err(|cause| inconsistent(cause.to_string()))?.payload;
+        let registry = Registry::parse(&payload).map_err(|cause| inconsistent(cause.to_string()))?;
+        self.change_meta(|meta| (meta.registry_version, meta.registry_next_leaf) = (version, leaf + 1))?;
+        self.write(REGISTRY, &version.to_be_bytes(), &position.0)?;
+        match registry.event {
+            RegistryEvent::AgencyJoined(joined) => {
+                let codes = [Some(joined.agency.clone()), joined.old_code];
+                codes.iter().flatten().try_for_each(|code| self.serve(&OrganisationCode::from(code), &joined.agency))
+            }
+            RegistryEvent::OrganisationsAdded(added) => added.iter().try_for_each(|organisation| {
+                let codes = [Some(&organisation.code), organisation.old_code.as_ref()];
+                codes.into_iter().flatten().try_for_each(|code| self.serve(code, &organisation.served_by))
+            }),
+            RegistryEvent::CertificateAdded(added) => {
+                let certificate = Certificate::from_der(&added.certificate).map_err(|cause| inconsistent(cause.to_string()))?;
+                self.write(CERTIFICATE, &certificate.keyid.0, &position.0)
+            }
+            RegistryEvent::Genesis(_) | RegistryEvent::CertificateRevoked(_) => Ok(()),
+        }
+    }
+
+    fn serve(&self, organisation: &OrganisationCode, agency: &AgencyCode) -> Result<(), StateError> {
+        Ok(self.rows.put(ORGANISATION, organisation.as_str().as_bytes(), agency.as_str().as_bytes().to_vec())?)
+    }
+}
+
+fn inconsistent(cause: String) -> StateError {
+    StateError::Inconsistent(cause)
+}
+
+/// The acceptance in a fact that was verified before it was recorded.
+fn accepted_fact(fact: &[u8]) -> Result<Accepted, StateError> {
+    match Fact::parse(fact) {
+        Ok(Fact::Accepted(accepted)) => Ok(accepted),
+        Ok(other) => Err(inconsistent(format!("a fact says {}", other.event().as_str()))),
+        Err(cause) => Err(inconsistent(cause.to_string())),
+    }
+}
+
+/// The receipt in a file that was verified before it was recorded.
+fn receipt_of(file: &[u8]) -> Result<Receipt, StateError> {
+    match open_sealed(file).map(|sealed| sealed.statement) {
+        Ok(Statement::Receipt(receipt)) => Ok(receipt),
+        Ok(other) => Err(inconsistent(format!("a receipt is a {}", other.predicate_type()))),
+        Err(cause) => Err(inconsistent(cause.to_string())),
+    }
+}

@@ -1,0 +1,80 @@
+//! The state of an edge: rows that follow from the records of its journal, and nothing else.
+//!
+//! `apply` is the only way the rows change; live work and replay use the same. The rows are a view: deleting them loses nothing.
+
+mod apply;
+mod queries;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use truc_types::Position;
+use truc_views::{KeyRange, Overlay, Table, ViewError};
+
+pub(crate) use queries::PendingItem;
+pub(crate) use rows::{
+    Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SeenCheckpoint, Step,
+    Visibility,
+};
+
+/// Why the state could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    /// The view failed.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// A row that this release did not write, or a record that does not follow from those before.
+    #[error("the state does not fit: {0}")]
+    Inconsistent(String),
+}
+
+/// The rows, and how far they have come. Shared between the recorder, which changes them, and everybody, who reads them.
+#[derive(Debug)]
+pub(crate) struct State {
+    rows: Arc<Overlay>,
+    applied: AtomicU64,
+}
+
+impl State {
+    /// The state over an open view that has reached `position`.
+    pub(crate) fn new(rows: Arc<Overlay>, position: Position) -> Self {
+        Self { rows, applied: AtomicU64::new(position.0) }
+    }
+
+    /// The position after the last applied record.
+    pub(crate) fn applied(&self) -> Position {
+        Position(self.applied.load(Ordering::Acquire))
+    }
+
+    /// The rows, for the recorder that hands them to the view's writer.
+    pub(crate) const fn rows(&self) -> &Arc<Overlay> {
+        &self.rows
+    }
+
+    fn read<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StateError> {
+        let bytes = self.rows.get(table, key)?;
+        bytes.map(|bytes| rows::from_row(&bytes).map_err(|cause| unreadable(table, &cause))).transpose()
+    }
+
+    fn write<T: Serialize>(&self, table: Table, key: &[u8], row: &T) -> Result<(), StateError> {
+        let bytes = rows::to_row(row).map_err(|cause| unreadable(table, &cause))?;
+        Ok(self.rows.put(table, key, bytes)?)
+    }
+
+    fn delete(&self, table: Table, key: &[u8]) -> Result<(), StateError> {
+        Ok(self.rows.delete(table, key)?)
+    }
+
+    fn scan(&self, table: Table, range: &KeyRange, limit: usize) -> Result<truc_views::Page, StateError> {
+        Ok(self.rows.scan(table, range, limit)?)
+    }
+}
+
+fn unreadable(table: Table, cause: &str) -> StateError {
+    StateError::Inconsistent(format!("a row of table {} does not read: {cause}", table.0))
+}

@@ -1,0 +1,140 @@
+//! What is read from the rows: single rows, and pages of open work. Nothing here changes anything.
+
+use truc_types::limits::RECEIPT_ITEMS_MAX;
+use truc_types::{AgencyCode, Digest, MessageId, OrganisationCode, Position};
+use truc_views::KeyRange;
+
+use super::rows::{
+    ARRIVAL, CERTIFICATE, Event, INBOX, InboxRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow, PENDING, PendingRow,
+    RECEIPT, REFERENCE, REGISTRY, ReceiptRow, ReferenceRow, from_row, inbox_key, message_of_open_key, parts_of_inbox_key,
+    parts_of_pending_key, pending_prefix,
+};
+use super::{State, StateError, unreadable};
+
+/// Something that has to stand in a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PendingItem {
+    pub(crate) message_id: MessageId,
+    pub(crate) recipient: OrganisationCode,
+    pub(crate) row: PendingRow,
+}
+
+impl State {
+    /// What there is one of.
+    pub(crate) fn meta(&self) -> Result<Meta, StateError> {
+        Ok(self.read(META, META_KEY)?.unwrap_or_default())
+    }
+
+    /// What a client reference stands for.
+    pub(crate) fn reference(&self, reference: &str) -> Result<Option<ReferenceRow>, StateError> {
+        self.read(REFERENCE, reference.as_bytes())
+    }
+
+    /// A document that this agency sends.
+    pub(crate) fn outbox(&self, message_id: &MessageId) -> Result<Option<OutboxRow>, StateError> {
+        self.read(OUTBOX, &message_id.to_bytes())
+    }
+
+    /// Documents that still have to reach the axis, urgent ones first, after `after`.
+    pub(crate) fn open_documents(&self, after: Option<&[u8]>, limit: usize) -> Result<(Vec<MessageId>, Option<Vec<u8>>), StateError> {
+        let range = after.map_or_else(KeyRange::all, |key| KeyRange::all().after(key));
+        let page = self.scan(OPEN, &range, limit)?;
+        let next = page.more.then(|| page.rows.last().map(|(key, _)| key.clone())).flatten();
+        let messages = page.rows.iter().map(|(key, _)| message_of_open_key(key).ok_or_else(|| unreadable(OPEN, "its key")));
+        Ok((messages.collect::<Result<_, _>>()?, next))
+    }
+
+    /// A document that arrived for one recipient.
+    pub(crate) fn inbox(&self, message_id: &MessageId, recipient: &OrganisationCode) -> Result<Option<InboxRow>, StateError> {
+        self.read(INBOX, &inbox_key(message_id, recipient))
+    }
+
+    /// All arrivals of one message, by recipient; at most as many as an envelope has recipients.
+    pub(crate) fn arrivals_of(&self, message_id: &MessageId) -> Result<Vec<(OrganisationCode, InboxRow)>, StateError> {
+        let page = self.scan(INBOX, &KeyRange::prefix(&message_id.to_bytes()), truc_types::limits::ENVELOPE_CODES_MAX)?;
+        let arrival = |(key, row): (Vec<u8>, Vec<u8>)| {
+            let (_, recipient) = parts_of_inbox_key(&key).ok_or_else(|| unreadable(INBOX, "its key"))?;
+            Ok((recipient, from_row(&row).map_err(|cause| unreadable(INBOX, &cause))?))
+        };
+        page.rows.into_iter().map(arrival).collect()
+    }
+
+    /// Documents that were shown to the DMS after the cursor: cursor, message, recipient.
+    pub(crate) fn shown_after(&self, cursor: u64, limit: usize) -> Result<Vec<(u64, MessageId, OrganisationCode)>, StateError> {
+        let page = self.scan(ARRIVAL, &KeyRange::all().after(&cursor.to_be_bytes()), limit)?;
+        let shown = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let cursor = u64::from_be_bytes(key.try_into().map_err(|_| unreadable(ARRIVAL, "its key"))?);
+            let (message_id, recipient) = parts_of_inbox_key(&value).ok_or_else(|| unreadable(ARRIVAL, "its value"))?;
+            Ok((cursor, message_id, recipient))
+        };
+        page.rows.into_iter().map(shown).collect()
+    }
+
+    /// The kinds of receipts that could be sealed now, each once: event and original sender.
+    pub(crate) fn pending_groups(&self, limit: usize) -> Result<Vec<(Event, AgencyCode)>, StateError> {
+        let mut groups = Vec::new();
+        let mut range = KeyRange::all();
+        while groups.len() < limit {
+            let page = self.scan(PENDING, &range, 1)?;
+            let Some((key, _)) = page.rows.first() else { break };
+            let (event, sender, ..) = parts_of_pending_key(key).ok_or_else(|| unreadable(PENDING, "its key"))?;
+            // The longest key of a group is shorter than its prefix and 0xff.
+            let mut last = pending_prefix(event, &sender);
+            last.pop();
+            last.push(1);
+            range = KeyRange::all().after(&last);
+            groups.push((event, sender));
+        }
+        Ok(groups)
+    }
+
+    /// The items of the next receipt of one kind, oldest message first; one alone if it was set apart.
+    pub(crate) fn pending_items(&self, event: Event, sender: &AgencyCode) -> Result<Vec<PendingItem>, StateError> {
+        let page = self.scan(PENDING, &KeyRange::prefix(&pending_prefix(event, sender)), RECEIPT_ITEMS_MAX)?;
+        let mut items = Vec::with_capacity(page.rows.len());
+        for (key, row) in page.rows {
+            let (_, _, message_id, recipient) = parts_of_pending_key(&key).ok_or_else(|| unreadable(PENDING, "its key"))?;
+            let row: PendingRow = from_row(&row).map_err(|cause| unreadable(PENDING, &cause))?;
+            match (row.alone, items.is_empty()) {
+                (true, true) => return Ok(vec![PendingItem { message_id, recipient, row }]),
+                (true, false) => break,
+                (false, _) => items.push(PendingItem { message_id, recipient, row }),
+            }
+        }
+        Ok(items)
+    }
+
+    /// A sealed receipt that is not in the log yet.
+    pub(crate) fn receipt(&self, receipt_id: &MessageId) -> Result<Option<ReceiptRow>, StateError> {
+        self.read(RECEIPT, &receipt_id.to_bytes())
+    }
+
+    /// Sealed receipts that are not in the log yet, oldest first.
+    pub(crate) fn waiting_receipts(&self, limit: usize) -> Result<Vec<(MessageId, ReceiptRow)>, StateError> {
+        let page = self.scan(RECEIPT, &KeyRange::all(), limit)?;
+        let receipt = |(key, row): (Vec<u8>, Vec<u8>)| {
+            let key: [u8; 16] = key.try_into().map_err(|_| unreadable(RECEIPT, "its key"))?;
+            Ok((MessageId::from_bytes(key), from_row(&row).map_err(|cause| unreadable(RECEIPT, &cause))?))
+        };
+        page.rows.into_iter().map(receipt).collect()
+    }
+
+    /// Positions of the registry's records from a version on.
+    pub(crate) fn registry_from(&self, version: u64, limit: usize) -> Result<Vec<Position>, StateError> {
+        let range = KeyRange::between(&version.to_be_bytes(), &[0xff; 9]);
+        let page = self.scan(REGISTRY, &range, limit)?;
+        page.rows.iter().map(|(_, row)| from_row(row).map(Position).map_err(|cause| unreadable(REGISTRY, &cause))).collect()
+    }
+
+    /// The agency that serves an organisation, as far as this edge has read the registry.
+    pub(crate) fn served_by(&self, organisation: &OrganisationCode) -> Result<Option<AgencyCode>, StateError> {
+        let Some(bytes) = self.rows.get(ORGANISATION, organisation.as_str().as_bytes())? else { return Ok(None) };
+        let code = std::str::from_utf8(&bytes).ok().and_then(|code| code.parse().ok());
+        code.map(Some).ok_or_else(|| unreadable(ORGANISATION, "its value"))
+    }
+
+    /// Position of the registry record with the certificate of a key.
+    pub(crate) fn certificate_of(&self, keyid: &Digest) -> Result<Option<Position>, StateError> {
+        Ok(self.read(CERTIFICATE, &keyid.0)?.map(Position))
+    }
+}

@@ -1,0 +1,277 @@
+//! Tests of the state: what records do to the rows, and that a replay reaches the same rows.
+
+use std::sync::Arc;
+
+use truc_signing::statement::ReceiptEvent;
+use truc_types::limits::RECEIPT_ITEMS_MAX;
+use truc_types::{EdgeTerm, MessageId, Position, SenderSeq};
+use truc_views::{KeyRange, Overlay, Table, ViewFormat, ViewStore};
+
+use super::rows::{CERTIFICATE, Step, Visibility};
+use super::{Event, State};
+use crate::record::{Answer, Fate, GivenReason, Record};
+use crate::sealer::fitting;
+use crate::testing::{accepted, agency, arrival, drafted, feed_receipt, id, leaf, organisation, sealer};
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    state: State,
+    journal: Vec<Record>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let format = ViewFormat { name: "edge", format: super::ROWS_FORMAT, cache_bytes: 1 << 20 };
+        let (store, _) = ViewStore::open(folder.path(), format, Position(0)).unwrap();
+        let state = State::new(Arc::new(Overlay::new(Arc::new(store))), Position(0));
+        Self { _folder: folder, state, journal: Vec::new() }
+    }
+
+    fn record(&mut self, record: Record) {
+        self.state.apply(self.state.applied(), &record).unwrap();
+        self.journal.push(record);
+    }
+
+    fn open_term(&mut self, term: u64) {
+        self.record(Record::TermOpening { term: EdgeTerm(term), file: vec![1] });
+        self.record(Record::TermOpened { term: EdgeTerm(term), leaf: leaf(1), checkpoint: String::new() });
+    }
+
+    /// Seals what was drafted, as the outbox does, and gives the file.
+    fn seal(&mut self, message_id: MessageId) -> Vec<u8> {
+        let draft = self.journal.iter().find_map(|record| match record {
+            Record::Drafted { message_id: found, draft, .. } if *found == message_id => Some(draft.clone()),
+            _ => None,
+        });
+        let meta = self.state.meta().unwrap();
+        let record = sealer("H53").envelope(&draft.unwrap(), meta.term, meta.seq.next(), None).unwrap();
+        let Record::Sealed { file, .. } = record.clone() else { panic!("not sealed") };
+        self.record(record);
+        file
+    }
+
+    /// Seals the next receipt of a kind, as the receipts loop does.
+    fn seal_receipt(&mut self, event: Event) -> Option<(MessageId, usize)> {
+        let items = fitting(self.state.pending_items(event, &agency("A80")).unwrap());
+        if items.is_empty() {
+            return None;
+        }
+        let count = items.len();
+        let (receipt_id, record) = sealer("H53").receipt(event, &agency("A80"), items, self.state.meta().unwrap().term, None);
+        self.record(record);
+        Some((receipt_id, count))
+    }
+
+    fn log_receipt(&mut self, receipt_id: MessageId) {
+        self.record(Record::ReceiptLogged { receipt_id, leaf: leaf(30), checkpoint: String::new() });
+    }
+
+    fn dump(&self) -> Vec<(u8, Vec<u8>, Vec<u8>)> {
+        let table = |number: u8| {
+            let rows = self.state.rows.scan(Table(number), &KeyRange::all(), 1_000).unwrap().rows;
+            rows.into_iter().map(move |(key, row)| (number, key, row))
+        };
+        (0..=CERTIFICATE.0).flat_map(table).collect()
+    }
+}
+
+/// Both directions of an edge's life, with a term change and a receipt that was refused.
+fn life() -> Bench {
+    let mut bench = Bench::new();
+    bench.open_term(3);
+    bench.record(drafted(id(1), "HS-1", &["A80", "G22"]));
+    let file = bench.seal(id(1));
+    bench.record(accepted(id(1), &file, &["A80", "G22"]));
+    bench.record(feed_receipt(1, ReceiptEvent::Fetched, id(1), &file, "A80"));
+    bench.record(feed_receipt(2, ReceiptEvent::Refused, id(1), &file, "A80"));
+    bench.record(drafted(id(2), "HS-2", &["G22"]));
+    bench.seal(id(2));
+    bench.open_term(4);
+    bench.seal(id(2));
+    bench.record(Record::RefusedByAxis { message_id: id(2), reason: "RECIPIENT_UNKNOWN".to_owned(), message: "no such code".to_owned() });
+    for number in 10..14 {
+        arrival(id(number), "H53", u64::from(number)).into_iter().for_each(|record| bench.record(record));
+    }
+    let (refused, count) = bench.seal_receipt(Event::Fetched).unwrap();
+    assert_eq!(count, 4);
+    let returned = Record::ReceiptReturned { receipt_id: refused, reason: "X".to_owned(), culprit: Some((2, Fate::Dropped)), apart: false };
+    bench.record(returned);
+    let (receipt_id, count) = bench.seal_receipt(Event::Fetched).unwrap();
+    assert_eq!(count, 3);
+    bench.log_receipt(receipt_id);
+    let answer = Answer::Refused(GivenReason { code: "wrong".to_owned(), text: "sai".to_owned() });
+    bench.record(Record::Answered {
+        message_id: id(10),
+        recipient: organisation("H53"),
+        at: truc_types::Timestamp::from_millis(5),
+        answer,
+    });
+    bench.record(Record::Confirmed { cursor: 2 });
+    bench
+}
+
+#[test]
+fn a_replay_of_the_journal_reaches_the_same_rows() {
+    let live = life();
+    let mut replayed = Bench::new();
+    live.journal.iter().for_each(|record| {
+        // Through the bytes of the journal, as a start does it.
+        replayed.record(Record::parse(&record.to_bytes().unwrap()).unwrap());
+    });
+    assert!(live.dump().len() > 10);
+    assert_eq!(live.dump(), replayed.dump());
+    assert_eq!(live.state.applied(), Position(live.journal.len() as u64));
+}
+
+#[test]
+fn a_record_at_another_position_is_refused() {
+    let bench = Bench::new();
+    assert!(bench.state.apply(Position(1), &Record::Confirmed { cursor: 1 }).is_err());
+    assert!(
+        bench.state.apply(Position(0), &Record::ReceiptLogged { receipt_id: id(1), leaf: leaf(1), checkpoint: String::new() }).is_err()
+    );
+}
+
+#[test]
+fn the_sender_sees_every_step_of_every_recipient() {
+    let bench = life();
+    let row = bench.state.outbox(&id(1)).unwrap().unwrap();
+    let [a80, g22] = row.recipients.as_slice() else { panic!("{row:?}") };
+    assert_eq!((a80.step, a80.receipts.len(), a80.agency.as_str()), (Step::Refused, 2, "A80"));
+    assert_eq!(a80.reason.as_ref().unwrap().code, "wrong_recipient");
+    assert_eq!((g22.step, g22.queue_position.0, g22.receipts.len()), (Step::Queued, 2, 0));
+    assert_eq!(bench.state.meta().unwrap().feed_cursor, 2);
+    let refused = bench.state.outbox(&id(2)).unwrap().unwrap();
+    assert_eq!(refused.refusal.unwrap().0, "RECIPIENT_UNKNOWN");
+    assert!(bench.state.open_documents(None, 10).unwrap().0.is_empty(), "nothing is open any more");
+}
+
+#[test]
+fn a_receipt_that_came_twice_or_late_never_takes_a_step_back() {
+    let mut bench = life();
+    let row = bench.state.outbox(&id(1)).unwrap().unwrap();
+    let file = bench.journal.iter().find_map(|record| match record {
+        Record::Sealed { file, .. } => Some(file.clone()),
+        _ => None,
+    });
+    bench.record(feed_receipt(3, ReceiptEvent::Fetched, id(1), &file.unwrap(), "A80"));
+    let later = bench.state.outbox(&id(1)).unwrap().unwrap();
+    assert_eq!((later.recipients[0].step, later.recipients[0].at), (Step::Refused, row.recipients[0].at));
+}
+
+#[test]
+fn a_new_term_starts_its_own_numbers_and_is_not_open_before_it_is_accepted() {
+    let mut bench = Bench::new();
+    bench.open_term(1);
+    bench.record(drafted(id(1), "HS-1", &["A80"]));
+    bench.seal(id(1));
+    bench.seal(id(1));
+    let meta = bench.state.meta().unwrap();
+    assert_eq!((meta.term, meta.seq, meta.term_open), (EdgeTerm(1), SenderSeq(2), true));
+    bench.record(Record::TermOpening { term: EdgeTerm(7), file: Vec::new() });
+    let meta = bench.state.meta().unwrap();
+    assert_eq!((meta.term, meta.seq, meta.term_open), (EdgeTerm(7), SenderSeq(0), false));
+    let sealed = bench.state.outbox(&id(1)).unwrap().unwrap().sealed.unwrap();
+    assert_eq!((sealed.term, sealed.position), (EdgeTerm(1), Position(4)), "the last seal counts, and its own term is known");
+}
+
+#[test]
+fn open_documents_come_urgent_first_and_page_by_page() {
+    let mut bench = Bench::new();
+    for number in 1..=5 {
+        bench.record(drafted(id(number), &format!("HS-{number}"), &["A80"]));
+    }
+    let mut urgent = crate::testing::envelope("H53", id(9), &["A80"]);
+    urgent.doc.urgency = truc_types::Urgency::Flash;
+    let draft = sealer("H53").draft(urgent).unwrap();
+    bench.record(Record::Drafted { message_id: id(9), reference: "HS-9".to_owned(), request: truc_types::Digest([0; 32]), draft });
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = bench.state.open_documents(after.as_deref(), 2).unwrap();
+        all.extend(page);
+        match next {
+            Some(key) => after = Some(key),
+            None => break,
+        }
+    }
+    assert_eq!(all, [9, 1, 2, 3, 4, 5].map(id));
+}
+
+#[test]
+fn nothing_is_shown_before_its_fetched_receipt_is_logged_and_a_dropped_one_never() {
+    let mut bench = Bench::new();
+    bench.open_term(1);
+    for number in 1..=3 {
+        arrival(id(number), "H53", u64::from(number)).into_iter().for_each(|record| bench.record(record));
+    }
+    assert!(bench.state.shown_after(0, 10).unwrap().is_empty());
+    let (receipt_id, _) = bench.seal_receipt(Event::Fetched).unwrap();
+    assert!(bench.state.shown_after(0, 10).unwrap().is_empty());
+    assert!(bench.seal_receipt(Event::Fetched).is_none(), "what is in a sealed receipt is not pending");
+    let culprit = Some((1, Fate::Dropped));
+    bench.record(Record::ReceiptReturned { receipt_id, reason: "RECEIPT_NOT_RECIPIENT".to_owned(), culprit, apart: false });
+    let (receipt_id, count) = bench.seal_receipt(Event::Fetched).unwrap();
+    assert_eq!(count, 2);
+    bench.log_receipt(receipt_id);
+    let shown: Vec<_> = bench.state.shown_after(0, 10).unwrap().into_iter().map(|(cursor, id, _)| (cursor, id)).collect();
+    assert_eq!(shown, [(1, id(1)), (2, id(3))]);
+    assert_eq!(bench.state.inbox(&id(2), &organisation("H53")).unwrap().unwrap().visibility, Visibility::Discarded);
+    assert!(bench.state.waiting_receipts(10).unwrap().is_empty());
+}
+
+#[test]
+fn an_event_that_was_logged_in_an_earlier_life_counts_as_logged() {
+    let mut bench = Bench::new();
+    bench.open_term(1);
+    arrival(id(1), "H53", 1).into_iter().for_each(|record| bench.record(record));
+    let (receipt_id, _) = bench.seal_receipt(Event::Fetched).unwrap();
+    let culprit = Some((0, Fate::LoggedBefore));
+    bench.record(Record::ReceiptReturned { receipt_id, reason: "RECEIPT_REPEATED".to_owned(), culprit, apart: false });
+    assert_eq!(bench.state.shown_after(0, 10).unwrap().len(), 1);
+    assert!(bench.seal_receipt(Event::Fetched).is_none());
+}
+
+#[test]
+fn receipts_gather_items_of_one_sender_up_to_the_limit() {
+    let mut bench = Bench::new();
+    bench.open_term(1);
+    for number in 0..=u8::try_from(RECEIPT_ITEMS_MAX).unwrap() {
+        arrival(id(number), "H53", u64::from(number) + 1).into_iter().for_each(|record| bench.record(record));
+    }
+    assert_eq!(bench.state.pending_groups(10).unwrap(), [(Event::Fetched, agency("A80"))]);
+    let (first, count) = bench.seal_receipt(Event::Fetched).unwrap();
+    assert_eq!(count, RECEIPT_ITEMS_MAX);
+    let (_, count) = bench.seal_receipt(Event::Fetched).unwrap();
+    assert_eq!(count, 1);
+    assert!(bench.state.pending_groups(10).unwrap().is_empty());
+    // Nobody said which item was wrong: each goes alone.
+    bench.record(Record::ReceiptReturned { receipt_id: first, reason: "X".to_owned(), culprit: None, apart: true });
+    for _ in 0..RECEIPT_ITEMS_MAX {
+        let (receipt_id, count) = bench.seal_receipt(Event::Fetched).unwrap();
+        assert_eq!(count, 1);
+        bench.log_receipt(receipt_id);
+    }
+    assert!(bench.seal_receipt(Event::Fetched).is_none());
+    assert_eq!(bench.state.shown_after(0, 1_000).unwrap().len(), RECEIPT_ITEMS_MAX);
+}
+
+#[test]
+fn reasons_that_do_not_fit_one_receipt_go_into_the_next() {
+    let mut bench = Bench::new();
+    bench.open_term(1);
+    for number in 1..=6 {
+        arrival(id(number), "H53", u64::from(number)).into_iter().for_each(|record| bench.record(record));
+    }
+    let (receipt_id, _) = bench.seal_receipt(Event::Fetched).unwrap();
+    bench.log_receipt(receipt_id);
+    for number in 1..=6 {
+        let answer =
+            Answer::Refused(GivenReason { code: "wrong".to_owned(), text: "\"".repeat(truc_types::limits::DOC_TEXT_BYTES_MAX / 2) });
+        sealer("H53").check_answer(&answer).unwrap();
+        let at = truc_types::Timestamp::from_millis(7);
+        bench.record(Record::Answered { message_id: id(number), recipient: organisation("H53"), at, answer });
+    }
+    let counts: Vec<_> = std::iter::from_fn(|| bench.seal_receipt(Event::Refused).map(|(_, count)| count)).collect();
+    assert_eq!(counts, [3, 3]);
+}

@@ -1,0 +1,115 @@
+//! Attachments on the line: uploads to the broker and downloads from it, each resumed at the byte where the last one broke off.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use truc_blobs::{BlobStore, UploadState};
+use truc_proto::broker::v1 as pb;
+use truc_types::limits::BLOB_CHUNK_BYTES;
+use truc_types::{Digest, MessageId, Reason, Refusal};
+
+use crate::node::{LinkError, Node};
+use crate::session::Link;
+
+/// Chunks that are read ahead of the line.
+const READ_AHEAD: usize = 4;
+/// Uploads of one edge at a time: they fill the line, and leave the broker's places for resumed ones.
+pub(crate) const UPLOADS_MAX: usize = 8;
+/// Tries at one upload on one connection.
+const UPLOAD_TRIES: u32 = 3;
+
+/// Uploads content that this edge holds; content that the broker has already costs one question.
+pub(crate) async fn upload(node: &Node, link: &Link, digest: Digest, size: u64) -> Result<(), LinkError> {
+    let sha256 = Bytes::copy_from_slice(&digest.0);
+    let _place = node.uploads.acquire().await.map_err(|cause| LinkError::Away(cause.to_string()))?;
+    for _ in 0..UPLOAD_TRIES {
+        let progress = link.blobs().get_upload(pb::GetUploadRequest { sha256: sha256.clone(), size }).await?.into_inner();
+        if progress.complete {
+            return Ok(());
+        }
+        let (chunks, receiver) = mpsc::channel(READ_AHEAD);
+        let begin = pb::upload_request::Begin { sha256: sha256.clone(), size, offset: progress.offset };
+        let blobs = Arc::clone(&node.blobs);
+        let reading = tokio::task::spawn_blocking(move || read_ahead(blobs.as_ref(), digest, begin, &chunks));
+        let answer = link.blobs().upload(ReceiverStream::new(receiver)).await;
+        // Its error is the cause, the line's only the effect.
+        reading.await.map_err(|cause| LinkError::Away(cause.to_string()))??;
+        match answer.map(tonic::Response::into_inner).map_err(LinkError::from) {
+            Ok(answer) if answer.complete => return Ok(()),
+            Ok(_) => {}
+            Err(LinkError::Refused(refusal)) if refusal.reason == Reason::BlobOffset => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Err(LinkError::Away(format!("the upload of {digest} did not complete")))
+}
+
+fn read_ahead(
+    blobs: &dyn BlobStore,
+    digest: Digest,
+    begin: pb::upload_request::Begin,
+    chunks: &mpsc::Sender<pb::UploadRequest>,
+) -> Result<(), LinkError> {
+    use pb::upload_request::Request;
+    let storage = |cause: String| LinkError::Local(Refusal::new(Reason::BlobStorage, cause));
+    let mut reader = blobs.open_range(&digest, begin.offset).map_err(|cause| storage(cause.to_string()))?;
+    let send = |request| chunks.blocking_send(pb::UploadRequest { request: Some(request) }).is_ok();
+    let mut open = send(Request::Begin(begin));
+    while open {
+        let mut chunk = Vec::with_capacity(BLOB_CHUNK_BYTES);
+        let limit = u64::try_from(BLOB_CHUNK_BYTES).unwrap_or(u64::MAX);
+        reader.by_ref().take(limit).read_to_end(&mut chunk).map_err(|cause| storage(cause.to_string()))?;
+        if chunk.is_empty() {
+            break;
+        }
+        // A closed channel means that the call ended; its answer says why.
+        open = send(Request::Data(chunk.into()));
+    }
+    Ok(())
+}
+
+/// Downloads content of a message, unless this edge holds it. Durable, of the right length and digest when this returns.
+pub(crate) async fn download(node: &Node, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
+    let lock = Arc::clone(node.downloads.lock().entry(digest).or_default());
+    let downloaded = {
+        let _one_download = lock.lock().await;
+        download_alone(node, link, message_id, digest, size).await
+    };
+    drop(lock);
+    node.downloads.lock().retain(|_, lock| Arc::strong_count(lock) > 1);
+    downloaded
+}
+
+async fn download_alone(node: &Node, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
+    let agency = node.agency().clone();
+    let begun = node.with_blobs(move |blobs| match blobs.owns(&agency, &digest)? {
+        Some(_) => Ok(None),
+        None => blobs.begin_upload(&agency, &digest, size).map(Some),
+    });
+    let mut offset = match begun.await? {
+        None => return Ok(()),
+        Some(UploadState::Complete) => size,
+        Some(UploadState::Resume(offset)) => offset,
+    };
+    if offset < size {
+        let request = pb::DownloadRequest { message_id: message_id.to_string(), sha256: Bytes::copy_from_slice(&digest.0), offset };
+        let mut chunks = link.blobs().download(request).await?.into_inner();
+        while let Some(chunk) = chunks.message().await? {
+            let agency = node.agency().clone();
+            offset = node.with_blobs(move |blobs| blobs.append(&agency, &digest, offset, &chunk.data)).await?;
+        }
+    }
+    let agency = node.agency().clone();
+    let finished = node.with_blobs(move |blobs| {
+        let finished = blobs.finish(&agency, &digest);
+        if let Err(truc_blobs::BlobError::DigestMismatch { .. }) = &finished {
+            // Wrong bytes are of no use to the next try.
+            blobs.abandon(&agency, &digest)?;
+        }
+        finished
+    });
+    Ok(finished.await.map(|_| ())?)
+}

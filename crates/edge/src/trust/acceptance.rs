@@ -1,0 +1,140 @@
+//! The proofs of acceptances, deliveries and receipts: exact bytes, inclusion in a signed checkpoint, seals, and that they speak of the same thing.
+
+use truc_ledger::{Checkpoint, InclusionProof, leaf_hash};
+use truc_proto::broker::v1 as pb;
+use truc_signing::statement::{Accepted, Envelope, Fact, Receipt, RequiredSigner, Statement};
+use truc_signing::{Sealed, open_sealed, sha256};
+use truc_types::limits::STATEMENT_FILE_BYTES_MAX;
+use truc_types::{AgencyCode, LeafIndex, OrganisationCode, Timestamp};
+
+use super::checkpoint::path;
+use super::{Trust, TrustError};
+use crate::record::{FACT_BYTES_MAX, Leaf};
+
+/// An acceptance whose proofs hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Acceptance {
+    /// Where the statement stands.
+    pub(crate) leaf: Leaf,
+    /// The axis fact and where it stands; for envelopes.
+    pub(crate) fact: Option<(Vec<u8>, Leaf, Accepted)>,
+    /// Covers both.
+    pub(crate) checkpoint: String,
+}
+
+/// A receipt whose proof and seals hold.
+#[derive(Debug, Clone)]
+pub(crate) struct VerifiedReceipt {
+    pub(crate) receipt: Receipt,
+    pub(crate) file: Vec<u8>,
+    pub(crate) leaf: Leaf,
+    pub(crate) checkpoint: String,
+}
+
+impl Trust {
+    /// Checks that `bytes` are the leaf that the entry names, under the checkpoint.
+    pub(super) fn check_leaf(&self, bytes: &[u8], entry: &pb::LoggedEntry, checkpoint: &Checkpoint) -> Result<Leaf, TrustError> {
+        let proof = InclusionProof { leaf_index: LeafIndex(entry.leaf), tree_size: checkpoint.size, path: path(&entry.path)? };
+        proof.verify(&leaf_hash(bytes), &checkpoint.root).map_err(|cause| TrustError::invalid(format!("leaf {}: {cause}", entry.leaf)))?;
+        Ok(Leaf { index: LeafIndex(entry.leaf), path: entry.path.to_vec() })
+    }
+
+    /// The answer to a statement that this edge submitted: `file` is what was sent.
+    pub(crate) fn check_acceptance(&self, file: &[u8], acceptance: &pb::Acceptance) -> Result<Acceptance, TrustError> {
+        let checkpoint = self.open_checkpoint(&acceptance.checkpoint)?;
+        let statement = acceptance.statement.as_ref().ok_or_else(|| TrustError::invalid("an acceptance without the statement's place"))?;
+        let leaf = self.check_leaf(file, statement, &checkpoint)?;
+        let fact = acceptance.fact.as_ref().map(|fact| self.check_fact(file, leaf.index, fact, &checkpoint)).transpose()?;
+        Ok(Acceptance { leaf, fact, checkpoint: acceptance.checkpoint.clone() })
+    }
+
+    /// The fact about an envelope: a leaf too, about these bytes at this place.
+    fn check_fact(
+        &self,
+        file: &[u8],
+        leaf: LeafIndex,
+        entry: &pb::LoggedEntry,
+        checkpoint: &Checkpoint,
+    ) -> Result<(Vec<u8>, Leaf, Accepted), TrustError> {
+        if entry.entry.len() > FACT_BYTES_MAX {
+            return Err(TrustError::invalid(format!("a fact of {} bytes, at most {FACT_BYTES_MAX} are taken", entry.entry.len())));
+        }
+        let fact_leaf = self.check_leaf(&entry.entry, entry, checkpoint)?;
+        let fact = match Fact::parse(&entry.entry) {
+            Ok(Fact::Accepted(accepted)) => accepted,
+            Ok(other) => return Err(TrustError::invalid(format!("the fact of an acceptance says {}", other.event().as_str()))),
+            Err(cause) => return Err(TrustError::Invalid(cause.to_refusal())),
+        };
+        if fact.envelope != sha256(file) || fact.leaf != leaf {
+            return Err(TrustError::invalid(format!("the fact at leaf {} is about other bytes", entry.leaf)));
+        }
+        Ok((entry.entry.to_vec(), fact_leaf, fact))
+    }
+
+    /// A document on offer, with everything that can be checked of it without its attachments. `agency` is the reader, `served_by` the directory.
+    pub(crate) fn check_delivery(
+        &self,
+        agency: &AgencyCode,
+        recipient: &OrganisationCode,
+        queue_position: u64,
+        acceptance: &pb::Acceptance,
+    ) -> Result<(Box<Envelope>, Vec<u8>, Acceptance, Accepted), TrustError> {
+        let file = acceptance.statement.as_ref().map(|statement| statement.entry.to_vec()).unwrap_or_default();
+        if file.is_empty() || file.len() > STATEMENT_FILE_BYTES_MAX {
+            return Err(TrustError::invalid(format!("a delivery with an envelope of {} bytes", file.len())));
+        }
+        let verified = self.check_acceptance(&file, acceptance)?;
+        let (_, _, fact) = verified.fact.as_ref().ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
+        let fact = fact.clone();
+        self.check_registry(fact.registry_version)?;
+        let sealed = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
+        let Statement::Envelope(envelope) = &sealed.statement else { return Err(TrustError::invalid("a delivery that is no envelope")) };
+        let envelope = envelope.clone();
+        self.check_seals(&sealed, &envelope.required_signers, &envelope.sender.agency, fact.block_time)?;
+        let codes_match = envelope.recipients.iter().eq(fact.queue.iter().map(|queued| &queued.recipient));
+        if fact.message_id != envelope.message_id || !codes_match {
+            return Err(TrustError::invalid(format!("the fact about {} names another message or other recipients", envelope.message_id)));
+        }
+        let queued = fact.queue.iter().find(|queued| queued.recipient == *recipient && queued.agency == *agency);
+        match queued {
+            Some(queued) if queued.position.0 == queue_position => Ok((envelope, file, verified, fact)),
+            Some(queued) => Err(TrustError::invalid(format!("queue position {queue_position}, the fact says {}", queued.position))),
+            None => Err(TrustError::invalid(format!("{} is not for {recipient} of {agency}", envelope.message_id))),
+        }
+    }
+
+    /// A receipt of the feed: it is in the log and its agency sealed it. That it is about documents of this agency is for the caller to check.
+    pub(crate) fn check_receipt(&self, agency: &AgencyCode, at: Timestamp, item: &pb::FeedItem) -> Result<VerifiedReceipt, TrustError> {
+        let checkpoint = self.open_checkpoint(&item.checkpoint)?;
+        let entry = item.statement.as_ref().ok_or_else(|| TrustError::invalid("a feed item without a statement"))?;
+        let file = entry.entry.to_vec();
+        let leaf = self.check_leaf(&file, entry, &checkpoint)?;
+        let sealed = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
+        let Statement::Receipt(receipt) = &sealed.statement else { return Err(TrustError::invalid("a feed item that is no receipt")) };
+        let receipt = receipt.clone();
+        if receipt.original_sender != *agency {
+            return Err(TrustError::invalid(format!("receipt {} is about documents of {}", receipt.receipt_id, receipt.original_sender)));
+        }
+        // A receipt names no registry version and no time of the axis: its own time decides, and a key unknown here may be a new one.
+        let at = receipt.created_at.min(at);
+        self.check_seals(&sealed, &receipt.required_signers, &receipt.issuer, at)?;
+        Ok(VerifiedReceipt { receipt, file, leaf, checkpoint: item.checkpoint.clone() })
+    }
+
+    fn check_registry(&self, needed: u64) -> Result<(), TrustError> {
+        let (known, _) = self.keys();
+        if needed > known { Err(TrustError::RegistryBehind { needed, known }) } else { Ok(()) }
+    }
+
+    /// Every seal is by a key of the agency that the statement is of.
+    fn check_seals(&self, sealed: &Sealed, signers: &[RequiredSigner], agency: &AgencyCode, at: Timestamp) -> Result<(), TrustError> {
+        let (known, keys) = self.keys();
+        if signers.iter().any(|signer| keys.key(&signer.keyid).is_none()) {
+            return Err(TrustError::RegistryBehind { needed: known + 1, known });
+        }
+        if let Some(signer) = signers.iter().find(|signer| keys.key(&signer.keyid).and_then(|key| key.agency()) != Some(agency)) {
+            return Err(TrustError::invalid(format!("key {} does not belong to {agency}", signer.keyid)));
+        }
+        sealed.verify(at, |keyid| keys.key(keyid)).map_err(|cause| TrustError::Invalid(cause.to_refusal()))
+    }
+}

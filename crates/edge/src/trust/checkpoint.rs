@@ -1,0 +1,143 @@
+//! Checkpoints: signature, and that each extends the ones before. Every edge is a witness of the axis' log.
+//!
+//! The check between two sizes needs a consistency proof from the axis; who fetches it is not decided here.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use truc_ledger::checkpoint::open;
+use truc_ledger::proof::{CONSISTENCY_HASHES_MAX, PATH_HASHES_MAX};
+use truc_ledger::{Checkpoint, CheckpointError, ConsistencyProof, Note};
+use truc_signing::statement::ObservedLog;
+use truc_types::Digest;
+
+use super::{Trust, TrustError};
+use crate::record::CHECKPOINT_BYTES_MAX;
+use crate::state::SeenCheckpoint;
+
+/// Checkpoints of the last moments that are remembered, to see two roots of one size among those that no consistency proof was asked for.
+const RECENT_MAX: usize = 256;
+
+/// The checkpoints that were seen.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// The newest one that is proved to extend all before, and recorded.
+    proved: Option<SeenCheckpoint>,
+    /// The largest one with a good signature, and its text.
+    largest: Option<(Checkpoint, String)>,
+    /// The last ones with a good signature.
+    recent: VecDeque<(u64, Digest)>,
+    /// The last text that was opened: one checkpoint covers many deliveries.
+    last: Option<(String, Checkpoint)>,
+}
+
+impl Observed {
+    /// From what was recorded.
+    pub(crate) fn new(proved: Option<SeenCheckpoint>) -> Self {
+        Self { inner: Mutex::new(Inner { proved, ..Inner::default() }) }
+    }
+
+    /// What goes into statements: only what was proved and recorded.
+    pub(crate) fn for_statements(&self) -> Option<ObservedLog> {
+        let proved = self.inner.lock().proved.clone()?;
+        Some(ObservedLog { origin: proved.origin, size: proved.size, root: proved.root })
+    }
+
+    /// The newest one that is proved and recorded.
+    pub(crate) fn proved(&self) -> Option<SeenCheckpoint> {
+        self.inner.lock().proved.clone()
+    }
+
+    /// The largest one, if it is larger than the proved one: a proof between the two should be asked for.
+    pub(crate) fn to_prove(&self) -> Option<(Checkpoint, String)> {
+        let inner = self.inner.lock();
+        let proved = inner.proved.as_ref().map_or(0, |proved| proved.size);
+        inner.largest.clone().filter(|(largest, _)| largest.size > proved)
+    }
+
+    /// The checkpoint was proved and recorded.
+    pub(crate) fn recorded(&self, checkpoint: &Checkpoint) {
+        let seen = SeenCheckpoint { origin: checkpoint.origin.clone(), size: checkpoint.size, root: checkpoint.root };
+        self.inner.lock().proved = Some(seen);
+    }
+
+    /// Remembers a checkpoint with a good signature.
+    fn see(&self, text: &str, checkpoint: &Checkpoint) -> Result<(), TrustError> {
+        let mut inner = self.inner.lock();
+        let proved = inner.proved.iter().map(|proved| (proved.size, proved.root));
+        let other = inner.recent.iter().copied().chain(proved).find(|(size, root)| *size == checkpoint.size && *root != checkpoint.root);
+        if let Some((size, root)) = other {
+            return Err(TrustError::Fork(format!("two roots for {size} leaves: {root} and {}", checkpoint.root)));
+        }
+        if inner.recent.len() == RECENT_MAX {
+            inner.recent.pop_front();
+        }
+        inner.recent.push_back((checkpoint.size, checkpoint.root));
+        if inner.largest.as_ref().is_none_or(|(largest, _)| largest.size < checkpoint.size) {
+            inner.largest = Some((checkpoint.clone(), text.to_owned()));
+        }
+        inner.last = Some((text.to_owned(), checkpoint.clone()));
+        Ok(())
+    }
+
+    fn cached(&self, text: &str) -> Option<Checkpoint> {
+        self.inner.lock().last.as_ref().filter(|(last, _)| last == text).map(|(_, checkpoint)| checkpoint.clone())
+    }
+}
+
+impl Trust {
+    /// Opens a checkpoint from the line: size, signature of the log, and that it contradicts none of the last ones.
+    pub(crate) fn open_checkpoint(&self, text: &str) -> Result<Checkpoint, TrustError> {
+        if let Some(checkpoint) = self.observed.cached(text) {
+            return Ok(checkpoint);
+        }
+        if text.len() > CHECKPOINT_BYTES_MAX {
+            return Err(TrustError::invalid(format!("a checkpoint of {} bytes, at most {CHECKPOINT_BYTES_MAX} are taken", text.len())));
+        }
+        let checkpoint = open(text.as_bytes(), &self.log).map_err(|cause| TrustError::invalid(cause.to_string()))?;
+        self.observed.see(text, &checkpoint)?;
+        Ok(checkpoint)
+    }
+
+    /// The axis' answer to "what is newest": an older one than what it showed before takes something back.
+    pub(crate) fn check_newest(&self, newest: &Checkpoint) -> Result<(), TrustError> {
+        match self.observed.proved() {
+            Some(proved) if newest.size < proved.size => {
+                Err(TrustError::Fork(format!("the newest checkpoint has {} leaves, one of {} was shown before", newest.size, proved.size)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a consistency proof from the proved checkpoint to a larger one.
+    pub(crate) fn check_extension(&self, old: &SeenCheckpoint, new: &Checkpoint, path: &[u8]) -> Result<(), TrustError> {
+        let path = hashes(path, CONSISTENCY_HASHES_MAX)?;
+        let proof = ConsistencyProof { old_size: old.size, new_size: new.size, path };
+        // Both checkpoints bear the log's signature: if no proof leads from one to the other, the log signed two histories.
+        proof.verify(&old.root, &new.root).map_err(|cause| TrustError::Fork(format!("{} → {} leaves: {cause}", old.size, new.size)))
+    }
+}
+
+/// The body of a checkpoint whose signature was verified before it was recorded.
+pub(crate) fn read_unverified(text: &str) -> Result<Checkpoint, CheckpointError> {
+    Checkpoint::parse_body(Note::parse(text.as_bytes())?.text())
+}
+
+/// 32-byte hashes one after another.
+pub(super) fn hashes(bytes: &[u8], limit: usize) -> Result<Vec<Digest>, TrustError> {
+    let (chunks, rest) = bytes.as_chunks::<32>();
+    if !rest.is_empty() || chunks.len() > limit {
+        return Err(TrustError::invalid(format!("a proof path of {} bytes", bytes.len())));
+    }
+    Ok(chunks.iter().map(|hash| Digest(*hash)).collect())
+}
+
+/// The siblings of an inclusion proof.
+pub(crate) fn path(bytes: &[u8]) -> Result<Vec<Digest>, TrustError> {
+    hashes(bytes, PATH_HASHES_MAX)
+}
