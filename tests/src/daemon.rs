@@ -71,10 +71,26 @@ impl Daemon {
     ///
     /// # Panics
     /// When the signal cannot be sent.
+    pub fn terminate(self) -> ExitStatus {
+        let pid = self.pid().to_string();
+        self.terminate_process(&pid)
+    }
+
+    /// SIGTERM to the one process that this one runs, and waits for the end of this one: a tracer does not listen to signals itself.
+    ///
+    /// # Panics
+    /// When there is no such process, or the signal cannot be sent.
     #[expect(clippy::expect_used, reason = "a test that cannot end its daemon must fail")]
-    pub fn terminate(mut self) -> ExitStatus {
-        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill runs");
-        assert!(sent.success(), "SIGTERM was not sent");
+    pub fn terminate_traced(self) -> ExitStatus {
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children", pid = self.pid())).expect("its children are known");
+        self.terminate_process(children.trim())
+    }
+
+    #[expect(clippy::expect_used, reason = "a test that cannot end its daemon must fail")]
+    fn terminate_process(mut self, pid: &str) -> ExitStatus {
+        let sent = Command::new("kill").args(["-TERM", pid]).status().expect("kill runs");
+        assert!(sent.success(), "SIGTERM was not sent to {pid}");
         self.child.wait().expect("it can be reaped")
     }
 

@@ -72,6 +72,7 @@ pub(crate) async fn keep_connected(node: Arc<Node>) -> EdgeError {
                 let own = node.term.lock().unwrap_or(EdgeTerm(0));
                 return EdgeError::TermSuperseded { own, open: EdgeTerm(0) };
             }
+            Err(LinkError::Refused(refusal)) if refusal.reason == Reason::LogFork => return EdgeError::Fork(refusal.message),
             Err(LinkError::Untrusted(cause)) => tracing::error!(%cause, "what the axis sent does not hold; connecting again"),
             Err(cause) => tracing::warn!(%cause, "the connection to the axis ended; connecting again"),
             Ok(never) => match never {},

@@ -13,6 +13,7 @@ use crate::node::{LinkError, Node};
 use crate::record::{COMMAND_RECORDS_MAX, Record};
 use crate::session::Link;
 use crate::state::Meta;
+use crate::trust::Trust;
 
 /// How often the newest checkpoint is proved and recorded: one record of 300 bytes each time the log grew.
 const PROVE_EVERY: Duration = Duration::from_secs(5);
@@ -23,9 +24,11 @@ const REGISTRY_PAGE: u32 = 100;
 
 /// Asks for the newest checkpoint and proves that it extends what this edge has recorded.
 pub(crate) async fn catch_up(node: &Arc<Node>, link: &Link) -> Result<(), LinkError> {
+    // Before the question: what other streams show while the answer is on its way may be newer than the answer.
+    let shown_before = node.trust.observed().largest_size();
     let answer = link.log().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
     let newest = node.trust.open_checkpoint(&answer.checkpoint)?;
-    node.trust.check_newest(&newest)?;
+    Trust::check_newest(&newest, shown_before)?;
     compare_clocks(&answer.now);
     prove(node, link).await
 }

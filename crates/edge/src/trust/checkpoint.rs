@@ -48,6 +48,13 @@ impl Observed {
         Some(ObservedLog { origin: proved.origin, size: proved.size, root: proved.root })
     }
 
+    /// The size of the largest one that was seen with a good signature, in this process or before.
+    pub(crate) fn largest_size(&self) -> u64 {
+        let inner = self.inner.lock();
+        let largest = inner.largest.as_ref().map_or(0, |(largest, _)| largest.size);
+        inner.proved.as_ref().map_or(0, |proved| proved.size).max(largest)
+    }
+
     /// The newest one that is proved and recorded.
     pub(crate) fn proved(&self) -> Option<SeenCheckpoint> {
         self.inner.lock().proved.clone()
@@ -104,14 +111,13 @@ impl Trust {
         Ok(checkpoint)
     }
 
-    /// The axis' answer to "what is newest": an older one than what it showed before takes something back.
-    pub(crate) fn check_newest(&self, newest: &Checkpoint) -> Result<(), TrustError> {
-        match self.observed.proved() {
-            Some(proved) if newest.size < proved.size => {
-                Err(TrustError::Fork(format!("the newest checkpoint has {} leaves, one of {} was shown before", newest.size, proved.size)))
-            }
-            _ => Ok(()),
+    /// The axis' answer to "what is newest": one that is smaller than what had been shown before the question takes something back.
+    pub(crate) fn check_newest(newest: &Checkpoint, shown_before: u64) -> Result<(), TrustError> {
+        if newest.size < shown_before {
+            let message = format!("the newest checkpoint has {} leaves, one of {shown_before} was shown before", newest.size);
+            return Err(TrustError::Fork(message));
         }
+        Ok(())
     }
 
     /// Checks a consistency proof from the proved checkpoint to a larger one.
