@@ -95,7 +95,10 @@ fn two_histories_stop_the_edge() {
     let proof = other.extension(10, 12);
     assert!(matches!(trust.check_extension(&proved, &larger, &proof), Err(TrustError::Fork(_))), "no proof leads to another history");
     let older = trust.open_checkpoint(&axis.checkpoint(4)).unwrap();
-    assert!(matches!(Trust::check_newest(&older, trust.observed().largest_size()), Err(TrustError::Fork(_))), "the log took something back");
+    assert!(
+        matches!(Trust::check_newest(&older, trust.observed().largest_size()), Err(TrustError::Fork(_))),
+        "the log took something back"
+    );
 }
 
 #[test]
