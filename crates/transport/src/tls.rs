@@ -49,3 +49,12 @@ pub fn peer_agency<T>(request: &Request<T>) -> Result<AgencyCode, Refusal> {
         Owner::Operator | Owner::Broker => Err(missing("the client certificate names no agency (SAN URI urn:truc:agency:<code>)")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_key_exchange_that_is_offered_first_is_the_hybrid_one() {
+        let groups = rustls::crypto::aws_lc_rs::default_provider().kx_groups;
+        assert_eq!(groups[0].name(), rustls::NamedGroup::X25519MLKEM768);
+    }
+}
