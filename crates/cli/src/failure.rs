@@ -116,6 +116,21 @@ impl Failure {
         }
     }
 
+    /// What to do, where the message alone does not say it.
+    #[must_use]
+    pub const fn advice(&self) -> Option<&'static str> {
+        match self {
+            // The message names both ways to give one.
+            Self::NoPassword => None,
+            Self::Unreachable { .. } => Some("see whether `truc edge run` runs and listens on this address, then try again"),
+            Self::Exists(_) => Some("name another folder, or take away what is there"),
+            _ => match self.reason() {
+                Some(reason) => Some(reason.advice()),
+                None => None,
+            },
+        }
+    }
+
     /// The exit code by cause.
     #[must_use]
     pub const fn exit(&self) -> Exit {

@@ -62,16 +62,15 @@ impl Output {
 
     /// Why the verb stops: reason, message, advice.
     pub fn failure(&mut self, failure: &Failure) {
-        let reason = failure.reason();
         let text = if self.json {
             let object = serde_json::json!({
                 "error": failure.to_string(),
-                "reason": reason.map(truc_types::Reason::code),
-                "advice": reason.map(truc_types::Reason::advice),
+                "reason": failure.reason().map(truc_types::Reason::code),
+                "advice": failure.advice(),
             });
             object.to_string()
         } else {
-            let advice = reason.map(|reason| format!("\n  what to do: {}", reason.advice())).unwrap_or_default();
+            let advice = failure.advice().map(|advice| format!("\n  what to do: {advice}")).unwrap_or_default();
             format!("truc: {failure}{advice}")
         };
         self.talk(&text);

@@ -8,18 +8,21 @@ mod command {
 
     use expect_test::expect_file;
 
-    const VERBS: [&[&str]; 18] = [
+    const VERBS: [&[&str]; 24] = [
         &[],
         &["pki"],
         &["pki", "init"],
         &["pki", "issue"],
         &["broker"],
         &["broker", "init"],
+        &["broker", "run"],
         &["broker", "journal"],
         &["broker", "journal", "verify"],
         &["edge"],
         &["edge", "init"],
+        &["edge", "run"],
         &["send"],
+        &["inbox"],
         &["inbox", "list"],
         &["inbox", "save"],
         &["inbox", "ack"],
@@ -27,6 +30,9 @@ mod command {
         &["status"],
         &["evidence"],
         &["verify"],
+        &["demo"],
+        &["bench"],
+        &["bench", "submit"],
     ];
 
     fn truc(arguments: &[&str], password: Option<&str>) -> Output {
@@ -69,12 +75,46 @@ mod command {
         assert_eq!(code(&["verify", here]), 3);
         assert_eq!(code(&["verify", "/nothing/here"]), 2);
         assert_eq!(code(&["verify"]), 2);
+        assert_eq!(code(&["verify", &evidence("folder"), "--trust", "/nothing/here"]), 2);
+        assert_eq!(code(&["status", "x", "--edge", "127.0.0.1:7522"]), 2);
+        assert_eq!(code(&["inbox", "list", "--edge", "https://127.0.0.1:7522"]), 2);
         assert_eq!(code(&["nonsense"]), 2);
         assert_eq!(code(&["pki", "init", here]), 5);
         assert_eq!(code(&["pki", "issue", here, "g12"]), 2);
         // Port 9 is the discard service: nobody listens there.
         assert_eq!(code(&["status", "01ARYZ6S41TSV4RRFFQ69G5FAV", "--edge", "http://127.0.0.1:9"]), 4);
         assert_eq!(code(&["broker", "journal", "verify", "--data", here]), 2);
+    }
+
+    #[test]
+    fn evidence_that_is_not_given_leaves_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let evidence = folder.path().join("evidence");
+        let words = ["evidence", "01ARYZ6S41TSV4RRFFQ69G5FAV", evidence.to_str().unwrap(), "--recipient", "G12"];
+        assert_eq!(code(&[&words[..], &["--edge", "http://127.0.0.1:9"]].concat()), 4);
+        assert!(!evidence.exists());
+    }
+
+    #[test]
+    fn a_daemon_on_the_wrong_folder_names_the_command_that_makes_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().to_str().unwrap();
+        for daemon in ["broker", "edge"] {
+            let output = truc(&[daemon, "run", "--data", here], None);
+            assert_eq!(output.status.code(), Some(5));
+            assert!(
+                text(&output.stderr).contains(&format!("holds no {daemon}: `truc {daemon} init` makes one")),
+                "{}",
+                text(&output.stderr)
+            );
+        }
+    }
+
+    #[test]
+    fn one_recipient_may_stand_before_the_files() {
+        let words = ["--secrecy", "none", "--number", "1", "--notation", "BNV", "--subject", "Thử", "--to", "G12", "letter.pdf"];
+        // Nobody listens on port 9: what matters is that the arguments are understood.
+        assert_eq!(code(&[&["send", "--edge", "http://127.0.0.1:9", "--reference", "r"], &words[..]].concat()), 4);
     }
 
     #[test]

@@ -12,16 +12,16 @@ use zeroize::Zeroizing;
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
     /// The data folder.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Loopback address and port where the DMS connects; port 0 takes a free one. Overrules edge.json.
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// Address of the broker, https://host:port. Overrules edge.json.
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     pub broker: Option<String>,
     /// File with the password of the key files; without it TRUC_KEY_PASSWORD is read.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// Take over although another edge of this agency is connected; that one stops.
     #[arg(long)]
@@ -40,6 +40,10 @@ pub struct RunArgs {
 /// Why it could not start, or why it had to end.
 pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     logging::start(if args.log_json { LogFormat::Json } else { LogFormat::Human }, "info");
+    if !args.data.join("edge.json").is_file() {
+        let data = args.data.display();
+        return Err(Refusal::new(Reason::ConfigInvalid, format!("{data} holds no edge: `truc edge init` makes one")));
+    }
     let password = password(args.password_file.as_deref())?;
     let refusal = |cause: crate::EdgeError| cause.to_refusal();
     let mut config = crate::load(&args.data, &password).map_err(refusal)?;

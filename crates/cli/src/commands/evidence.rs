@@ -49,9 +49,12 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
 
 /// Writes the evidence of a document for one recipient into a new or empty folder; how many files and bytes.
 pub(crate) async fn write(edge: &EdgeAddress, message_id: &str, recipient: &str, folder: &Path) -> Result<(usize, u64), Failure> {
-    fs::create_dir_all(folder).map_err(|source| Failure::file(folder, source))?;
-    if fs::read_dir(folder).map_err(|source| Failure::file(folder, source))?.next().is_some() {
-        return Err(Failure::Usage(format!("{} is not empty", folder.display())));
+    // Nothing is made before the edge has evidence to give: a refused call leaves no empty folder behind.
+    match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => {}
+        Ok(false) => return Err(Failure::Usage(format!("{} is not empty", folder.display()))),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(Failure::file(folder, source)),
     }
     let mut client = edge.connect().await?;
     let request = pb::GetEvidenceRequest { message_id: message_id.to_owned(), recipient: recipient.to_owned() };

@@ -25,7 +25,13 @@ pub(crate) type Client = DocumentServiceClient<Channel>;
 impl EdgeAddress {
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|cause| Failure::Usage(format!("--edge {}: {cause}", self.url)))?;
+        let usage =
+            || Failure::Usage(format!("--edge {:?} is not like http://127.0.0.1:7522; `truc edge run` prints address and port", self.url));
+        let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|_| usage())?;
+        // Without these the transport tries to connect, and its failure looks as if the edge were away.
+        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().port().is_none() {
+            return Err(usage());
+        }
         let channel = endpoint.connect_timeout(Duration::from_millis(CONNECT_MILLIS_MAX)).connect().await;
         let channel = channel.map_err(|cause| Failure::Unreachable { url: self.url.clone(), message: chain(&cause) })?;
         Ok(Client::new(channel).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))

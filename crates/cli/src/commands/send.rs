@@ -31,8 +31,8 @@ pub struct Arguments {
     /// A national edXML file, which says everything else.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "number", "notation", "subject", "files"])]
     edxml: Option<PathBuf>,
-    /// Codes of the recipients.
-    #[arg(long, value_name = "CODE", required_unless_present = "edxml", num_args = 1.., value_delimiter = ',')]
+    /// Code of a recipient; several with commas, or the option again.
+    #[arg(long, value_name = "CODE", required_unless_present = "edxml", value_delimiter = ',')]
     to: Vec<String>,
     /// The organisation that sends; without it the agency of the edge.
     #[arg(long, value_name = "CODE", conflicts_with = "edxml")]

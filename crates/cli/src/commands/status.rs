@@ -4,6 +4,7 @@ use clap::Args;
 use truc_proto::edge::v1::document_status::Stage;
 use truc_proto::edge::v1::recipient_status::Step;
 use truc_proto::edge::v1::{self as pb, get_status_request};
+use truc_types::Reason;
 
 use super::remote::{Client, EdgeAddress};
 use crate::failure::{Exit, Failure};
@@ -88,11 +89,14 @@ pub(super) async fn watch(
 
 fn print(status: &pb::DocumentStatus, output: &mut Output) -> Result<(), Failure> {
     let accepted = status.stage() == Stage::Accepted;
+    // The wire spells reasons as the error details of gRPC do; people and programs know them as `group.name`.
+    let reason = status.refusal_reason.parse::<Reason>().ok();
+    let refusal_reason = reason.map_or(status.refusal_reason.as_str(), |reason| reason.code());
     let object = Status {
         message_id: &status.message_id,
         client_reference: &status.client_reference,
         stage: stage(status.stage()),
-        refusal_reason: &status.refusal_reason,
+        refusal_reason,
         refusal_message: &status.refusal_message,
         accepted_at: &status.accepted_at,
         leaf: accepted.then_some(status.leaf),
@@ -100,11 +104,17 @@ fn print(status: &pb::DocumentStatus, output: &mut Output) -> Result<(), Failure
     };
     let mut text = match status.stage() {
         Stage::Accepted => format!("{} accepted at {} as leaf {}", status.message_id, status.accepted_at, status.leaf),
-        Stage::RefusedByAxis => format!("{} refused: {}: {}", status.message_id, status.refusal_reason, status.refusal_message),
+        Stage::RefusedByAxis => {
+            let advice = reason.map(|reason| format!("\n  what to do: {}", reason.advice())).unwrap_or_default();
+            format!("{} refused by the axis: {refusal_reason}: {}{advice}", status.message_id, status.refusal_message)
+        }
         other => format!("{} {}", status.message_id, stage(other)),
     };
     for Recipient { recipient, step, at, queue_position, arrival_number, reason_code, reason_text } in &object.recipients {
-        text.push_str(&format!("\n  {recipient} {step} {at}"));
+        text.push_str(&format!("\n  {recipient} {step}"));
+        if !at.is_empty() {
+            text.push_str(&format!(" {at}"));
+        }
         if *queue_position > 0 {
             text.push_str(&format!(" position {queue_position}"));
         }
@@ -145,5 +155,51 @@ const fn stage(stage: Stage) -> &'static str {
         Stage::Sealed => "sealed",
         Stage::Accepted => "accepted",
         Stage::RefusedByAxis => "refused_by_axis",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    struct Lines(Sender<Vec<u8>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn printed(json: bool) -> String {
+        let (sender, receiver) = channel();
+        let mut output = Output::new(json, Box::new(Lines(sender)), Box::new(io::sink()));
+        let recipients = vec![pb::RecipientStatus { recipient: "G99".to_owned(), step: Step::Waiting.into(), ..Default::default() }];
+        let status = pb::DocumentStatus {
+            message_id: "M".to_owned(),
+            stage: Stage::RefusedByAxis.into(),
+            refusal_reason: "RECIPIENT_UNKNOWN".to_owned(),
+            refusal_message: "no organisation has the code G99".to_owned(),
+            recipients,
+            ..Default::default()
+        };
+        print(&status, &mut output).unwrap();
+        drop(output);
+        String::from_utf8(receiver.iter().flatten().collect()).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_has_its_code_and_what_to_do() {
+        let refused =
+            "M refused by the axis: recipient.unknown: no organisation has the code G99\n  what to do: look the code up in the directory";
+        assert_eq!(printed(false), format!("{refused}\n  G99 waiting\n"));
+        assert!(printed(true).contains(r#""refusal_reason":"recipient.unknown""#));
     }
 }

@@ -27,8 +27,10 @@ struct Summary {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    if !arguments.folder.is_dir() {
-        return Err(Failure::Usage(format!("{} is no folder", arguments.folder.display())));
+    for folder in std::iter::once(&arguments.folder).chain(&arguments.trust) {
+        if !folder.is_dir() {
+            return Err(Failure::Usage(format!("{} is no folder", folder.display())));
+        }
     }
     let report = verify_folder(&arguments.folder, arguments.trust.as_deref());
     for check in &report.checks {

@@ -63,7 +63,7 @@ impl Axis {
             agencies,
             organisations: Some(organisations),
             axis: "Truc demo".to_owned(),
-            listen: broker_address.to_string(),
+            listen: broker_address,
             password_file: None,
         };
         let (genesis, _) = init::prepare(&arguments, Zeroizing::new(password.as_bytes().to_vec()))?;

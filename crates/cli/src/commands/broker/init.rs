@@ -1,5 +1,6 @@
 //! `truc broker init`: a data folder with a new log, from a PKI folder and the operator's directory files.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -34,7 +35,7 @@ pub struct Arguments {
     pub axis: String,
     /// Address and port where edges connect; port 0 takes a free one at every start.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub listen: String,
+    pub listen: SocketAddr,
     /// File with the password of the private keys; without it TRUC_KEY_PASSWORD is read.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
@@ -53,10 +54,10 @@ struct Made<'a> {
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let password = password::read(arguments.password_file.as_deref())?;
     let (init, left_out) = prepare(arguments, password)?;
-    for agency in &left_out {
-        output.talk(&format!("{agency} is left out: it has no certificate in {}", arguments.pki.display()));
-    }
     let Initialised { entries, log_vkey } = truc_broker::init(&arguments.data, &init, clock::now()).map_err(Failure::Refused)?;
+    if !left_out.is_empty() {
+        output.talk(&left_out_text(&left_out, &arguments.pki));
+    }
     let made = Made {
         data: &arguments.data,
         entries,
@@ -68,6 +69,14 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     let text = format!("{} agencies and {} organisations in {entries} entries; log key {log_vkey}", made.agencies, made.organisations);
     output.data(&text, &made)?;
     Ok(Exit::Done)
+}
+
+/// One line, however long the national directory is.
+fn left_out_text(left_out: &[String], pki: &Path) -> String {
+    const NAMED: usize = 5;
+    let named = left_out.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if left_out.len() > NAMED { ", …" } else { "" };
+    format!("{} agencies are left out with their organisations, without certificates in {}: {named}{more}", left_out.len(), pki.display())
 }
 
 /// What the broker begins with, and the codes of agencies without certificates.
@@ -93,7 +102,7 @@ pub fn prepare(arguments: &Arguments, password: Zeroizing<Vec<u8>>) -> Result<(I
     let init = Init {
         axis_name: arguments.axis.clone(),
         log_origin,
-        listen: arguments.listen.clone(),
+        listen: arguments.listen.to_string(),
         authority_pem: read(&pki.join("ca.pem"))?,
         operator_pem: read(&pki.join("operator.cert.pem"))?,
         operator_key_pem: read(&pki.join("operator.key.pem"))?,
@@ -109,4 +118,17 @@ pub fn prepare(arguments: &Arguments, password: Zeroizing<Vec<u8>>) -> Result<(I
 
 fn read(path: &Path) -> Result<String, Failure> {
     Ok(crate::pki::read_text(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_directory_does_not_fill_the_terminal() {
+        let codes: Vec<String> = (1..=92).map(|number| format!("H{number:02}")).collect();
+        let text = left_out_text(&codes, Path::new("pki"));
+        assert_eq!(text, "92 agencies are left out with their organisations, without certificates in pki: H01, H02, H03, H04, H05, …");
+        assert!(left_out_text(&codes[..2], Path::new("pki")).ends_with(": H01, H02"));
+    }
 }

@@ -56,7 +56,13 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let password = password::read(arguments.password_file.as_deref())?;
-    let made = truc_edge::init(&arguments.data, &arguments.files(), &password);
+    let files = arguments.files();
+    if !files.seal_certificate.is_file() {
+        let Arguments { pki, agency, .. } = arguments;
+        let pki = pki.display();
+        return Err(Failure::Usage(format!("{pki} holds no certificates of {agency}: `truc pki issue {pki} {agency}` makes them")));
+    }
+    let made = truc_edge::init(&arguments.data, &files, &password);
     made.map_err(|cause| Failure::Refused(Refusal::new(cause.reason(), cause.to_string())))?;
     let object = serde_json::json!({ "agency": arguments.agency.as_str(), "data": arguments.data, "broker": arguments.broker });
     output.data(&format!("edge of {} in {}", arguments.agency, arguments.data.display()), &object)?;

@@ -1,4 +1,4 @@
-//! `truc inbox list`: what arrived, oldest first.
+//! `truc inbox list`: what arrived, in the order of arrival.
 
 use clap::Args;
 use truc_proto::edge::v1 as pb;
@@ -7,7 +7,7 @@ use crate::commands::remote::EdgeAddress;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
-/// List the documents that arrived, oldest first.
+/// List the documents that arrived, in the order in which they arrived at this edge.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]

@@ -13,7 +13,7 @@ use crate::output::Output;
 /// What to do with the documents that arrived.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List what arrived, oldest first.
+    /// List what arrived, in the order of arrival.
     List(list::Arguments),
     /// Write the attachments of a document to a folder.
     Save(save::Arguments),
