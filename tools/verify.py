@@ -187,8 +187,8 @@ def verify(folder, trust):
         print(f"absent  {name}: not here, not checked")
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit((print(__doc__, file=sys.stderr), 2)[1])
+    if len(sys.argv) not in (2, 3) or not os.path.isdir(sys.argv[1]):
+        sys.exit((print(__doc__, *sys.argv[1:2], "is no folder" if sys.argv[1:] else "", file=sys.stderr), 2)[1])
     trust = sys.argv[2] if len(sys.argv) == 3 else os.path.join(sys.argv[1], "trust")
     if len(sys.argv) == 2:
         print("note    trust: the folder's own; this shows only that the evidence agrees with itself")

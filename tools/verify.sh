@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Verifies an evidence folder with openssl 3 and coreutils alone: seals, certificates, log proofs, digests. No Trục code, no jq, no xxd.
-# usage: verify.sh FOLDER [TRUST]    TRUST holds ca.pem and vkeys.txt that you trust; without it the folder's own are used. Exit code 0 or 1.
+# usage: verify.sh FOLDER [TRUST]    TRUST holds ca.pem and vkeys.txt that you trust; without it the folder's own are used. Exit code 0, 1, or 2 for usage.
 set -euo pipefail; export LC_ALL=C.UTF-8
-E=${1:?usage: verify.sh FOLDER [TRUST]}; T=${2:-$E/trust}; W=$(mktemp -d); trap 'rm -rf "$W"' EXIT
+E=${1:?usage: verify.sh FOLDER [TRUST]}; [ -d "$E" ] || { echo "verify.sh: $E is no folder" >&2; exit 2; }; T=${2:-$E/trust}; W=$(mktemp -d); trap 'rm -rf "$W"' EXIT
 fail() { echo "failed  $*"; echo "TOTAL-FAILED: chứng cứ không hợp lệ"; exit 1; }; trap 'fail "line $LINENO"' ERR; set -E
 hexbin() { printf '%b' "$(sed 's/../\\x&/g' <<<"$1")"; }                                    # hexadecimal to bytes
 hex() { od -An -v -tx1 | tr -d ' \n'; }; sha() { sha256sum | cut -c1-64; }                     # bytes to hexadecimal; digest

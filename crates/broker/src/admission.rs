@@ -13,6 +13,7 @@ use truc_types::limits::SEQUENCER_QUEUE_MAX;
 use truc_types::{AgencyCode, Position, Reason, Refusal};
 
 use crate::committer::{Answer, Reply};
+use crate::ended::Endings;
 use crate::published::Published;
 use crate::sequencer::{Command, look_up};
 
@@ -41,13 +42,16 @@ pub(crate) struct Needs {
 
 impl Admission {
     /// Starts as many workers as there are processors.
-    pub(crate) fn start(needs: &Needs) -> std::io::Result<Self> {
+    pub(crate) fn start(needs: &Needs, endings: &Endings) -> std::io::Result<Self> {
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut workers = Vec::with_capacity(count);
         for number in 0..count {
             let (sender, jobs) = mpsc::channel(SEQUENCER_QUEUE_MAX / count);
-            let needs = needs.clone();
-            std::thread::Builder::new().name(format!("admission-{number}")).spawn(move || work(&needs, jobs))?;
+            let (needs, ended) = (needs.clone(), endings.guard());
+            std::thread::Builder::new().name(format!("admission-{number}")).spawn(move || {
+                let _ended = ended;
+                work(&needs, jobs);
+            })?;
             workers.push(sender);
         }
         Ok(Self { workers: workers.into(), next: Arc::default() })

@@ -57,6 +57,11 @@ impl Filling {
         self.entries.is_empty() && self.outputs.is_empty()
     }
 
+    /// What was to leave, without the block it rested on.
+    pub(crate) fn into_outputs(self) -> Vec<Output> {
+        self.outputs
+    }
+
     /// The job for the committer. Moves tail and frontier behind the block.
     pub(crate) fn close(self, tail: &mut Tail, frontier: &mut Frontier) -> Job {
         if self.entries.is_empty() {

@@ -39,12 +39,7 @@ pub(crate) fn boot(data: &Path, signer: &LogSigner) -> Result<Booted, Refusal> {
         return Err(Refusal::new(Reason::ConfigInvalid, "the journal is empty: run `truc broker init` first"));
     }
     let reader = journal.reader();
-    let (views, opened) = ViewStore::open(&data.join("views"), rows::FORMAT, end.position)
-        .map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
-    if let Opened::Rebuilt { why } = &opened {
-        tracing::warn!(why, "the views are rebuilt from the journal");
-    }
-    let (state, tree) = replay(reader.as_ref(), &views)?;
+    let (views, state, tree) = restore(&data.join("views"), reader.as_ref())?;
     if tree.size() != end.tree_size || tree.root_at(tree.size()) != Some(end.root) {
         let message = format!("the tree of the entries has another root than the last block at size {}", end.tree_size);
         return Err(Refusal::new(Reason::JournalCorrupt, message).with("size", end.tree_size));
@@ -66,16 +61,34 @@ pub(crate) fn boot(data: &Path, signer: &LogSigner) -> Result<Booted, Refusal> {
     Ok(Booted { journal: Box::new(journal), state, tail, tree, views: Arc::new(views), published: Arc::new(published) })
 }
 
-/// The state: from the views and the entries after them, or from all entries. The tree: from all entries.
-fn replay(reader: &dyn JournalReader, views: &ViewStore) -> Result<(State, TreeStore), Refusal> {
-    let mut state = match rows::restore(views, reader) {
-        Ok(state) => state,
+/// Views, state and tree. Views that open but whose rows make no state are deleted: rows of messages that have closed since would come back to life.
+fn restore(folder: &Path, reader: &dyn JournalReader) -> Result<(ViewStore, State, TreeStore), Refusal> {
+    let views = open_views(folder, reader)?;
+    let (views, state) = match rows::restore(&views, reader) {
+        Ok(state) => (views, state),
         Err(cause) => {
-            // The rows are damaged in a way that the store does not see. The state comes from the journal; the rows are written anew from it.
-            tracing::warn!(%cause, "the views do not restore; all entries are replayed");
-            State::default()
+            tracing::warn!(%cause, "the views do not restore; they are deleted and rebuilt from the journal");
+            drop(views);
+            std::fs::remove_dir_all(folder)
+                .map_err(|cause| Refusal::new(Reason::ConfigInvalid, format!("cannot delete {}: {cause}", folder.display())))?;
+            (open_views(folder, reader)?, State::default())
         }
     };
+    let (state, tree) = replay(reader, state)?;
+    Ok((views, state, tree))
+}
+
+fn open_views(folder: &Path, reader: &dyn JournalReader) -> Result<ViewStore, Refusal> {
+    let opened = ViewStore::open(folder, rows::FORMAT, reader.durable_end().position);
+    let (views, opened) = opened.map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+    if let Opened::Rebuilt { why } = &opened {
+        tracing::warn!(why, "the views are rebuilt from the journal");
+    }
+    Ok(views)
+}
+
+/// The state: from the views and the entries after them, or from all entries. The tree: from all entries.
+pub(crate) fn replay(reader: &dyn JournalReader, mut state: State) -> Result<(State, TreeStore), Refusal> {
     let mut tree = TreeStore::default();
     let mut effects = Vec::new();
     let (restored_to, indexed_through) = (state.next(), reader.indexed_through());

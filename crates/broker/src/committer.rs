@@ -15,8 +15,10 @@ use truc_types::limits::HIGH_WATER_AGE_MILLIS_MAX;
 use truc_types::{Digest, LeafIndex, Position, Reason, Refusal};
 use truc_views::{ViewBatch, Writer};
 
+use crate::ended::Ended;
+use crate::flow::Charge;
 use crate::published::{Checkpointed, Proven, Published};
-use crate::stream::StreamItem;
+use crate::stream::{Place, StreamItem};
 
 /// What became of a submission.
 #[derive(Debug)]
@@ -45,12 +47,16 @@ pub(crate) struct Reply {
     pub place: mpsc::OwnedPermit<(u64, Answer)>,
     /// Number of the request.
     pub request_id: u64,
+    /// What the statement takes of the memory for statements in flight, until it is answered.
+    pub charge: Charge,
 }
 
 impl Reply {
     /// Sends the answer. A client that went away does not get it: it will ask again.
     pub(crate) fn send(self, answer: Answer) {
-        self.place.send((self.request_id, answer));
+        let Self { place, request_id, charge } = self;
+        place.send((request_id, answer));
+        drop(charge);
     }
 }
 
@@ -63,7 +69,7 @@ pub(crate) enum Output {
     /// The statement was refused.
     Refused { reply: Reply, refusal: Refusal },
     /// Something for the delivery stream of an edge.
-    Stream { items: mpsc::Sender<StreamItem>, item: StreamItem },
+    Stream { place: Place, item: StreamItem },
     /// The position of a statement, or that there is none.
     Located { reply: oneshot::Sender<Option<Position>>, position: Option<Position> },
     /// A new registry.
@@ -93,6 +99,8 @@ pub(crate) struct Committer {
     pub(crate) signer: LogSigner,
     pub(crate) published: Arc<Published>,
     pub(crate) views: Writer,
+    /// The writer took a batch no more, whyever: then waiting for the views would be for ever.
+    pub(crate) views_broken: bool,
     /// Stands for a slower disk in benches: every block takes so much longer to be durable.
     pub(crate) sync_delay: Duration,
 }
@@ -108,11 +116,14 @@ pub(crate) struct Running {
 }
 
 /// Starts the committer.
-pub(crate) fn start(committer: Committer) -> std::io::Result<Running> {
+pub(crate) fn start(committer: Committer, ended: Ended) -> std::io::Result<Running> {
     // One job waits while one is committed: the sequencer hands over the next block only after the last is durable.
     let (jobs, taken) = sync_channel(2);
     let (done, durable) = mpsc::channel(4);
-    let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run(&taken, &done))?;
+    let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
+        let _ended = ended;
+        committer.run(&taken, &done)
+    })?;
     Ok(Running { jobs, durable, thread })
 }
 
@@ -135,18 +146,27 @@ impl Committer {
             if let Err(cause) = self.journal.append(block.clone()) {
                 let refusal = append_failed(&cause);
                 tracing::error!(%cause, position = block.header.position.0, "the journal did not take a block; this process ends");
-                refuse_all(job.outputs, &refusal);
+                unknown_to_all(job.outputs, &refusal.message);
                 return Err(refusal);
             }
             if !self.sync_delay.is_zero() {
                 std::thread::sleep(self.sync_delay);
             }
-            let checkpoint = self.sign(&block)?;
+            let checkpoint = match self.sign(&block) {
+                Ok(checkpoint) => checkpoint,
+                Err(refusal) => {
+                    unknown_to_all(job.outputs, &refusal.message);
+                    return Err(refusal);
+                }
+            };
             self.published.publish_block(block, &leaves, checkpoint);
             extension = Some(grown);
         }
         // The sequencer may close the next block while the answers of this one leave.
-        let notice = Durable { indexed_through: self.published.reader().indexed_through(), views_broken: self.views.broken().is_some() };
+        let notice = Durable {
+            indexed_through: self.published.reader().indexed_through(),
+            views_broken: self.views_broken || self.views.broken().is_some(),
+        };
         if durable.blocking_send(notice).is_err() {
             tracing::debug!("the sequencer has ended");
         }
@@ -164,7 +184,7 @@ impl Committer {
         Ok(Checkpointed { note: note.into(), size: header.tree_size })
     }
 
-    fn release(&self, output: Output, extension: Option<&Extension>, checkpoint: &Checkpointed) {
+    fn release(&mut self, output: Output, extension: Option<&Extension>, checkpoint: &Checkpointed) {
         match output {
             Output::Accepted { reply, statement, has_fact } => {
                 let answer = self.acceptance(statement, has_fact, extension, checkpoint);
@@ -175,12 +195,8 @@ impl Committer {
                 reply.send(answer.map_or_else(Answer::Refused, |acceptance| Answer::Accepted(Box::new(acceptance))));
             }
             Output::Refused { reply, refusal } => reply.send(Answer::Refused(refusal)),
-            Output::Stream { items, item } => {
-                // The stream has room for its credit; one that has ended gave its leases back.
-                if items.try_send(item).is_err() {
-                    tracing::debug!("a delivery stream ended before an item for it");
-                }
-            }
+            // A stream that has ended meanwhile gave its leases back.
+            Output::Stream { place, item } => drop(place.send(item)),
             Output::Located { reply, position } => {
                 if reply.send(position).is_err() {
                     tracing::debug!("nobody waits for a position any more");
@@ -189,6 +205,7 @@ impl Committer {
             Output::Registry(registry) => self.published.publish_registry(registry),
             Output::Views(batch) => {
                 if self.views.write(batch).is_err() {
+                    self.views_broken = true;
                     tracing::error!("the views cannot be written; they are rebuilt from the journal at the next start");
                 }
             }
@@ -227,10 +244,10 @@ fn append_failed(cause: &AppendError) -> Refusal {
 }
 
 /// Nobody knows whether the block is durable: submitters must ask again, and are never told that they were refused.
-fn refuse_all(outputs: Vec<Output>, cause: &Refusal) {
+pub(crate) fn unknown_to_all(outputs: Vec<Output>, cause: &str) {
     for output in outputs {
         if let Output::Accepted { reply, .. } | Output::Repeated { reply, .. } | Output::Refused { reply, .. } = output {
-            reply.send(Answer::Refused(Refusal::new(Reason::OutcomeUnknown, format!("the journal failed: {}", cause.message))));
+            reply.send(Answer::Refused(Refusal::new(Reason::OutcomeUnknown, format!("this process ends: {cause}"))));
         }
     }
 }

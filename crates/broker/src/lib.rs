@@ -8,6 +8,8 @@ mod boot;
 mod committer;
 mod config;
 pub mod daemon;
+mod ended;
+mod flow;
 mod genesis;
 mod grpc;
 mod key;
@@ -16,6 +18,8 @@ mod rows;
 mod run;
 mod sequencer;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use config::{BrokerConfig, load};
 pub use genesis::{Init, Initialised, init};

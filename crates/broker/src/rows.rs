@@ -7,8 +7,8 @@ use truc_journal::JournalReader;
 use truc_types::{MessageId, Position};
 use truc_views::{KeyRange, Table, ViewBatch, ViewError, ViewFormat, ViewStore};
 
-/// Format of these rows: another one is rebuilt.
-pub(crate) const FORMAT: ViewFormat = ViewFormat { name: "truc-broker", format: 1, cache_bytes: 32 * 1024 * 1024 };
+/// Format of these rows: another one is rebuilt. They are written and, but for a start, not read: a small cache will do.
+pub(crate) const FORMAT: ViewFormat = ViewFormat { name: "truc-broker", format: 2, cache_bytes: 16 * 1024 * 1024 };
 
 /// Open messages by id.
 const MESSAGES: Table = Table(1);
@@ -16,6 +16,8 @@ const MESSAGES: Table = Table(1);
 const AGENCIES: Table = Table(2);
 /// Positions of the registry statements, under their number.
 const REGISTRY: Table = Table(3);
+/// Positions of the receipts that an agency has not confirmed, under its index and their cursor.
+const FEED: Table = Table(4);
 const PAGE: usize = 1_000;
 
 /// Why a view does not give a state: it is rebuilt.
@@ -33,12 +35,15 @@ pub(crate) enum RestoreError {
 
 /// The rows as one batch for the view writer.
 pub(crate) fn batch(rows: Rows) -> ViewBatch {
-    let mut ops = Vec::with_capacity(rows.messages.len() + rows.agencies.len() + rows.registry.len());
+    let mut ops = Vec::with_capacity(rows.messages.len() + rows.agencies.len() + rows.feed.len() + rows.registry.len());
     for (id, row) in rows.messages {
         ops.push((MESSAGES, id.to_bytes().to_vec(), row.map(|row| encode(&row))));
     }
     for (index, row) in rows.agencies {
         ops.push((AGENCIES, index.0.to_be_bytes().to_vec(), Some(encode(&row))));
+    }
+    for (index, cursor, position) in rows.feed {
+        ops.push((FEED, feed_key(index, cursor), position.map(|position| position.0.to_be_bytes().to_vec())));
     }
     for (number, position) in (0u64..).zip(rows.registry) {
         ops.push((REGISTRY, number.to_be_bytes().to_vec(), Some(position.0.to_be_bytes().to_vec())));
@@ -61,12 +66,20 @@ pub(crate) fn restore(store: &ViewStore, reader: &dyn JournalReader) -> Result<S
         agencies.push((AgencyIndex(u16::from_be_bytes(fixed(AGENCIES, key)?)), decode(AGENCIES, value)?));
         Ok(())
     })?;
+    let mut feed: Vec<(AgencyIndex, u64, Position)> = Vec::new();
+    each(store, FEED, |key, value| {
+        let key: [u8; 10] = fixed(FEED, key)?;
+        let (index, cursor) = key.split_at(2);
+        let index = AgencyIndex(u16::from_be_bytes(fixed(FEED, index)?));
+        feed.push((index, u64::from_be_bytes(fixed(FEED, cursor)?), Position(u64::from_be_bytes(fixed(FEED, value)?))));
+        Ok(())
+    })?;
     let mut messages: Vec<(MessageId, MessageRow)> = Vec::new();
     each(store, MESSAGES, |key, value| {
         messages.push((MessageId::from_bytes(fixed(MESSAGES, key)?), decode(MESSAGES, value)?));
         Ok(())
     })?;
-    Ok(State::restore(store.position(), registry, agencies, messages)?)
+    Ok(State::restore(store.position(), registry, agencies, feed, messages)?)
 }
 
 fn each(store: &ViewStore, table: Table, mut row: impl FnMut(&[u8], &[u8]) -> Result<(), RestoreError>) -> Result<(), RestoreError> {
@@ -81,6 +94,11 @@ fn each(store: &ViewStore, table: Table, mut row: impl FnMut(&[u8], &[u8]) -> Re
             _ => return Ok(()),
         }
     }
+}
+
+/// Orders by agency, then cursor.
+fn feed_key(index: AgencyIndex, cursor: u64) -> Vec<u8> {
+    [&index.0.to_be_bytes()[..], &cursor.to_be_bytes()[..]].concat()
 }
 
 fn encode<T: serde::Serialize>(row: &T) -> Vec<u8> {

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 use truc_blobs::{BlobStore, FolderStore};
 use truc_proto::broker::v1::blob_service_server::BlobServiceServer;
 use truc_proto::broker::v1::delivery_service_server::DeliveryServiceServer;
@@ -15,7 +18,7 @@ use truc_proto::broker::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::broker::v1::log_service_server::LogServiceServer;
 use truc_proto::broker::v1::submit_service_server::SubmitServiceServer;
 use truc_transport::shutdown::Shutdown;
-use truc_transport::tls;
+use truc_transport::{clock, tls};
 use truc_types::limits::{GRPC_MESSAGE_BYTES_MAX, SEQUENCER_QUEUE_MAX, SHUTDOWN_MILLIS_MAX};
 use truc_types::{Reason, Refusal};
 use truc_views::Writer;
@@ -24,6 +27,7 @@ use crate::admission::{Admission, Needs};
 use crate::boot::{Booted, boot};
 use crate::committer::{self, Committer};
 use crate::config::BrokerConfig;
+use crate::ended::Endings;
 use crate::grpc::blobs::Blobs;
 use crate::grpc::delivery::Deliveries;
 use crate::grpc::directory::Directory;
@@ -37,6 +41,12 @@ const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// A connection that answers no ping for this long is dead.
 const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Calls that one connection may have open at once: an edge has two streams, and uploads and downloads beside them.
+const CALLS_PER_CONNECTION_MAX: u32 = 128;
+/// How often uploads that nobody goes on with are looked for.
+const UPLOAD_SWEEP: Duration = Duration::from_secs(60 * 60);
+/// An upload to which nothing was added for so long is dropped, and its place is free again: an edge that retries for days resumes before.
+const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How often readiness is looked at.
 const READINESS: Duration = Duration::from_secs(1);
 
@@ -49,6 +59,7 @@ struct Engine {
     commands: mpsc::Sender<Command>,
     admission: Admission,
     clock_stepped_back: Arc<AtomicBool>,
+    endings: Endings,
     sequencer: Thread<std::io::Result<()>>,
     committer: Thread<Result<(), Refusal>>,
 }
@@ -65,7 +76,8 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
     let engine = tokio::task::spawn_blocking(move || Engine::start(config)).await.map_err(|_| defect("the start panicked"))??;
 
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<SubmitServiceServer<Submits>>().await;
+    set_readiness(&health, true).await;
+    let sweeping = tokio::spawn(sweep_uploads(engine.blobs.clone()));
     let deliveries = Deliveries {
         published: engine.published.clone(),
         commands: engine.commands.clone(),
@@ -73,67 +85,87 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
         shutdown: shutdown.clone(),
     };
     let blobs = Blobs { store: engine.blobs.clone(), published: engine.published.clone(), commands: engine.commands.clone() };
-    let submits = SubmitServiceServer::new(Submits { admission: engine.admission.clone(), shutdown: shutdown.clone() });
+    let submits =
+        SubmitServiceServer::new(Submits { admission: engine.admission.clone(), flow: Arc::default(), shutdown: shutdown.clone() });
     let server = Server::builder()
         .tls_config(server_tls)
         .map_err(|cause| Refusal::new(Reason::KeyUnreadable, format!("TLS: {cause}")))?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(health_service)
         .add_service(submits.max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(DeliveryServiceServer::new(deliveries).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(BlobServiceServer::new(blobs).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
-        .add_service(DirectoryServiceServer::new(Directory { published: engine.published.clone() }))
-        .add_service(LogServiceServer::new(Log { published: engine.published.clone() }));
+        .add_service(
+            DirectoryServiceServer::new(Directory { published: engine.published.clone() })
+                .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
+        )
+        .add_service(LogServiceServer::new(Log { published: engine.published.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX));
     tracing::info!(%address, "listening");
     ready(address);
 
     // Without this, an answer waits 40 ms for an acknowledgement that the other side delays.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let watch = watch(&engine, &health, &shutdown);
-    let serve = server.serve_with_incoming_shutdown(incoming, shutdown.begun());
-    tokio::pin!(serve);
-    let served = tokio::select! {
-        served = &mut serve => served,
-        () = watch => {
-            shutdown.begin();
-            // Streams get a moment for their last answers; a client that holds on longer is cut off.
-            match tokio::time::timeout(Duration::from_millis(SHUTDOWN_MILLIS_MAX), &mut serve).await {
-                Ok(served) => served,
-                Err(_) => Ok(()),
+    let served = {
+        let serve = server.serve_with_incoming_shutdown(incoming, shutdown.begun());
+        tokio::pin!(serve);
+        tokio::select! {
+            served = &mut serve => served,
+            () = watch(&engine, &health, &shutdown) => {
+                set_readiness(&health, false).await;
+                shutdown.begin();
+                // Streams get a moment for their last answers; a client that holds on longer is cut off.
+                tokio::time::timeout(Duration::from_millis(SHUTDOWN_MILLIS_MAX), &mut serve).await.unwrap_or(Ok(()))
             }
         }
     };
     if let Err(cause) = served {
         tracing::error!(%cause, "the server ended");
     }
-    health.set_not_serving::<SubmitServiceServer<Submits>>().await;
+    sweeping.abort();
     engine.finish().await
 }
 
 /// Looks at what readiness depends on; returns when the process has to end.
-async fn watch(engine: &Engine, health: &tonic_health::server::HealthReporter, shutdown: &Shutdown) {
+async fn watch(engine: &Engine, health: &HealthReporter, shutdown: &Shutdown) {
     let mut every = tokio::time::interval(READINESS);
     let mut serving = true;
     loop {
         tokio::select! {
             () = shutdown.begun() => return,
+            () = engine.endings.begun() => return,
             _ = every.tick() => {}
-        }
-        if engine.committer.is_finished() || engine.sequencer.is_finished() {
-            return;
         }
         let ready = !engine.clock_stepped_back.load(std::sync::atomic::Ordering::Relaxed);
         if ready != serving {
             serving = ready;
             tracing::warn!(serving, "readiness changed");
-            if serving {
-                health.set_serving::<SubmitServiceServer<Submits>>().await;
-            } else {
-                health.set_not_serving::<SubmitServiceServer<Submits>>().await;
-            }
+            set_readiness(health, serving).await;
+        }
+    }
+}
+
+/// Readiness of the broker as a whole (the empty name) and of submission.
+async fn set_readiness(health: &HealthReporter, serving: bool) {
+    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for service in ["", SubmitServiceServer::<Submits>::NAME] {
+        health.set_service_status(service, status).await;
+    }
+}
+
+/// Drops uploads that nobody goes on with, now and every hour.
+async fn sweep_uploads(blobs: Arc<dyn BlobStore>) {
+    let mut every = tokio::time::interval(UPLOAD_SWEEP);
+    loop {
+        every.tick().await;
+        let blobs = blobs.clone();
+        match tokio::task::spawn_blocking(move || blobs.sweep(clock::now(), UPLOAD_AGE_MAX)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(cause)) => tracing::warn!(%cause, "unfinished uploads cannot be swept"),
+            Err(cause) => tracing::error!(%cause, "sweeping unfinished uploads panicked"),
         }
     }
 }
@@ -145,34 +177,51 @@ impl Engine {
         let blobs = FolderStore::open(&config.data.join("blobs")).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
         let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
         let writer = Writer::start(views.clone(), |_| {}).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
-        let committer =
-            Committer { journal, signer: config.signer, published: published.clone(), views: writer, sync_delay: config.sync_delay };
-        let committer::Running { jobs, durable, thread: committer } = committer::start(committer).map_err(failed)?;
+        let endings = Endings::default();
+        let committer = Committer {
+            journal,
+            signer: config.signer,
+            published: published.clone(),
+            views: writer,
+            views_broken: false,
+            sync_delay: config.sync_delay,
+        };
+        let committer::Running { jobs, durable, thread: committer } = committer::start(committer, endings.guard()).map_err(failed)?;
         let (commands, inbox) = mpsc::channel(SEQUENCER_QUEUE_MAX);
         let clock_stepped_back = Arc::new(AtomicBool::new(false));
         let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views, jobs, clock_stepped_back.clone());
-        let sequencer =
-            std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || sequencer.run(inbox, durable)).map_err(failed)?;
+        let ended = endings.guard();
+        let sequencer = std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || {
+            let _ended = ended;
+            sequencer.run(inbox, durable)
+        });
+        let sequencer = sequencer.map_err(failed)?;
         let needs = Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone() };
-        let admission = Admission::start(&needs).map_err(failed)?;
-        Ok(Self { published, blobs, commands, admission, clock_stepped_back, sequencer, committer })
+        let admission = Admission::start(&needs, &endings).map_err(failed)?;
+        Ok(Self { published, blobs, commands, admission, clock_stepped_back, endings, sequencer, committer })
     }
 
-    /// Lets go of everything that feeds the sequencer and waits until what it has is durable.
+    /// Lets the sequencer finish what it has, however many connections still hold a way to it, and waits until that is durable.
     async fn finish(self) -> Result<(), Refusal> {
-        let Self { sequencer, committer, commands, admission, .. } = self;
-        drop((commands, admission));
-        let joined = tokio::task::spawn_blocking(move || (sequencer.join(), committer.join()));
+        let Self { sequencer, committer, commands, admission, endings, .. } = self;
+        drop(admission);
+        let joined = async move {
+            if commands.send(Command::End).await.is_err() {
+                tracing::debug!("the sequencer has ended before it was told to");
+            }
+            drop(commands);
+            tokio::task::spawn_blocking(move || (sequencer.join(), committer.join())).await
+        };
         let joined = tokio::time::timeout(Duration::from_millis(SHUTDOWN_MILLIS_MAX), joined).await;
+        if let Some(thread) = endings.panicked() {
+            return Err(defect(&format!("the thread {thread} panicked")));
+        }
         match joined {
             Ok(Ok((Ok(Ok(())), Ok(committed)))) => committed,
-            Ok(Ok((Ok(Err(cause)), _))) => Err(Refusal::new(Reason::OutcomeUnknown, format!("the sequencer failed: {cause}"))),
+            Ok(Ok((Ok(Err(cause)), _))) => Err(defect(&format!("the sequencer failed: {cause}"))),
             Ok(Ok(_)) => Err(defect("a thread of the broker panicked")),
             Ok(Err(_)) => Err(defect("waiting for the threads panicked")),
-            Err(_) => {
-                tracing::warn!("connections held the broker beyond its deadline; what was answered is durable");
-                Ok(())
-            }
+            Err(_) => Err(defect(&format!("the last block was not durable within {SHUTDOWN_MILLIS_MAX} ms"))),
         }
     }
 }

@@ -3,6 +3,9 @@
 //! Whatever it says rests on the state it has then, so every output travels with the block that is being filled and leaves only after that block, or
 //! the one in flight, is durable. A block closes when the previous one is durable; there is no timer on that path.
 
+mod deliveries;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
@@ -19,10 +22,10 @@ use truc_types::{EdgeTerm, MessageId, Position, Reason, Refusal, Timestamp};
 use truc_views::ViewStore;
 
 use crate::block::{Filling, Tail};
-use crate::committer::{Durable, Job, Output, Reply};
+use crate::committer::{Answer, Durable, Job, Output, Reply, unknown_to_all};
 use crate::published::Published;
 use crate::rows;
-use crate::stream::{DeliveryItem, OpenStream, StreamId, StreamItem};
+use crate::stream::{OpenStream, StreamId, StreamItem};
 
 /// How often leases, pauses and view rows are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -56,6 +59,8 @@ pub(crate) enum Command {
     Close { agency: AgencyIndex, id: StreamId },
     /// Where a statement stands, if it is open or recent.
     Locate { message_id: MessageId, reply: oneshot::Sender<Option<Position>> },
+    /// Take no more commands, finish what is here, and end. Whoever still has a way to send is told that the broker ends.
+    End,
 }
 
 /// The sequencer and everything that it alone owns.
@@ -67,10 +72,13 @@ pub(crate) struct Sequencer {
     pub(crate) views: Arc<ViewStore>,
     queues: Vec<AgencyQueue>,
     streams: Vec<Option<OpenStream>>,
+    /// Received and not handled yet.
+    waiting: VecDeque<Command>,
     filling: Filling,
     effects: Vec<Effect>,
     last_lease: u64,
     in_flight: bool,
+    ending: bool,
     views_taken: Position,
     views_age_ticks: u32,
     views_broken: bool,
@@ -108,10 +116,12 @@ impl Sequencer {
             views,
             queues: Vec::new(),
             streams: Vec::new(),
+            waiting: VecDeque::with_capacity(BLOCK_COMMANDS_MAX),
             filling: Filling::default(),
             effects: Vec::new(),
             last_lease: 0,
             in_flight: false,
+            ending: false,
             views_taken,
             views_age_ticks: 0,
             views_broken: false,
@@ -128,27 +138,43 @@ impl Sequencer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         match runtime.block_on(self.work(&mut commands, &mut durable)) {
             End::Drained => tracing::info!(position = self.state.next().0, "the sequencer has finished"),
-            End::CommitterGone => tracing::error!("the committer has ended; the sequencer ends too"),
+            End::CommitterGone => {
+                tracing::error!("the committer has ended; the sequencer ends too");
+                self.abandon(commands);
+            }
         }
         Ok(())
+    }
+
+    /// Nothing that was decided here can become durable any more, and what it rested on may not be. Nobody is left without an answer.
+    fn abandon(self, mut commands: mpsc::Receiver<Command>) {
+        commands.close();
+        unknown_to_all(self.filling.into_outputs(), "the journal failed");
+        for command in self.waiting.into_iter().chain(std::iter::from_fn(|| commands.blocking_recv())) {
+            if let Command::Submit { reply, .. } = command {
+                reply.send(Answer::Refused(Refusal::new(Reason::ShuttingDown, "the broker ends")));
+            }
+        }
     }
 
     async fn work(&mut self, commands: &mut mpsc::Receiver<Command>, durable: &mut mpsc::Receiver<Durable>) -> End {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut received = Vec::with_capacity(BLOCK_COMMANDS_MAX);
-        let mut waiting = std::collections::VecDeque::new();
         let mut open = true;
         loop {
             while !self.filling.is_full()
-                && let Some(command) = waiting.pop_front()
+                && let Some(command) = self.waiting.pop_front()
             {
                 self.handle(command);
+            }
+            if self.ending {
+                commands.close();
             }
             if !self.in_flight && !self.filling.is_empty() && !self.hand_over() {
                 return End::CommitterGone;
             }
-            if !open && waiting.is_empty() && !self.in_flight {
+            if !open && self.waiting.is_empty() && !self.in_flight {
                 self.take_rows();
                 if self.filling.is_empty() {
                     return End::Drained;
@@ -157,15 +183,16 @@ impl Sequencer {
             }
             tokio::select! {
                 biased;
+                // First, or a flood of commands over a fast disk would never let leases run out and rows be taken.
+                _ = tick.tick() => self.on_tick(),
                 notice = durable.recv(), if self.in_flight => match notice {
                     Some(notice) => self.on_durable(&notice),
                     None => return End::CommitterGone,
                 },
-                count = commands.recv_many(&mut received, BLOCK_COMMANDS_MAX), if open && waiting.is_empty() && !self.filling.is_full() => {
+                count = commands.recv_many(&mut received, BLOCK_COMMANDS_MAX), if open && self.waiting.is_empty() && !self.filling.is_full() => {
                     open = count > 0;
-                    waiting.extend(received.drain(..));
+                    self.waiting.extend(received.drain(..));
                 }
-                _ = tick.tick() => self.on_tick(),
             }
         }
     }
@@ -202,6 +229,7 @@ impl Sequencer {
                     self.close_stream(agency, None);
                 }
             }
+            Command::End => self.ending = true,
             Command::Locate { message_id, reply } => {
                 let position = self.state.known(&message_id).map(|known| known.position);
                 self.filling.output(Output::Located { reply, position });
@@ -266,89 +294,6 @@ impl Sequencer {
         }
     }
 
-    fn open_stream(&mut self, agency: AgencyIndex, edge_term: EdgeTerm, feed_cursor: u64, id: StreamId, items: mpsc::Sender<StreamItem>) {
-        let open = self.state.edge_term(agency);
-        if edge_term != open {
-            let reason = if edge_term < open { Reason::TermSuperseded } else { Reason::TermNotOpen };
-            let refusal = Refusal::new(reason, format!("the stream is of edge term {edge_term}, term {open} is open")).with("open", open);
-            return self.filling.output(Output::Stream { items, item: StreamItem::Closed(refusal) });
-        }
-        let feed_last = self.state.feed_last(agency);
-        if feed_cursor > feed_last {
-            let message = format!("the edge has stored receipt {feed_cursor}, this log ends at {feed_last}: it lost its tail");
-            let refusal = Refusal::new(Reason::LogFork, message).with("feed_cursor", feed_cursor).with("feed_last", feed_last);
-            tracing::error!(%refusal, "an edge knows more than the log");
-            return self.filling.output(Output::Stream { items, item: StreamItem::Closed(refusal) });
-        }
-        self.close_stream(agency, Some(Refusal::new(Reason::ShuttingDown, "this edge opened another delivery stream")));
-        let waiting = self.queue(agency).waiting() as u64;
-        self.filling.output(Output::Stream { items: items.clone(), item: StreamItem::Opened { waiting } });
-        let stream = OpenStream { id, edge_term, items, credit: 0, feed_sent: feed_cursor, feed_confirmed: feed_cursor };
-        if let Some(place) = place(&mut self.streams, agency) {
-            *place = Some(stream);
-        }
-        self.state.confirm_feed(agency, feed_cursor);
-        self.feed(agency);
-    }
-
-    fn close_stream(&mut self, agency: AgencyIndex, cause: Option<Refusal>) {
-        if let Some(stream) = place(&mut self.streams, agency).and_then(Option::take) {
-            self.queue(agency).release_all();
-            if let Some(cause) = cause {
-                self.filling.output(Output::Stream { items: stream.items, item: StreamItem::Closed(cause) });
-            }
-        }
-    }
-
-    /// Another edge of the agency took over: what the old one still holds is worth nothing.
-    fn fence(&mut self, agency: AgencyIndex, term: EdgeTerm) {
-        if self.connected_term(agency).is_some_and(|connected| connected < term) {
-            let refusal = Refusal::new(Reason::TermSuperseded, format!("edge term {term} was opened")).with("open", term);
-            self.close_stream(agency, Some(refusal));
-        }
-    }
-
-    /// Leases what the agency's edge has credit for.
-    fn deliver(&mut self, agency: AgencyIndex) {
-        let now = self.now();
-        loop {
-            let Some(Some(stream)) = self.streams.get_mut(usize::from(agency.0)) else { return };
-            let Some(queue) = self.queues.get_mut(usize::from(agency.0)) else { return };
-            if stream.credit == 0 {
-                return;
-            }
-            let Some(grant) = queue.grant(now, LeaseId(self.last_lease + 1)) else { return };
-            self.last_lease += 1;
-            let message = self.state.message(&grant.delivery.message_id);
-            let recipient =
-                message.and_then(|message| message.recipients.get(usize::from(grant.delivery.recipient)).map(|r| (message.position, r)));
-            let Some((envelope, recipient)) = recipient else {
-                queue.remove(grant.position);
-                continue;
-            };
-            stream.credit -= 1;
-            let item = DeliveryItem {
-                lease: grant.lease,
-                attempt: grant.attempt,
-                message_id: grant.delivery.message_id,
-                recipient: recipient.organisation.clone(),
-                queue_position: grant.position,
-                envelope,
-            };
-            self.filling.output(Output::Stream { items: stream.items.clone(), item: StreamItem::Delivery(Box::new(item)) });
-        }
-    }
-
-    /// Sends the receipts that the agency's edge has room for.
-    fn feed(&mut self, agency: AgencyIndex) {
-        let Some(Some(stream)) = self.streams.get_mut(usize::from(agency.0)) else { return };
-        let room = usize::try_from(stream.feed_room()).unwrap_or(usize::MAX);
-        for (cursor, position) in self.state.feed_after(agency, stream.feed_sent).take(room) {
-            stream.feed_sent = cursor;
-            self.filling.output(Output::Stream { items: stream.items.clone(), item: StreamItem::Feed { cursor, position } });
-        }
-    }
-
     fn on_tick(&mut self) {
         let now = self.now();
         for agency in 0..self.queues.len() {
@@ -357,6 +302,7 @@ impl Sequencer {
                 queue.tick(now);
             }
             self.deliver(AgencyIndex(index));
+            self.feed(AgencyIndex(index));
         }
         self.views_age_ticks += 1;
         let entries = self.state.next().0.saturating_sub(self.views_taken.0);
@@ -394,7 +340,10 @@ impl Sequencer {
                 self.in_flight = true;
                 true
             }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
+                unknown_to_all(job.outputs, "the journal failed");
+                false
+            }
         }
     }
 
@@ -412,39 +361,6 @@ impl Sequencer {
         }
         self.last_now = self.last_now.max(now);
         self.last_now
-    }
-
-    fn connected_term(&self, agency: AgencyIndex) -> Option<EdgeTerm> {
-        self.streams.get(usize::from(agency.0))?.as_ref().map(|stream| stream.edge_term)
-    }
-
-    fn stream(&mut self, agency: AgencyIndex, id: StreamId) -> Option<&mut OpenStream> {
-        self.streams.get_mut(usize::from(agency.0))?.as_mut().filter(|stream| stream.id == id)
-    }
-
-    fn queue(&mut self, agency: AgencyIndex) -> &mut AgencyQueue {
-        let at = usize::from(agency.0);
-        if at >= self.queues.len() {
-            self.queues.resize_with(at + 1, AgencyQueue::default);
-        }
-        #[expect(clippy::indexing_slicing, reason = "the line above makes it long enough")]
-        &mut self.queues[at]
-    }
-
-    /// The queues that follow from the open messages: what nobody has fetched.
-    fn fill_queues(&mut self) {
-        let mut waiting = Vec::new();
-        for (message_id, message) in self.state.messages() {
-            for (i, recipient) in (0u16..).zip(&message.recipients) {
-                if recipient.step == truc_core::DeliveryStep::Waiting {
-                    let delivery = truc_core::dispatch::Delivery { message_id: *message_id, recipient: i, lane: message.lane };
-                    waiting.push((recipient.agency, recipient.queue_position, delivery));
-                }
-            }
-        }
-        for (agency, position, delivery) in waiting {
-            self.queue(agency).push(position, delivery);
-        }
     }
 }
 
@@ -470,12 +386,4 @@ fn opened_term(statement: &Statement) -> Option<EdgeTerm> {
         Statement::SenderHead(head) if matches!(head.event, SenderHeadEvent::TermOpened { .. }) => Some(head.edge_term),
         _ => None,
     }
-}
-
-fn place(streams: &mut Vec<Option<OpenStream>>, agency: AgencyIndex) -> Option<&mut Option<OpenStream>> {
-    let at = usize::from(agency.0);
-    if at >= streams.len() {
-        streams.resize_with(at + 1, || None);
-    }
-    streams.get_mut(at)
 }

@@ -8,7 +8,11 @@ use truc_types::{EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition,
 /// Receipts that an edge may have unconfirmed.
 pub(crate) const FEED_UNCONFIRMED_MAX: u32 = 256;
 
-/// Room for all items that credit and feed allow, and for the opening and closing ones.
+/// A place in the channel of a stream, taken before there is an item for it: an item that was decided always finds its way into the channel. An edge
+/// that gives credit without end and reads nothing gets no place, so nothing is leased to it and its feed stands still.
+pub(crate) type Place = mpsc::OwnedPermit<StreamItem>;
+
+/// Places of one stream: what one full credit and one full feed need, and the opening and closing items.
 pub(crate) const STREAM_ITEMS_MAX: usize = (DELIVERY_CREDIT_MAX + FEED_UNCONFIRMED_MAX + 4) as usize;
 
 /// What the stream is to send.
@@ -59,6 +63,8 @@ pub(crate) struct OpenStream {
     pub(crate) id: StreamId,
     pub(crate) edge_term: EdgeTerm,
     pub(crate) items: mpsc::Sender<StreamItem>,
+    /// For the reason why the stream is closed, however full it is.
+    pub(crate) closing: Place,
     pub(crate) credit: u32,
     /// The receipt that was sent last.
     pub(crate) feed_sent: u64,
@@ -70,6 +76,11 @@ impl OpenStream {
     /// Adds credit; more than the limit is not given.
     pub(crate) fn grant(&mut self, deliveries: u32) {
         self.credit = self.credit.saturating_add(deliveries).min(DELIVERY_CREDIT_MAX);
+    }
+
+    /// A place for one more item; none while the edge does not read, or once it has gone.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.items.clone().try_reserve_owned().ok()
     }
 
     /// How many more receipts may be sent before some are confirmed.

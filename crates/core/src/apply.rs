@@ -241,6 +241,7 @@ impl State {
             *queue_last = found;
             let delivery = Delivery { message_id: pending.message_id, recipient: i, lane: pending.lane };
             effects.push(Effect::Queued { agency, position: queued.position, delivery });
+            let organisation = self.registry.spelling(organisation);
             recipients.push(RecipientState { organisation, agency, queue_position: queued.position, step: DeliveryStep::Waiting });
         }
         self.agency_mut(pending.sender).window.mark(pending.seq);
@@ -279,7 +280,7 @@ impl State {
             if message.recipients.iter().all(|recipient| recipient.step.is_final()) {
                 let closed = Known { position: message.position, digest: message.digest };
                 self.open.remove(&item.message_id);
-                self.changes.close(item.message_id);
+                self.changes.close(item.message_id, closed.position);
                 // Unless it closes after its segment was sealed: then it is in the index already.
                 self.remember(item.message_id, closed);
             } else {

@@ -2,7 +2,7 @@
 //!
 //! Not facts: nothing here is in the journal. Losing it costs a redelivery, which recipients recognise. Time comes from the caller.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use truc_types::limits::{LEASE_MILLIS, REDELIVERY_PAUSE_MILLIS_MAX, REDELIVERY_PAUSE_MILLIS_MIN};
 use truc_types::{Lane, MessageId, QueuePosition, Timestamp};
@@ -35,8 +35,9 @@ pub struct Grant {
     pub attempt: u32,
 }
 
+/// A delivery that was granted before: it is in nobody's hands only between a grant that ended and the next one.
 #[derive(Debug)]
-struct Waiting {
+struct Granted {
     delivery: Delivery,
     attempts: u32,
     place: Place,
@@ -49,40 +50,50 @@ enum Place {
     Paused { until: Timestamp },
 }
 
-/// The open deliveries of one agency.
+/// The open deliveries of one agency. Most of them wait for their first grant when there are many: those take an entry of `ready` and nothing else.
 #[derive(Debug, Default)]
 pub struct AgencyQueue {
-    waiting: HashMap<QueuePosition, Waiting>,
-    ready: [BTreeSet<QueuePosition>; Lane::COUNT],
+    /// Message and recipient of what can be granted.
+    ready: [BTreeMap<QueuePosition, (MessageId, u16)>; Lane::COUNT],
+    /// What was granted before and is not fetched.
+    granted: HashMap<QueuePosition, Granted>,
     /// Leases and pauses by the time they end.
     timed: BTreeSet<(Timestamp, QueuePosition)>,
     leases: HashMap<LeaseId, QueuePosition>,
+    waiting: usize,
 }
 
 impl AgencyQueue {
     /// Adds a delivery that nobody has fetched yet.
     pub fn push(&mut self, position: QueuePosition, delivery: Delivery) {
-        let earlier = self.waiting.insert(position, Waiting { delivery, attempts: 0, place: Place::Ready });
+        let earlier = self.lane(delivery.lane).insert(position, (delivery.message_id, delivery.recipient));
         debug_assert!(earlier.is_none(), "queue positions are used once");
-        self.lane(delivery.lane).insert(position);
+        self.waiting += 1;
     }
 
     /// Removes a delivery: its `fetched` receipt is in the log, or it was withdrawn.
     pub fn remove(&mut self, position: QueuePosition) {
-        if let Some(waiting) = self.waiting.remove(&position) {
-            self.leave(position, waiting.delivery.lane, waiting.place);
-        }
+        let granted = self.granted.remove(&position);
+        let was_there = match &granted {
+            Some(granted) => {
+                self.leave(position, granted.delivery.lane, granted.place);
+                true
+            }
+            None => self.ready.iter_mut().any(|lane| lane.remove(&position).is_some()),
+        };
+        self.waiting -= usize::from(was_there);
     }
 
     /// Leases the next delivery that is ready: highest lane first, oldest first in it.
     pub fn grant(&mut self, now: Timestamp, lease: LeaseId) -> Option<Grant> {
-        let position = Lane::DRAIN_ORDER.iter().find_map(|lane| self.lane(*lane).first().copied())?;
+        let mut lanes = Lane::DRAIN_ORDER.into_iter();
+        let (lane, (position, (message_id, recipient))) = lanes.find_map(|lane| self.lane(lane).pop_first().map(|first| (lane, first)))?;
+        let delivery = Delivery { message_id, recipient, lane };
         let until = now.plus_millis(LEASE_MILLIS);
-        let waiting = self.waiting.get_mut(&position)?;
-        waiting.attempts = waiting.attempts.saturating_add(1);
-        waiting.place = Place::Leased { lease, until };
-        let (delivery, attempt) = (waiting.delivery, waiting.attempts);
-        self.lane(delivery.lane).remove(&position);
+        let granted = self.granted.entry(position).or_insert(Granted { delivery, attempts: 0, place: Place::Ready });
+        granted.attempts = granted.attempts.saturating_add(1);
+        granted.place = Place::Leased { lease, until };
+        let attempt = granted.attempts;
         self.timed.insert((until, position));
         self.leases.insert(lease, position);
         Some(Grant { lease, position, delivery, attempt })
@@ -95,16 +106,12 @@ impl AgencyQueue {
         }
     }
 
-    /// The stream to the edge has ended: its deliveries are ready at once, for the next stream. An edge that went away is not at fault.
+    /// The stream to the edge has ended: what it held and what was paused for it is ready at once, for the next stream. An edge that went away is
+    /// not at fault, and the one that comes back is not the one that gave deliveries back: it may have been repaired meanwhile.
     pub fn release_all(&mut self) {
-        for position in std::mem::take(&mut self.leases).into_values() {
-            let Some(waiting) = self.waiting.get_mut(&position) else { continue };
-            if let Place::Leased { until, .. } = waiting.place {
-                self.timed.remove(&(until, position));
-            }
-            waiting.place = Place::Ready;
-            let lane = waiting.delivery.lane;
-            self.lane(lane).insert(position);
+        self.leases.clear();
+        for (_, position) in std::mem::take(&mut self.timed) {
+            self.make_ready(position);
         }
     }
 
@@ -114,7 +121,7 @@ impl AgencyQueue {
             if until > now {
                 break;
             }
-            match self.waiting.get(&position).map(|waiting| waiting.place) {
+            match self.granted.get(&position).map(|granted| granted.place) {
                 Some(Place::Leased { .. }) => self.pause(now, position),
                 Some(Place::Paused { .. }) => self.make_ready(position),
                 Some(Place::Ready) | None => {
@@ -132,8 +139,8 @@ impl AgencyQueue {
 
     /// Deliveries that nobody has fetched yet.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
+    pub const fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Deliveries that are leased now.
@@ -149,21 +156,21 @@ impl AgencyQueue {
     }
 
     fn pause(&mut self, now: Timestamp, position: QueuePosition) {
-        let Some(waiting) = self.waiting.get_mut(&position) else { return };
-        let doubled = REDELIVERY_PAUSE_MILLIS_MIN << waiting.attempts.saturating_sub(1).min(20);
+        let Some(granted) = self.granted.get_mut(&position) else { return };
+        let doubled = REDELIVERY_PAUSE_MILLIS_MIN << granted.attempts.saturating_sub(1).min(20);
         let until = now.plus_millis(doubled.min(REDELIVERY_PAUSE_MILLIS_MAX));
-        let (place, lane) = (waiting.place, waiting.delivery.lane);
-        waiting.place = Place::Paused { until };
+        let (place, lane) = (granted.place, granted.delivery.lane);
+        granted.place = Place::Paused { until };
         self.leave(position, lane, place);
         self.timed.insert((until, position));
     }
 
     fn make_ready(&mut self, position: QueuePosition) {
-        let Some(waiting) = self.waiting.get_mut(&position) else { return };
-        let (place, lane) = (waiting.place, waiting.delivery.lane);
-        waiting.place = Place::Ready;
-        self.leave(position, lane, place);
-        self.lane(lane).insert(position);
+        let Some(granted) = self.granted.get_mut(&position) else { return };
+        let (place, delivery) = (granted.place, granted.delivery);
+        granted.place = Place::Ready;
+        self.leave(position, delivery.lane, place);
+        self.lane(delivery.lane).insert(position, (delivery.message_id, delivery.recipient));
     }
 
     fn leave(&mut self, position: QueuePosition, lane: Lane, place: Place) {
@@ -181,8 +188,8 @@ impl AgencyQueue {
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "there is one set per lane")]
-    fn lane(&mut self, lane: Lane) -> &mut BTreeSet<QueuePosition> {
+    #[expect(clippy::indexing_slicing, reason = "there is one map per lane")]
+    fn lane(&mut self, lane: Lane) -> &mut BTreeMap<QueuePosition, (MessageId, u16)> {
         &mut self.ready[lane.index()]
     }
 }
@@ -239,6 +246,20 @@ mod tests {
         assert_eq!((second.position, second.attempt), (first.position, 2));
         queue.release(Timestamp::default(), LeaseId(1));
         assert_eq!(queue.leased(), 1, "a lease that has ended releases nothing");
+    }
+
+    #[test]
+    fn an_edge_that_comes_back_does_not_wait_for_pauses_either() {
+        let mut queue = AgencyQueue::default();
+        queue.push(QueuePosition(1), delivery(1, Lane::Normal));
+        for attempt in 1..=12 {
+            queue.grant(Timestamp::default(), LeaseId(attempt)).unwrap();
+            queue.release(Timestamp::default(), LeaseId(attempt));
+            assert!(!queue.is_ready(), "paused");
+            queue.release_all();
+            assert_eq!(queue.next_tick(), None);
+        }
+        assert_eq!(queue.grant(Timestamp::default(), LeaseId(13)).unwrap().attempt, 13, "the next pause is no shorter for it");
     }
 
     #[derive(Debug, Clone)]
@@ -299,14 +320,17 @@ mod tests {
                 prop_assert_eq!(leased.len(), queue.leases.len(), "two leases on one delivery");
                 prop_assert_eq!(queue.waiting(), open.len());
                 let (mut ready, mut held, mut paused) = (0, 0, 0);
-                for waiting in queue.waiting.values() {
-                    match waiting.place {
+                for granted in queue.granted.values() {
+                    match granted.place {
                         Place::Ready => ready += 1,
                         Place::Leased { .. } => held += 1,
                         Place::Paused { .. } => paused += 1,
                     }
                 }
-                prop_assert_eq!(ready, queue.ready.iter().map(BTreeSet::len).sum::<usize>());
+                let never = queue.ready.iter().flat_map(BTreeMap::keys).filter(|position| !queue.granted.contains_key(position)).count();
+                let in_lanes = queue.ready.iter().map(BTreeMap::len).sum::<usize>();
+                prop_assert_eq!(ready + never, in_lanes);
+                prop_assert_eq!(in_lanes + held + paused, open.len());
                 prop_assert_eq!(held, queue.leases.len());
                 prop_assert_eq!(held + paused, queue.timed.len());
             }

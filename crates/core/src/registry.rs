@@ -95,6 +95,12 @@ impl Registry {
         self.organisations.get_key_value(code).or_else(|| self.organisations.get_key_value(self.aliases.get(code)?))
     }
 
+    /// The same code, sharing its text with the registry where that has it: open messages name few codes many times.
+    pub(crate) fn spelling(&self, code: OrganisationCode) -> OrganisationCode {
+        let own = self.organisations.get_key_value(&code).map(|(own, _)| own);
+        own.or_else(|| self.aliases.get_key_value(&code).map(|(old, _)| old)).cloned().unwrap_or(code)
+    }
+
     /// The seal keys of all agencies.
     #[must_use]
     pub const fn keys(&self) -> &KeyRing {

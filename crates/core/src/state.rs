@@ -36,6 +36,8 @@ pub(crate) struct AgencyState {
     pub(crate) feed_last: u64,
     /// Positions of the newest receipts for this agency; the last has the cursor `feed_last`. Trimmed by [`State::confirm_feed`].
     pub(crate) feed: VecDeque<Position>,
+    /// The cursors whose receipts have a row in the views: from the first to before the second.
+    pub(crate) feed_rows: (u64, u64),
     /// Minute since the epoch, and the refusals logged in it.
     pub(crate) rejections: (u64, u32),
 }
@@ -83,6 +85,13 @@ pub enum DeliveryStep {
     Refused,
 }
 
+impl AgencyState {
+    /// The cursor of the oldest receipt that is kept; that of the next one if none is.
+    pub(crate) fn feed_first(&self) -> u64 {
+        self.feed_last - self.feed.len() as u64 + 1
+    }
+}
+
 impl DeliveryStep {
     /// Nothing more is expected of the recipient.
     #[must_use]
@@ -117,15 +126,15 @@ pub(crate) struct Changes {
     pub(crate) agencies: HashSet<AgencyIndex>,
     /// There are new registry statements.
     pub(crate) registry: bool,
-    /// Messages that have a row in the views.
-    pub(crate) viewed: HashSet<MessageId>,
+    /// Where the rows were taken last: an open message below has one.
+    pub(crate) taken: Position,
 }
 
 impl Changes {
     /// A message is closed: nobody has to hear of one that opened and closed since the views were written last. So that a replay that takes no rows
     /// keeps no more ids than there are open messages.
-    pub(crate) fn close(&mut self, id: MessageId) {
-        if self.viewed.contains(&id) {
+    pub(crate) fn close(&mut self, id: MessageId, envelope: Position) {
+        if envelope < self.taken {
             self.messages.insert(id);
         } else {
             self.messages.remove(&id);
@@ -194,7 +203,7 @@ impl State {
     /// The agency's edge has stored the receipts up to a cursor: they need not be kept in memory. Not a fact; forgetting it costs a repetition.
     pub fn confirm_feed(&mut self, agency: AgencyIndex, cursor: u64) {
         let Some(state) = self.agencies.get_mut(usize::from(agency.0)) else { return };
-        let first = state.feed_last - state.feed.len() as u64 + 1;
+        let first = state.feed_first();
         let confirmed = (cursor.min(state.feed_last) + 1).saturating_sub(first);
         if confirmed > 0 {
             state.feed.drain(..usize::try_from(confirmed).unwrap_or(usize::MAX).min(state.feed.len()));

@@ -74,7 +74,7 @@ pub(crate) async fn keep_connected(node: Arc<Node>) -> EdgeError {
             }
             Err(LinkError::Refused(refusal)) if refusal.reason == Reason::LogFork => return EdgeError::Fork(refusal.message),
             Err(LinkError::Untrusted(cause)) => tracing::error!(%cause, "what the axis sent does not hold; connecting again"),
-            Err(cause) => tracing::warn!(%cause, "the connection to the axis ended; connecting again"),
+            Err(cause) => tracing::warn!(broker = %node.config.broker, %cause, "no connection to the axis; connecting again"),
             Ok(never) => match never {},
         }
         backoff.wait().await;

@@ -110,8 +110,8 @@ reasons! {
     TermSuperseded "term.superseded" Caller No "another edge of this agency took over: stop this one"
     TermConnected "term.connected" Caller Later "stop the edge that is connected, or have the operator force the takeover"
     ReceiptNotRecipient "receipt.not_recipient" Caller No "send receipts only for deliveries of this agency"
-    ReceiptOutOfOrder "receipt.out_of_order" Caller No "fetched comes first, then acknowledged or refused"
-    ReceiptRepeated "receipt.repeated" Caller No "the event is in the log already: nothing is left to do"
+    ReceiptOutOfOrder "receipt.out_of_order" Caller No "fetched comes first, then one of acknowledged and refused; an answer that was given stays"
+    ReceiptRepeated "receipt.repeated" Caller No "the event is in the log already: what was said first stands"
     ReceiptDigestMismatch "receipt.digest_mismatch" Caller No "name the digest of the envelope that was delivered"
     ReceiptMixedSenders "receipt.mixed_senders" Caller No "put items of one original sender into one receipt"
     AttachmentMissing "attachment.missing" Caller AfterChange "upload the attachment completely before the envelope is submitted"
@@ -139,7 +139,7 @@ reasons! {
     ViewAhead "view.ahead" Operator No "the journal lost its tail: restore it; do not delete the views before that is understood"
     LogFork "log.fork" Peer No "stop and call the auditors: the axis shows two histories"
     LogProofInvalid "log.proof_invalid" Peer No "keep the bytes and call the auditors: the axis' proof does not hold"
-    ConfigInvalid "config.invalid" Operator AfterChange "correct the setting that the message names"
+    ConfigInvalid "config.invalid" Operator AfterChange "correct the setting, file or address that the message names"
     KeyUnreadable "key.unreadable" Operator AfterChange "check the key file and its password"
 }
 

@@ -90,7 +90,7 @@ impl BlobService for Blobs {
         }
         let reader = blocking(self.store.clone(), move |store| store.open_range(&digest, request.offset)).await?;
         let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
-        tokio::task::spawn_blocking(move || send_chunks(reader, &chunks));
+        tokio::spawn(send_chunks(reader, chunks));
         Ok(Response::new(ReceiverStream::new(waiting)))
     }
 }
@@ -133,20 +133,28 @@ fn may_download(published: &Published, agency: &AgencyCode, position: Option<Pos
     Ok(named && received)
 }
 
-fn send_chunks(mut reader: BlobReader, chunks: &mpsc::Sender<Result<pb::DownloadResponse, Status>>) {
-    loop {
-        let wanted = usize::try_from(reader.remaining()).unwrap_or(BLOB_CHUNK_BYTES).min(BLOB_CHUNK_BYTES);
-        if wanted == 0 {
-            return;
-        }
-        let mut data = vec![0; wanted];
-        let chunk = reader.read_exact(&mut data).map(|()| pb::DownloadResponse { data: data.into() });
+/// A thread is taken for each chunk, never for the time that the other side takes: slow readers must not use the threads up that everybody shares.
+async fn send_chunks(mut reader: BlobReader, chunks: mpsc::Sender<Result<pb::DownloadResponse, Status>>) {
+    while reader.remaining() > 0 {
+        let read = tokio::task::spawn_blocking(move || {
+            let chunk = read_chunk(&mut reader);
+            (reader, chunk)
+        });
+        let Ok((rest, chunk)) = read.await else { return };
+        reader = rest;
         let failed = chunk.is_err();
         let chunk = chunk.map_err(|cause| status::status(&Refusal::new(Reason::BlobStorage, cause.to_string())));
-        if chunks.blocking_send(chunk).is_err() || failed {
+        if chunks.send(chunk).await.is_err() || failed {
             return;
         }
     }
+}
+
+fn read_chunk(reader: &mut BlobReader) -> std::io::Result<pb::DownloadResponse> {
+    let wanted = usize::try_from(reader.remaining()).unwrap_or(BLOB_CHUNK_BYTES).min(BLOB_CHUNK_BYTES);
+    let mut data = vec![0; wanted];
+    reader.read_exact(&mut data)?;
+    Ok(pb::DownloadResponse { data: data.into() })
 }
 
 fn digest(bytes: &[u8]) -> Result<Digest, Status> {

@@ -8,7 +8,7 @@ use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::directory_service_server::DirectoryService;
 use truc_transport::{status, tls};
 use truc_types::limits::PAGE_ITEMS_MAX;
-use truc_types::{AgencyCode, OrganisationCode, Reason, Refusal};
+use truc_types::{AgencyCode, OrganisationCode, Position, Reason, Refusal};
 
 use crate::published::Published;
 
@@ -69,7 +69,8 @@ impl DirectoryService for Directory {
 
 fn registry_page(published: &Published, request: &pb::ListRegistryEntriesRequest) -> Result<pb::ListRegistryEntriesResponse, Refusal> {
     let registry = published.registry();
-    let from = published.shard_start().plus(request.from_leaf);
+    // It comes from outside: it may be any number.
+    let from = Position(published.shard_start().0.saturating_add(request.from_leaf));
     let wanted = usize::try_from(request.page_size).ok().filter(|size| (1..=REGISTRY_PAGE_MAX).contains(size)).unwrap_or(REGISTRY_PAGE_MAX);
     let (mut page, mut bytes, mut next) = (Vec::new(), 0, None);
     for position in registry.entries().iter().copied().filter(|position| *position >= from) {

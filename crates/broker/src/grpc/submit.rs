@@ -15,9 +15,11 @@ use truc_types::{AgencyCode, Reason, Refusal};
 
 use crate::admission::{Admission, Job};
 use crate::committer::{Answer, Reply};
+use crate::flow::Flow;
 
 pub(crate) struct Submits {
     pub(crate) admission: Admission,
+    pub(crate) flow: Arc<Flow>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -28,11 +30,11 @@ impl SubmitService for Submits {
     async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
         let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
         let (answers, answered) = mpsc::channel(SUBMIT_IN_FLIGHT_MAX);
-        let (admission, shutdown) = (self.admission.clone(), self.shutdown.clone());
+        let (admission, flow, shutdown) = (self.admission.clone(), self.flow.clone(), self.shutdown.clone());
         // At shutdown nothing more is read; what was read is still answered, then the stream ends.
         tokio::spawn(async move {
             tokio::select! {
-                () = read(request.into_inner(), agency, admission, answers) => {}
+                () = read(request.into_inner(), agency, &admission, &flow, answers) => {}
                 () = shutdown.begun() => {}
             }
         });
@@ -42,7 +44,13 @@ impl SubmitService for Submits {
 }
 
 /// Reads requests while answers have room: each request takes a place among the answers first, so a client that does not take its answers is not read.
-async fn read(mut requests: Streaming<SubmitRequest>, agency: AgencyCode, admission: Admission, answers: mpsc::Sender<(u64, Answer)>) {
+async fn read(
+    mut requests: Streaming<SubmitRequest>,
+    agency: AgencyCode,
+    admission: &Admission,
+    flow: &Flow,
+    answers: mpsc::Sender<(u64, Answer)>,
+) {
     while let Ok(place) = answers.clone().reserve_owned().await {
         let request = match requests.message().await {
             Ok(Some(request)) => request,
@@ -52,7 +60,8 @@ async fn read(mut requests: Streaming<SubmitRequest>, agency: AgencyCode, admiss
                 break;
             }
         };
-        let reply = Reply { place, request_id: request.request_id };
+        let charge = flow.enter(&agency, request.statement.len()).await;
+        let reply = Reply { place, request_id: request.request_id, charge };
         if request.statement.len() > STATEMENT_FILE_BYTES_MAX {
             let message = format!("the statement has {} bytes, at most {STATEMENT_FILE_BYTES_MAX} are allowed", request.statement.len());
             reply.send(Answer::Refused(Refusal::new(Reason::StatementTooLarge, message).with("limit", STATEMENT_FILE_BYTES_MAX)));

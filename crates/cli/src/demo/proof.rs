@@ -9,12 +9,7 @@ use crate::verify::{Verdict, verify_folder};
 
 /// Writes and verifies the evidence of each document for each recipient.
 pub(super) async fn run(axis: &Axis, sent: &[Sent], show: &mut Show<'_>) -> Result<(), Failure> {
-    let trust = axis.path("trust");
-    std::fs::create_dir_all(&trust).map_err(|source| Failure::file(&trust, source))?;
-    for (from, to) in [("pki/ca.pem", "ca.pem"), ("pki/log.vkey", "vkeys.txt")] {
-        let to = trust.join(to);
-        std::fs::copy(axis.path(from), &to).map_err(|source| Failure::file(&to, source))?;
-    }
+    let trust = axis.path("pki/trust");
     let mut last = None;
     for Sent { message_id, recipients } in sent {
         for recipient in recipients {

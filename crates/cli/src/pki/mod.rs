@@ -132,6 +132,11 @@ pub fn init(folder: &Path, axis: &str, password: &[u8], now: Timestamp) -> Resul
     let log_vkey = LogVerifier::new(&log_origin, log_key.verifying_key())?.to_string();
     write_key(&folder.join("log.key.pem"), &log_key, password)?;
     files::write_public(&folder.join("log.vkey"), &format!("{log_vkey}\n"))?;
+    // What the operator publishes, and auditors give to `truc verify --trust`.
+    let trust = folder.join("trust");
+    files::make_new_folder(&trust)?;
+    files::write_public(&trust.join("ca.pem"), &authority.pem())?;
+    files::write_public(&trust.join("vkeys.txt"), &format!("{log_vkey}\n"))?;
     files::make_new_folder(&folder.join("agencies"))?;
     Ok(NewPki { folder: folder.to_owned(), log_origin, log_vkey })
 }

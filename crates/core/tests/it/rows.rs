@@ -1,5 +1,7 @@
 //! The state as rows and back: what is written, and that damaged rows are refused instead of believed.
 
+use std::collections::BTreeMap;
+
 use truc_core::registry::AgencyIndex;
 use truc_core::rows::{AgencyRow, MessageRow, RowError, Rows};
 use truc_core::{Entry, State};
@@ -14,6 +16,7 @@ pub(crate) struct Store {
     pub(crate) position: Position,
     registry: Vec<Position>,
     agencies: Vec<(AgencyIndex, AgencyRow)>,
+    feed: BTreeMap<(AgencyIndex, u64), Position>,
     messages: Vec<(MessageId, MessageRow)>,
 }
 
@@ -27,6 +30,11 @@ impl Store {
             self.agencies.retain(|(there, _)| *there != index);
             self.agencies.push((index, row));
         }
+        for (index, cursor, position) in rows.feed {
+            let earlier = self.feed.remove(&(index, cursor));
+            assert_eq!(earlier.is_some(), position.is_none(), "a row of the feed comes once and goes once");
+            self.feed.extend(position.map(|position| ((index, cursor), position)));
+        }
         for (id, row) in rows.messages {
             self.messages.retain(|(there, _)| *there != id);
             self.messages.extend(row.map(|row| (id, row)));
@@ -35,7 +43,8 @@ impl Store {
 
     pub(crate) fn restore(&self, world: &World) -> Result<State, RowError> {
         let entry = |position: &Position| (*position, Entry::parse(world.log[usize::try_from(position.0).unwrap()].clone()).unwrap());
-        State::restore(self.position, self.registry.iter().map(entry), self.agencies.clone(), self.messages.clone())
+        let feed = self.feed.iter().map(|((index, cursor), position)| (*index, *cursor, *position));
+        State::restore(self.position, self.registry.iter().map(entry), self.agencies.clone(), feed, self.messages.clone())
     }
 }
 
@@ -112,6 +121,41 @@ fn rows_that_no_state_writes_are_refused() {
     check("position of a registry statement", |store| store.position = *store.registry.last().unwrap());
     check("position of a registry statement", |store| store.registry.push(Position(store.position.0 - 1)));
     check("position of a message", |store| store.position = Position(store.registry.last().unwrap().0 + 1));
+}
+
+#[test]
+fn a_feed_with_a_hole_or_beyond_its_cursor_is_refused() {
+    let with = |cursor: u64, position: fn(Position) -> Position| {
+        check("feed", |store| _ = store.feed.insert((AgencyIndex(0), cursor), position(store.position)));
+    };
+    check("feed", |store| _ = store.feed.remove(&(AgencyIndex(0), 2)));
+    with(3, |end| Position(end.0 - 1));
+    with(0, |_| Position(0));
+    with(1, |end| Position(end.0 - 1));
+    with(2, |end| end);
+    check("agency", |store| _ = store.feed.insert((AgencyIndex(9), 1), Position(1)));
+}
+
+#[test]
+fn a_feed_has_a_row_for_each_receipt_and_loses_what_is_confirmed() {
+    let (mut world, mut store) = written();
+    let kept = |store: &Store| store.feed.keys().map(|(_, cursor)| *cursor).collect::<Vec<_>>();
+    assert_eq!(kept(&store), [1, 2]);
+    let message = world.sent(0, &["H1"]);
+    world.finish(1, message, "H1");
+    world.state.confirm_feed(AgencyIndex(0), 1);
+    store.write(world.state.take_rows());
+    assert_eq!(kept(&store), [2, 3, 4]);
+    world.state = store.restore(&world).unwrap();
+    world.state.confirm_feed(AgencyIndex(0), 4);
+    store.write(world.state.take_rows());
+    assert!(kept(&store).is_empty());
+    let message = world.sent(0, &["H1"]);
+    world.finish(1, message, "H1");
+    world.state.confirm_feed(AgencyIndex(0), 5);
+    store.write(world.state.take_rows());
+    assert_eq!(kept(&store), [6]);
+    assert_eq!(store.restore(&world).unwrap().feed_after(AgencyIndex(0), 0).count(), 1);
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! Starts: from views that are current, older or undecodable. The state is always that of the journal, and the checkpoint the same bytes.
+
+use std::fs;
+use std::path::Path;
+
+use truc_core::State;
+use truc_journal::segment::{SegmentJournal, SegmentOptions};
+use truc_transport::clock;
+use truc_types::MessageId;
+use truc_views::{Table, ViewBatch, ViewStore};
+
+use super::axis::{self, Axis};
+use super::engine::Engine;
+use crate::boot::{self, Booted, boot};
+use crate::key::key_of;
+use crate::rows;
+
+fn begin(axis: &Axis, data: &Path) {
+    let options = SegmentOptions::new(std::sync::Arc::new(key_of));
+    let (mut journal, _) = SegmentJournal::open(&data.join("journal"), options).unwrap();
+    axis.begin(&mut journal);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Sends a document and ends.
+fn send(mut engine: Engine, axis: &Axis, seq: u64) -> (MessageId, std::sync::Arc<str>) {
+    let id = clock::mint();
+    engine.submit(seq, 0, axis.envelope(id, seq, "văn bản"));
+    engine.accepted(seq);
+    let note = engine.published.checkpoint().note;
+    engine.end().unwrap();
+    (id, note)
+}
+
+/// Boots and compares with a replay of all entries.
+fn booted(data: &Path, ids: &[MessageId]) -> Booted {
+    let booted = boot(data, &axis::signer()).unwrap();
+    let (replayed, _) = boot::replay(booted.journal.reader().as_ref(), State::default()).unwrap();
+    assert!(booted.state.facts_equal(&replayed));
+    for id in ids {
+        assert_eq!(booted.state.known(id), replayed.known(id), "{id}");
+        assert!(booted.state.known(id).is_some());
+    }
+    booted
+}
+
+#[test]
+fn a_start_from_older_views_equals_a_replay_and_signs_the_same_checkpoint() {
+    let (axis, data) = (Axis::new(), tempfile::tempdir().unwrap());
+    begin(&axis, data.path());
+    let (views, older) = (data.path().join("views"), data.path().join("older"));
+    let engine = Engine::start_open(&axis, boot(data.path(), &axis::signer()).unwrap(), || {});
+    let (first, note) = send(engine, &axis, 1);
+    let restarted = booted(data.path(), &[first]);
+    assert_eq!(restarted.published.checkpoint().note, note, "signing again gives the same bytes");
+    drop(restarted);
+    copy(&views, &older);
+    let (second, note) = send(Engine::start(booted(data.path(), &[first])), &axis, 2);
+    fs::remove_dir_all(&views).unwrap();
+    fs::rename(&older, &views).unwrap();
+    let restarted = booted(data.path(), &[first, second]);
+    assert_eq!(restarted.state.open_messages(), 2);
+    assert_eq!(restarted.published.checkpoint().note, note);
+}
+
+#[test]
+fn views_with_a_row_that_does_not_decode_are_deleted_whole() {
+    let (axis, data) = (Axis::new(), tempfile::tempdir().unwrap());
+    begin(&axis, data.path());
+    let engine = Engine::start_open(&axis, boot(data.path(), &axis::signer()).unwrap(), || {});
+    let (first, _) = send(engine, &axis, 1);
+    let restarted = booted(data.path(), &[first]);
+    let position = restarted.views.position();
+    assert_eq!(position, restarted.state.next(), "an end writes all rows");
+    drop(restarted);
+    let (views, _) = ViewStore::open(&data.path().join("views"), rows::FORMAT, position).unwrap();
+    // The rows of an open message that is in no journal, and one that is no row.
+    let op = |table, key: &[u8], value: &[u8]| (Table(table), key.to_vec(), Some(value.to_vec()));
+    views.write(ViewBatch { position, ops: vec![op(1, &[7; 16], b"no row")] }).unwrap();
+    drop(views);
+    let restarted = booted(data.path(), &[first]);
+    assert_eq!(restarted.views.position().0, 0);
+    assert_eq!(restarted.views.get(Table(1), &[7; 16]).unwrap(), None);
+    send(Engine::start(restarted), &axis, 2);
+    assert_eq!(booted(data.path(), &[first]).state.open_messages(), 2);
+}

@@ -1,0 +1,10 @@
+//! Tests of sequencer and committer together: real threads, real seals, a journal that does what the test says.
+
+mod axis;
+mod boot;
+mod engine;
+mod flood;
+mod gate;
+mod proofs;
+mod races;
+mod unknown;
