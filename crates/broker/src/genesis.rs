@@ -1,6 +1,7 @@
 //! Genesis: the first entries of a new log, sealed by the operator: axis, directory, seal certificates. Written once, by `truc broker init`.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -73,8 +74,10 @@ pub fn init(data: &Path, init: &Init, now: Timestamp) -> Result<Initialised, Ref
     let log_vkey = signer.verifier().to_string();
     let entries = statements(init, &log_vkey, now)?;
 
-    for folder in ["keys", "trust"] {
-        fs::create_dir_all(data.join(folder)).map_err(|cause| storage(data, &cause))?;
+    // The journal and the attachments below are as confidential as the keys.
+    for folder in ["", "keys", "trust"] {
+        let folder = data.join(folder);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|cause| storage(&folder, &cause))?;
     }
     write(data, LOG_KEY_FILE, &init.log_key_pem)?;
     write(data, TLS_KEY_FILE, &init.tls_key_pem)?;

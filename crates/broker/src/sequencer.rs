@@ -276,7 +276,12 @@ impl Sequencer {
             }
             Outcome::Repeated { statement, has_fact } => self.filling.output(Output::Repeated { reply, statement, has_fact }),
             Outcome::Refused(refusal) => {
-                tracing::info!(%message_id, reason = %refusal.reason, cause = refusal.message, "refused");
+                if matches!(refusal.reason, Reason::SequenceReused | Reason::MessageIdConflict) {
+                    // Two documents under one number: an edge runs on an old copy of its folder, or somebody else has its key.
+                    tracing::error!(%message_id, reason = %refusal.reason, cause = refusal.message, "alarm: other bytes under a used number or id");
+                } else {
+                    tracing::info!(%message_id, reason = %refusal.reason, cause = refusal.message, "refused");
+                }
                 self.filling.output(Output::Refused { reply, refusal });
             }
         }

@@ -44,7 +44,7 @@ pub enum ReadError {
         diagnostics: Vec<Diagnostic>,
     },
     /// A well-formed packet of another kind than a new document.
-    #[error("the edXML message is a {packet}, only new documents are read")]
+    #[error("the edXML message is of the kind: {packet}; only new documents are read")]
     Unsupported {
         /// What it is.
         packet: Packet,
