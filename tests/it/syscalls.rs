@@ -1,12 +1,12 @@
 //! Durable before answered, as the kernel sees it: strace of a broker that takes documents.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use truc_proto::edge::v1::document_status::Stage;
 use truc_tests::axis::Axis;
 use truc_tests::daemon::Daemon;
 use truc_tests::dms::Letter;
+use truc_tests::tools::program;
 
 /// Network writes of at least this many bytes are answers: an acceptance has two proofs, a fact and a checkpoint. Acknowledgements of HTTP/2 are far smaller.
 const ANSWER_BYTES_MIN: u64 = 700;
@@ -62,7 +62,7 @@ async fn every_written_journal_file_is_synced_before_the_answer_of_its_block() {
     let mut axis = Axis::new();
     let trace = axis.path("strace.txt");
     let inner = axis.broker_command();
-    let mut command = Command::new("strace");
+    let mut command = program("strace");
     command.args(["-f", "-yy", "-s", "0", "-e", "trace=write,pwrite64,writev,pwritev,fdatasync,fsync,sendto,sendmsg", "-o"]).arg(&trace);
     command.arg(inner.get_program()).args(inner.get_args());
     let broker = Daemon::start(command, &axis.path("broker.log"));

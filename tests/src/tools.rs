@@ -36,6 +36,17 @@ pub fn python() -> PathBuf {
     path
 }
 
+/// A program of the system that a test needs.
+///
+/// # Panics
+/// When it is not installed.
+#[must_use]
+pub fn program(name: &str) -> Command {
+    let found = Command::new("sh").args(["-c", "command -v \"$0\"", name]).output().is_ok_and(|output| output.status.success());
+    assert!(found, "{name} is not installed: run scripts/test-tools.sh");
+    Command::new(name)
+}
+
 /// Runs a command of `truc` to its end.
 ///
 /// # Panics

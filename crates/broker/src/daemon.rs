@@ -1,13 +1,13 @@
 //! The command line of a running broker, for `truc broker run` and `truc-broker` alike.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use truc_transport::daemon::{announce, password};
 use truc_transport::logging::{self, LogFormat};
 use truc_transport::shutdown::Shutdown;
 use truc_types::{Reason, Refusal};
-use zeroize::Zeroizing;
 
 /// Runs a broker on a data folder that `truc broker init` made.
 #[derive(Debug, clap::Args)]
@@ -55,30 +55,4 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     // Not dropped: that would wait for a thread that a dead disk holds.
     runtime.shutdown_background();
     ended
-}
-
-#[expect(clippy::print_stdout, reason = "the ready line is the output of this program: whoever started it waits for it")]
-fn announce(address: SocketAddr, json: bool) {
-    if json {
-        println!("{{\"listening\":\"{address}\"}}");
-    } else {
-        println!("listening on {address}");
-    }
-}
-
-/// The password of the key files: from a file, whose last line break does not count, or from the environment.
-fn password(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    match file {
-        Some(file) => {
-            let mut bytes =
-                std::fs::read(file).map_err(|cause| Refusal::new(Reason::KeyUnreadable, format!("{}: {cause}", file.display())))?;
-            while matches!(bytes.last(), Some(b'\n' | b'\r')) {
-                bytes.pop();
-            }
-            Ok(Zeroizing::new(bytes))
-        }
-        None => std::env::var("TRUC_KEY_PASSWORD")
-            .map(|password| Zeroizing::new(password.into_bytes()))
-            .map_err(|_| Refusal::new(Reason::KeyUnreadable, "no password: give --password-file or set TRUC_KEY_PASSWORD")),
-    }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 
 /// The environment variable.
-pub const VARIABLE: &str = "TRUC_KEY_PASSWORD";
+pub use truc_transport::daemon::PASSWORD_VARIABLE as VARIABLE;
 /// A password in words has under 100 bytes; a mistaken file is not read whole.
 const PASSWORD_BYTES_MAX: usize = 1_024;
 

@@ -136,7 +136,12 @@ mod command {
     }
 
     fn openssl(arguments: &[&str], folder: &Path) -> String {
-        let output = Command::new("openssl").args(arguments).env("PASSWORD", "secret words").current_dir(folder).output().unwrap();
+        let output = Command::new("openssl")
+            .args(arguments)
+            .env("PASSWORD", "secret words")
+            .current_dir(folder)
+            .output()
+            .expect("openssl is installed by scripts/test-tools.sh");
         assert!(output.status.success(), "openssl {arguments:?}: {}", text(&output.stderr));
         text(&output.stdout).to_owned()
     }

@@ -1,12 +1,12 @@
 //! The command line of a running edge, for `truc edge run` and `truc-edge` alike.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use truc_transport::daemon::{announce, password};
 use truc_transport::logging::{self, LogFormat};
 use truc_transport::shutdown::Shutdown;
 use truc_types::{Reason, Refusal};
-use zeroize::Zeroizing;
 
 /// Runs an edge on a data folder that `truc edge init` made.
 #[derive(Debug, clap::Args)]
@@ -59,31 +59,4 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
         let shutdown = Shutdown::on_signals().map_err(failed)?;
         crate::run(config, shutdown, |address| announce(address, json)).await.map_err(refusal)
     })
-}
-
-#[expect(clippy::print_stdout, reason = "the ready line is the output of this program: whoever started it waits for it")]
-fn announce(address: SocketAddr, json: bool) {
-    if json {
-        println!("{{\"listening\":\"{address}\"}}");
-    } else {
-        println!("listening on {address}");
-    }
-}
-
-/// The password of the key files: from a file, whose last line break does not count, or from the environment.
-fn password(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let unreadable = |message: String| Refusal::new(Reason::KeyUnreadable, message);
-    match file {
-        Some(file) => {
-            let bytes = std::fs::read(file).map_err(|cause| unreadable(format!("{}: {cause}", file.display())))?;
-            let mut bytes = Zeroizing::new(bytes);
-            while matches!(bytes.last(), Some(b'\n' | b'\r')) {
-                bytes.pop();
-            }
-            Ok(bytes)
-        }
-        None => std::env::var("TRUC_KEY_PASSWORD")
-            .map(|password| Zeroizing::new(password.into_bytes()))
-            .map_err(|_| unreadable("no password: give --password-file or set TRUC_KEY_PASSWORD".to_owned())),
-    }
 }

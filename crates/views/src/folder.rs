@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use truc_types::Position;
 
@@ -9,6 +10,10 @@ use crate::ViewError;
 use crate::contain::{bounded, contained, panic_text};
 use crate::disk::{ViewFolder, io_error, sync_tree};
 use crate::rows::{POSITION_KEY, Reached};
+
+/// Longest wait for sled to let go of its own lock, and the pause between two looks.
+const SLED_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+const SLED_LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// What a view is and how much memory it may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +118,7 @@ fn load_contained(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached
 /// Opens sled and compares all rows with the position row. Reads everything once: views are small, and sled reads its log at this moment anyway.
 fn load(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached), String> {
     let said = |error: sled::Error| bounded(&error.to_string());
-    let db = config(data, format).open().map_err(said)?;
+    let db = open_released(data, format).map_err(said)?;
     let row = db.get(POSITION_KEY).map_err(said)?.ok_or("the position row is missing")?;
     let claimed = Reached::from_row(&row, format.name, format.format)?;
     let mut found = Reached { position: claimed.position, ..Reached::default() };
@@ -130,6 +135,21 @@ fn load(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached), String>
         ));
     }
     Ok((db, claimed))
+}
+
+/// sled keeps its own lock a moment longer than its last handle lives. The folder's lock says that nobody else uses the view, so that moment is waited
+/// for; taken for damage, it would cost a rebuild.
+fn open_released(data: &Path, format: &ViewFormat) -> Result<sled::Db, sled::Error> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match config(data, format).open() {
+            Err(sled::Error::Io(cause)) if waited < SLED_LOCK_WAIT_MAX && cause.to_string().contains("could not acquire lock") => {
+                thread::sleep(SLED_LOCK_PAUSE);
+                waited += SLED_LOCK_PAUSE;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn config(data: &Path, format: &ViewFormat) -> sled::Config {

@@ -11,8 +11,12 @@ const PASSWORD: &str = "mật khẩu thử";
 
 /// Runs openssl with `input`; the tests need it installed.
 fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut child =
-        Command::new("openssl").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("openssl is installed");
+    let mut child = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("openssl is installed by scripts/test-tools.sh");
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "openssl {arguments:?}");

@@ -8,8 +8,8 @@ use crate::model::{FORMAT, Model, TABLES, fill, stored};
 use proptest::prelude::*;
 use truc_types::Position;
 use truc_views::{
-    KeyRange, OVERLAY_ROWS_MAX, Overlay, Page, Table, VALUE_BYTES_MAX, VIEW_KEY_BYTES_MAX, ViewBatch, ViewError, ViewStore, WriteRefused,
-    Writer,
+    KeyRange, OVERLAY_ROWS_MAX, Opened, Overlay, Page, Table, VALUE_BYTES_MAX, VIEW_KEY_BYTES_MAX, ViewBatch, ViewError, ViewStore,
+    WriteRefused, Writer,
 };
 
 const END: Position = Position(u64::MAX);
@@ -107,7 +107,8 @@ fn the_writer_writes_in_order_reports_and_finishes_its_queue() {
     assert_eq!(receiver.iter().collect::<Vec<_>>(), (1..=20).map(Position).collect::<Vec<_>>());
     assert_eq!((overlay.pending_rows(), store.position()), (0, Position(20)));
     drop((overlay, store));
-    let (store, _) = ViewStore::open(scratch.path(), FORMAT, END).unwrap();
+    let (store, opened) = ViewStore::open(scratch.path(), FORMAT, END).unwrap();
+    assert_eq!(opened, Opened::CaughtUpTo(Position(20)));
     assert_eq!(store.get(Table(0), b"k").unwrap(), Some(20_u64.to_be_bytes().to_vec()));
 }
 
