@@ -61,17 +61,6 @@ pub enum Failure {
     /// There is something where something new is to be made.
     #[error("{0} is there already; nothing was overwritten")]
     Exists(PathBuf),
-    /// No password was given.
-    #[error("no password for the private keys: give --password-file FILE or set {}", crate::password::VARIABLE)]
-    NoPassword,
-    /// The password file cannot be used.
-    #[error("{path}: {message}")]
-    Password {
-        /// Which file, or the variable.
-        path: PathBuf,
-        /// What is wrong.
-        message: &'static str,
-    },
     /// The development PKI.
     #[error(transparent)]
     Pki(#[from] crate::pki::PkiError),
@@ -110,7 +99,6 @@ impl Failure {
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::Refused(refusal) => Some(refusal.reason),
-            Self::NoPassword | Self::Password { .. } => Some(Reason::KeyUnreadable),
             Self::Pki(error) => error.reason(),
             _ => None,
         }
@@ -121,7 +109,6 @@ impl Failure {
     pub const fn advice(&self) -> Option<&'static str> {
         match self {
             // The message names both ways to give one.
-            Self::NoPassword => None,
             Self::Unreachable { .. } => Some("see whether `truc edge run` runs and listens on this address, then try again"),
             Self::Exists(_) => Some("name another folder, or take away what is there"),
             _ => match self.reason() {
@@ -139,14 +126,7 @@ impl Failure {
             Self::Unreachable { .. } => Exit::Later,
             Self::BadAnswer(_) => Exit::Failed,
             Self::Usage(_) => Exit::Usage,
-            Self::File { .. }
-            | Self::Exists(_)
-            | Self::NoPassword
-            | Self::Password { .. }
-            | Self::Pki(_)
-            | Self::Directory(_)
-            | Self::Output(_)
-            | Self::Runtime(_) => Exit::Operator,
+            Self::File { .. } | Self::Exists(_) | Self::Pki(_) | Self::Directory(_) | Self::Output(_) | Self::Runtime(_) => Exit::Operator,
         }
     }
 }

@@ -10,6 +10,5 @@ pub mod directory;
 pub mod failure;
 mod media;
 pub mod output;
-pub mod password;
 pub mod pki;
 pub mod verify;

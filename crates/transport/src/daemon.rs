@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// The environment variable with the password of the key files.
 pub const PASSWORD_VARIABLE: &str = "TRUC_KEY_PASSWORD";
 /// A password in words has under 100 bytes; a mistaken file is not read whole.
-const PASSWORD_BYTES_MAX: u64 = 1_024;
+const PASSWORD_BYTES_MAX: usize = 1_024;
 
 /// Prints the one line that whoever started the daemon waits for.
 #[expect(clippy::print_stdout, reason = "the ready line is the output of a daemon")]
@@ -23,29 +23,42 @@ pub fn announce(address: SocketAddr, json: bool) {
     }
 }
 
-/// The password of the key files: from a file, whose last line break does not count, or from the environment.
+/// The password of the key files: the one line of a file, or the environment variable. Never the command line, which every user of a machine can read.
 ///
 /// # Errors
-/// [`Reason::KeyUnreadable`] without either, or when the file is of no use.
+/// [`Reason::KeyUnreadable`] without either, or when what is there is of no use.
 pub fn password(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let unreadable = |message: String| Refusal::new(Reason::KeyUnreadable, message);
-    let Some(path) = file else {
-        let value = std::env::var_os(PASSWORD_VARIABLE);
-        return value
-            .map(|value| Zeroizing::new(value.into_encoded_bytes()))
-            .ok_or_else(|| unreadable(format!("no password: give --password-file or set {PASSWORD_VARIABLE}")));
+    let (source, mut bytes) = match file {
+        Some(path) => {
+            let source = path.display().to_string();
+            let bytes = read_file(path).map_err(|cause| unreadable(format!("{source}: {cause}")))?;
+            (source, bytes)
+        }
+        None => {
+            let missing = || unreadable(format!("no password for the private keys: give --password-file FILE or set {PASSWORD_VARIABLE}"));
+            let value = std::env::var_os(PASSWORD_VARIABLE).ok_or_else(missing)?;
+            (PASSWORD_VARIABLE.to_owned(), Zeroizing::new(value.into_encoded_bytes()))
+        }
     };
-    let mut bytes = Zeroizing::new(Vec::new());
-    let read = File::open(path).and_then(|file| file.take(PASSWORD_BYTES_MAX + 1).read_to_end(&mut bytes));
-    read.map_err(|cause| unreadable(format!("{}: {cause}", path.display())))?;
     while matches!(bytes.last(), Some(b'\n' | b'\r')) {
         bytes.pop();
     }
-    match bytes.len() as u64 {
-        0 => Err(unreadable(format!("{}: the password is empty", path.display()))),
-        length if length > PASSWORD_BYTES_MAX => Err(unreadable(format!("{}: longer than {PASSWORD_BYTES_MAX} bytes", path.display()))),
+    match bytes.as_slice() {
+        [] => Err(unreadable(format!("{source}: the password is empty"))),
+        bytes if bytes.len() > PASSWORD_BYTES_MAX => {
+            Err(unreadable(format!("{source}: the password is longer than {PASSWORD_BYTES_MAX} bytes")))
+        }
+        bytes if bytes.contains(&b'\n') => Err(unreadable(format!("{source}: the password has more than one line"))),
         _ => Ok(bytes),
     }
+}
+
+fn read_file(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    // Full capacity at once: a vector that grows leaves copies of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(PASSWORD_BYTES_MAX + 3));
+    File::open(path)?.take(PASSWORD_BYTES_MAX as u64 + 2).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -62,10 +75,12 @@ mod tests {
         };
         assert_eq!(read("mật khẩu \n".as_bytes()).unwrap().as_slice(), "mật khẩu ".as_bytes());
         assert_eq!(read(&[b'x'; 1_024]).unwrap().len(), 1_024);
-        for useless in [b"".as_slice(), b"\r\n", &[b'x'; 1_025], &[0; 1 << 20]] {
+        for (useless, why) in
+            [(b"".as_slice(), "empty"), (b"\r\n", "empty"), (b"a\nb", "one line"), (&[b'x'; 1_025], "longer"), (&[0; 1 << 20], "longer")]
+        {
             let refused = read(useless).unwrap_err();
             assert_eq!(refused.reason, Reason::KeyUnreadable);
-            assert!(refused.message.contains("password"), "{refused}");
+            assert!(refused.message.contains(why), "{refused}");
         }
         assert_eq!(password(Some(&folder.path().join("none"))).unwrap_err().reason, Reason::KeyUnreadable);
     }

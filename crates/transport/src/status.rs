@@ -62,7 +62,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::BlobInUse
         | R::ViewAhead => Code::FailedPrecondition,
         R::BlobOffset => Code::OutOfRange,
-        R::FlowFlooding | R::BusyQueue | R::BusyViews => Code::ResourceExhausted,
+        R::FlowFlooding | R::BusyViews => Code::ResourceExhausted,
         R::OutcomeUnknown | R::ShuttingDown | R::BrokerAway | R::JournalStorage | R::BlobStorage => Code::Unavailable,
         R::JournalTruncated | R::JournalCorrupt | R::LogFork | R::LogProofInvalid => Code::DataLoss,
     }

@@ -126,7 +126,6 @@ reasons! {
     RequestInvalid "request.invalid" Caller No "correct the field that the message names"
     CursorUnknown "request.cursor_unknown" Caller No "resume from a cursor that this edge handed out, or from the start"
     FlowFlooding "flow.flooding" Caller Later "keep fewer requests in flight on one stream"
-    BusyQueue "busy.queue" Us Later "wait and try again: the sequencer's queue is full"
     BusyViews "busy.views" Us Later "wait and try again: the views catch up with the journal"
     OutcomeUnknown "outcome.unknown" Us Later "submit the same bytes again: they are accepted once whatever happened"
     ShuttingDown "process.shutting_down" Operator Later "connect again in a moment"

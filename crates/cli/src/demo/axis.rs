@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use truc_edge::InitFiles;
 use truc_transport::clock;
+use truc_transport::daemon::PASSWORD_VARIABLE;
 use truc_types::AgencyCode;
 use zeroize::Zeroizing;
 
@@ -16,7 +17,6 @@ use super::Show;
 use crate::commands::broker::init;
 use crate::commands::remote::{Client, EdgeAddress};
 use crate::failure::Failure;
-use crate::password::VARIABLE;
 use crate::pki::{self, DevelopmentAuthority};
 
 /// Office of the Government, Ministry of Finance, People's Committee of Tây Ninh.
@@ -161,7 +161,7 @@ impl Axis {
         let own = std::env::current_exe().map_err(|source| Failure::file(Path::new("truc"), source))?;
         let talk = File::options().create(true).append(true).open(&log).map_err(|source| Failure::file(&log, source))?;
         let mut command = Command::new(own);
-        command.args([kind, "run", "--data"]).arg(self.folder.join(name)).args(more).env(VARIABLE, self.password.as_str());
+        command.args([kind, "run", "--data"]).arg(self.folder.join(name)).args(more).env(PASSWORD_VARIABLE, self.password.as_str());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(talk);
         let mut child = command.spawn().map_err(|source| Failure::file(Path::new("truc"), source))?;
         let mut lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines()).into_iter().flatten();

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use truc_broker::{Init, Initialised};
 use truc_signing::statement::AgencyJoined;
-use truc_transport::clock;
+use truc_transport::{clock, daemon};
 use zeroize::Zeroizing;
 
 use crate::directory;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::password;
 
 /// Make a data folder with a new log: its first entries say which agencies and organisations there are. Agencies without certificates in the
 /// PKI folder are left out.
@@ -52,7 +51,7 @@ struct Made<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let password = password::read(arguments.password_file.as_deref())?;
+    let password = daemon::password(arguments.password_file.as_deref()).map_err(Failure::Refused)?;
     let (init, left_out) = prepare(arguments, password)?;
     let Initialised { entries, log_vkey } = truc_broker::init(&arguments.data, &init, clock::now()).map_err(Failure::Refused)?;
     if !left_out.is_empty() {

@@ -7,9 +7,10 @@ use clap::Args;
 use truc_edge::InitFiles;
 use truc_types::{AgencyCode, Refusal};
 
+use truc_transport::daemon;
+
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::password;
 
 /// Make the data folder of an agency's edge. Keys, certificates and trust are copied into it.
 #[derive(Debug, Args)]
@@ -55,7 +56,7 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let password = password::read(arguments.password_file.as_deref())?;
+    let password = daemon::password(arguments.password_file.as_deref()).map_err(Failure::Refused)?;
     let files = arguments.files();
     if !files.seal_certificate.is_file() {
         let Arguments { pki, agency, .. } = arguments;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use truc_transport::clock;
+use truc_transport::{clock, daemon};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::{password, pki};
+use crate::pki;
 
 /// Make a certificate authority, the operator's and the broker's certificates and the key of the log. For development only.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let password = password::read(arguments.password_file.as_deref())?;
+    let password = daemon::password(arguments.password_file.as_deref()).map_err(Failure::Refused)?;
     let made = pki::init(&arguments.folder, &arguments.axis, &password, clock::now())?;
     output.talk(&format!("made the authority, operator, broker and log keys in {}", made.folder.display()));
     output.data(&made.log_vkey, &made)?;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use truc_transport::clock;
+use truc_transport::{clock, daemon};
 use truc_types::AgencyCode;
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::{password, pki};
+use crate::pki;
 
 /// Make the seal and the TLS certificate of an agency, with their keys, under `agencies/<CODE>` of the PKI folder.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let password = password::read(arguments.password_file.as_deref())?;
+    let password = daemon::password(arguments.password_file.as_deref()).map_err(Failure::Refused)?;
     let authority = pki::DevelopmentAuthority::open(&arguments.folder, &password)?;
     for agency in &arguments.agencies {
         let made = authority.issue(agency, &password, clock::now())?;
