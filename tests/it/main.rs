@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod errors;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod journey;

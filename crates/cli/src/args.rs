@@ -5,6 +5,7 @@
 use clap::Parser;
 
 use crate::commands::Command;
+use crate::language::Language;
 
 /// Sends, receives and proves official documents on the axis.
 ///
@@ -16,6 +17,9 @@ pub struct Arguments {
     /// Write data as JSON, one object a line.
     #[arg(long, global = true)]
     pub json: bool,
+    /// Language of explanations [default: that of LC_ALL, LC_MESSAGES or LANG].
+    #[arg(long, global = true, value_name = "en|vi")]
+    pub lang: Option<Language>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -1,5 +1,6 @@
 //! Why a verb did not do what it was asked, and the exit code for it. Not the verdicts of `truc verify`: those are results.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -101,6 +102,15 @@ impl Failure {
             Self::Refused(refusal) => Some(refusal.reason),
             Self::Pki(error) => error.reason(),
             _ => None,
+        }
+    }
+
+    /// The wrong values by name, where there are some.
+    #[must_use]
+    pub fn values(&self) -> &[(Cow<'static, str>, String)] {
+        match self {
+            Self::Refused(refusal) => &refusal.values,
+            _ => &[],
         }
     }
 

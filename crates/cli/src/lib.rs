@@ -8,6 +8,7 @@ pub mod commands;
 pub mod demo;
 pub mod directory;
 pub mod failure;
+pub mod language;
 mod media;
 pub mod output;
 pub mod pki;

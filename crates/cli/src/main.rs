@@ -6,6 +6,7 @@ use clap::Parser as _;
 use truc::args::Arguments;
 use truc::commands;
 use truc::failure::Exit;
+use truc::language::Language;
 use truc::output::Output;
 use truc_transport::logging::{self, LogFormat};
 
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
             return if usage.print().is_ok() { exit.into() } else { Exit::Operator.into() };
         }
     };
-    let mut output = Output::to_standard(arguments.json);
+    let mut output = Output::to_standard(arguments.json, Language::chosen(arguments.lang));
     // Daemons start their own logging, with their own format.
     if !arguments.command.is_daemon() {
         logging::start(LogFormat::Human, "warn");

@@ -5,12 +5,15 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
+use truc_types::Reason;
 
 use crate::failure::Failure;
+use crate::language::Language;
 
 /// The two streams of a verb.
 pub struct Output {
     json: bool,
+    language: Language,
     data: Box<dyn Write + Send>,
     talk: Box<dyn Write + Send>,
 }
@@ -18,14 +21,14 @@ pub struct Output {
 impl Output {
     /// Standard output and standard error.
     #[must_use]
-    pub fn to_standard(json: bool) -> Self {
-        Self::new(json, Box::new(io::stdout()), Box::new(io::stderr()))
+    pub fn to_standard(json: bool, language: Language) -> Self {
+        Self { language, ..Self::new(json, Box::new(io::stdout()), Box::new(io::stderr())) }
     }
 
-    /// Any two streams: for callers inside one process.
+    /// Any two streams, in English: for callers inside one process.
     #[must_use]
     pub fn new(json: bool, data: Box<dyn Write + Send>, talk: Box<dyn Write + Send>) -> Self {
-        Self { json, data, talk }
+        Self { json, language: Language::En, data, talk }
     }
 
     /// Whether data is JSON.
@@ -60,21 +63,49 @@ impl Output {
         }
     }
 
-    /// Why the verb stops: reason, message, advice.
+    /// Why the verb stops: reason, message, whose fault it is, whether to try again, what to do.
     pub fn failure(&mut self, failure: &Failure) {
-        let text = if self.json {
-            let object = serde_json::json!({
-                "error": failure.to_string(),
-                "reason": failure.reason().map(truc_types::Reason::code),
-                "advice": failure.advice(),
-            });
-            object.to_string()
-        } else {
-            let advice = failure.advice().map(|advice| format!("\n  what to do: {advice}")).unwrap_or_default();
-            format!("truc: {failure}{advice}")
-        };
+        let text = if self.json { failure_object(failure).to_string() } else { failure_text(failure, self.language) };
         self.talk(&text);
     }
+}
+
+fn failure_object(failure: &Failure) -> serde_json::Value {
+    let reason = failure.reason();
+    let values: serde_json::Map<String, serde_json::Value> =
+        failure.values().iter().map(|(name, value)| (name.clone().into_owned(), value.as_str().into())).collect();
+    serde_json::json!({
+        "error": failure.to_string(),
+        "reason": reason.map(Reason::code),
+        "values": values,
+        "blame": reason.map(|reason| reason.blame().word()),
+        "retry": reason.map(|reason| reason.retry().word()),
+        "advice": failure.advice(),
+        "advice_vi": reason.map(Reason::advice_vi),
+    })
+}
+
+fn failure_text(failure: &Failure, language: Language) -> String {
+    let mut text = format!("truc: {failure}");
+    let mut line = |name: &str, value: &str| text.push_str(&format!("\n  {name}: {value}"));
+    match (failure.reason(), language) {
+        (Some(reason), Language::En) => {
+            line("whose fault", reason.blame().who());
+            line("again", reason.retry().when());
+        }
+        (Some(reason), Language::Vi) => {
+            line("nghĩa là", reason.meaning_vi());
+            line("trách nhiệm", reason.blame().who_vi());
+            line("gửi lại", reason.retry().when_vi());
+            line("cách khắc phục", reason.advice_vi());
+            return text;
+        }
+        (None, _) => {}
+    }
+    if let Some(advice) = failure.advice() {
+        line("what to do", advice);
+    }
+    text
 }
 
 /// The text with control characters (but line feeds) shown instead of obeyed: names and messages of others reach a terminal here.
@@ -97,7 +128,26 @@ pub fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use truc_types::Refusal;
+
     use super::*;
+
+    #[test]
+    fn a_refusal_says_what_happened_whose_fault_it_is_and_what_to_do_in_both_languages() {
+        let failure = Failure::Refused(Refusal::new(Reason::RecipientUnknown, "nobody has the code H53.99").with("recipient", "H53.99"));
+        assert_eq!(
+            failure_text(&failure, Language::En),
+            "truc: recipient.unknown: nobody has the code H53.99\n  whose fault: the caller\n  again: it may succeed after the change\n  \
+             what to do: look the code up in the directory"
+        );
+        let vietnamese = failure_text(&failure, Language::Vi);
+        assert!(vietnamese.starts_with("truc: recipient.unknown: nobody has the code H53.99\n"), "{vietnamese}");
+        for text in [Reason::RecipientUnknown.meaning_vi(), Reason::RecipientUnknown.advice_vi(), "bên gọi"] {
+            assert!(vietnamese.contains(text), "{vietnamese}");
+        }
+        let object = failure_object(&failure);
+        assert_eq!((object["values"]["recipient"].as_str(), object["blame"].as_str()), (Some("H53.99"), Some("caller")));
+    }
 
     #[test]
     fn terminals_do_not_obey_the_names_of_others() {

@@ -37,7 +37,7 @@ mod command {
 
     fn truc(arguments: &[&str], password: Option<&str>) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_truc"));
-        command.args(arguments).env_remove("TRUC_KEY_PASSWORD").env_remove("TRUC_LOG");
+        command.args(arguments).env("LC_ALL", "C").env_remove("TRUC_KEY_PASSWORD").env_remove("TRUC_LOG");
         if let Some(password) = password {
             command.env("TRUC_KEY_PASSWORD", password);
         }
@@ -125,6 +125,17 @@ mod command {
         assert_eq!(summary["verdict"], "TOTAL-PASSED");
         assert_eq!(summary["checks"], checks.len());
         assert!(checks.iter().all(|check| check["check"].is_string() && check["file"].is_string() && check["detail"].is_string()));
+    }
+
+    #[test]
+    fn a_failure_is_explained_in_the_language_that_is_asked_for() {
+        let said = |language: &str| {
+            let output = truc(&["--lang", language, "edge", "run", "--data", "/nowhere/at/all", "--password-file", "/dev/null"], None);
+            text(&output.stderr).to_owned()
+        };
+        assert!(said("en").contains("\n  whose fault: "), "{}", said("en"));
+        assert!(said("vi").contains("\n  trách nhiệm: "), "{}", said("vi"));
+        assert_eq!(code(&["--lang", "fr", "pki"]), 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! No IO, no clock, no randomness, no protobuf. Everything here is a value that cannot be wrong once it exists: parsing is where limits hold.
 
+mod blame;
 mod code;
 mod digest;
 mod id;
@@ -13,11 +14,12 @@ mod refusal;
 mod time;
 mod urgency;
 
+pub use blame::{Blame, Retry};
 pub use code::{AgencyCode, CodeError, OrganisationCode};
 pub use digest::{Digest, HexError};
 pub use id::{IdError, MessageId};
 pub use position::{BlockNumber, EdgeTerm, LeafIndex, Position, QueuePosition, SenderSeq, Term};
-pub use reason::{Blame, Reason, Retry, UnknownReason};
+pub use reason::{Reason, UnknownReason};
 pub use refusal::Refusal;
 pub use time::{Date, TimeError, Timestamp};
 pub use urgency::{Lane, Urgency};

@@ -79,6 +79,14 @@ pub const RECEIPT_ITEMS_MAX: usize = 100;
 /// The client reference of a DMS.
 pub const CLIENT_REFERENCE_BYTES_MAX: usize = 200;
 
+/// Message of a refusal: two or three sentences. With [`REFUSAL_VALUE_BYTES_MAX`] it keeps a status with ten values below 8 KiB,
+/// the smallest limit of headers among HTTP/2 libraries and proxies.
+pub const REFUSAL_MESSAGE_BYTES_MAX: usize = 1_000;
+/// One value of a refusal: a digest in hexadecimal, three times over.
+pub const REFUSAL_VALUE_BYTES_MAX: usize = 200;
+/// Pause before a call is tried again that was refused for the moment; clients double it.
+pub const RETRY_PAUSE_MILLIS: u64 = 1_000;
+
 /// Entries of one block.
 pub const BLOCK_ENTRIES_MAX: usize = 512;
 /// Commands decided into one block; each makes at most two entries.

@@ -6,37 +6,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Whose fault it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
-    /// The caller sent something wrong.
-    Caller,
-    /// Another party (sender, recipient, their keys) did something wrong.
-    Peer,
-    /// The operator of this process has to act: disk, keys, configuration.
-    Operator,
-    /// A defect of this software.
-    Us,
-}
-
-/// Whether the same call may succeed later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// The same bytes will be refused for ever.
-    No,
-    /// The same bytes may be accepted after a pause.
-    Later,
-    /// Something has to be changed first (a new seal, a full upload), then it may be accepted.
-    AfterChange,
-}
+use crate::{Blame, Retry};
 
 macro_rules! reasons {
-    ($($variant:ident $code:literal $blame:ident $retry:ident $advice:literal)*) => {
+    ($($variant:ident $code:literal $blame:ident $retry:ident
+        en $meaning:literal $advice:literal
+        vi $meaning_vi:literal $advice_vi:literal)*) => {
         /// A stable reason.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
             $(
-                #[doc = concat!("`", $code, "`: ", $advice)]
+                #[doc = concat!("`", $code, "`: ", $meaning)]
                 $variant,
             )*
         }
@@ -63,83 +43,271 @@ macro_rules! reasons {
                 match self { $(Self::$variant => Retry::$retry,)* }
             }
 
+            /// What happened, in one clause without a value.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
             /// What to do, in one sentence.
             #[must_use]
             pub const fn advice(self) -> &'static str {
                 match self { $(Self::$variant => $advice,)* }
+            }
+
+            /// [`Reason::meaning`] in Vietnamese.
+            #[must_use]
+            pub const fn meaning_vi(self) -> &'static str {
+                match self { $(Self::$variant => $meaning_vi,)* }
+            }
+
+            /// [`Reason::advice`] in Vietnamese.
+            #[must_use]
+            pub const fn advice_vi(self) -> &'static str {
+                match self { $(Self::$variant => $advice_vi,)* }
             }
         }
     };
 }
 
 reasons! {
-    StatementTooLarge "statement.too_large" Caller No "make the statement smaller: fewer recipients, shorter texts"
-    StatementNotUtf8 "statement.not_utf8" Caller No "encode the statement as UTF-8 without a byte order mark"
-    StatementMalformed "statement.malformed" Caller No "send one JSON object as docs/spec/statements.md lays it out"
-    StatementUnknownField "statement.unknown_field" Caller No "remove the field; a new meaning needs a new predicate type"
-    StatementMissingField "statement.missing_field" Caller No "add the field"
-    StatementDuplicateKey "statement.duplicate_key" Caller No "write each key once"
-    StatementWrongType "statement.wrong_type" Caller No "use the type that docs/spec/statements.md gives"
-    StatementTooLong "statement.too_long" Caller No "shorten the text or list to the limit in the message"
-    StatementOutOfRange "statement.out_of_range" Caller No "use a value that docs/spec/statements.md allows"
-    StatementUnsupported "statement.unsupported" Caller No "use a predicate type that the registry lists for this axis"
-    SealMissing "seal.missing" Caller No "seal the statement with the agency's seal key"
-    SealInvalid "seal.invalid" Caller No "seal exactly the bytes that are sent, with the key that is named"
-    SealStripped "seal.stripped" Caller No "send the signature of every required signer"
-    SealForeign "seal.foreign" Caller AfterChange "use a seal key whose certificate is in the registry"
-    SealWeakKey "seal.weak_key" Caller No "make a new key: this one is of small order or not canonical"
-    SealCertificateSwapped "seal.certificate_swapped" Caller No "name the certificate that the registry holds for this key"
-    SealExpiredReseal "seal.expired_reseal" Caller AfterChange "seal the same document anew with the current certificate"
-    SealRevoked "seal.revoked" Caller AfterChange "use a certificate that is not revoked"
-    IdentityMissing "identity.missing" Caller AfterChange "connect with a client certificate of the axis' authority"
-    IdentityMismatch "identity.mismatch" Caller No "send only for the agency that the client certificate names"
-    SenderUnknown "sender.unknown" Caller AfterChange "ask the operator to register the organisation with this agency"
-    RecipientUnknown "recipient.unknown" Caller AfterChange "look the code up in the directory"
-    RecipientTwice "recipient.twice" Caller No "name each recipient once"
-    RecipientCannotRead "recipient.cannot_read" Peer Later "wait until the recipient's edge reads this predicate version"
-    DocumentSecret "document.secret" Caller No "state secrets do not travel on this axis (Decision 28/2018 art. 1.2)"
-    BusinessUnsupported "document.business_unsupported" Caller AfterChange "this release routes new documents and replies only"
-    MessageIdConflict "message.id_conflict" Caller No "mint a new id: this one belongs to other bytes"
-    MessageTooOld "message.too_old" Caller AfterChange "create the document anew: it is older than the axis remembers"
-    MessageFromFuture "message.from_future" Caller AfterChange "set the clock: it is ahead of the axis"
-    MessageUnknown "message.unknown" Caller No "check the id: nothing with it is known here, or it is closed"
-    ReferenceConflict "reference.conflict" Caller No "use a new client reference: this one belongs to another document"
-    SequenceReused "sequence.reused" Caller No "an edge was restored from an old copy: open a new edge term and seal anew"
-    SequenceOutsideWindow "sequence.outside_window" Caller AfterChange "seal anew with the next number"
-    TermNotOpen "term.not_open" Caller AfterChange "open the edge term before sealing in it"
-    TermSuperseded "term.superseded" Caller No "another edge of this agency took over: stop this one"
-    TermConnected "term.connected" Caller Later "stop the edge that is connected, or have the operator force the takeover"
-    ReceiptNotRecipient "receipt.not_recipient" Caller No "send receipts only for deliveries of this agency"
-    ReceiptOutOfOrder "receipt.out_of_order" Caller No "fetched comes first, then one of acknowledged and refused; an answer that was given stays"
-    ReceiptRepeated "receipt.repeated" Caller No "the event is in the log already: what was said first stands"
-    ReceiptDigestMismatch "receipt.digest_mismatch" Caller No "name the digest of the envelope that was delivered"
-    ReceiptMixedSenders "receipt.mixed_senders" Caller No "put items of one original sender into one receipt"
-    AttachmentMissing "attachment.missing" Caller AfterChange "upload the attachment completely before the envelope is submitted"
-    AttachmentSizeMismatch "attachment.size_mismatch" Caller AfterChange "declare the size that was uploaded"
-    AttachmentDigestMismatch "attachment.digest_mismatch" Caller AfterChange "upload the bytes that the digest names"
-    AttachmentTooLarge "attachment.too_large" Caller No "keep attachments within the published limits"
-    AttachmentTooMany "attachment.too_many" Caller No "keep attachments within the published limits"
-    BlobUnknown "blob.unknown" Caller No "ask only for attachments of documents that were sent to this agency"
-    BlobOffset "blob.offset" Caller AfterChange "resume at the offset that the message names"
-    BlobInUse "blob.in_use" Us Later "wait until nobody uses the attachment any more, then delete it"
-    BlobStorage "blob.storage" Operator Later "look at the disk of the attachments: space, permissions, health"
-    RequestInvalid "request.invalid" Caller No "correct the field that the message names"
-    CursorUnknown "request.cursor_unknown" Caller No "resume from a cursor that this edge handed out, or from the start"
-    FlowFlooding "flow.flooding" Caller Later "keep fewer requests in flight on one stream"
-    BusyViews "busy.views" Us Later "wait and try again: the views catch up with the journal"
-    OutcomeUnknown "outcome.unknown" Us Later "submit the same bytes again: they are accepted once whatever happened"
-    ShuttingDown "process.shutting_down" Operator Later "connect again in a moment"
-    BrokerAway "broker.away" Operator Later "the edge keeps the document and goes on trying"
-    JournalTruncated "journal.truncated" Operator No "restore the journal from a backup or recover on a new log origin; nothing was overwritten"
-    JournalCorrupt "journal.corrupt" Operator No "restore the journal from a backup or recover on a new log origin; nothing was overwritten"
-    JournalFormat "journal.format" Operator No "run the release that wrote this journal"
-    JournalLocked "journal.locked" Operator AfterChange "stop the other process that uses this folder"
-    JournalStorage "journal.storage" Operator AfterChange "look at the disk: space, permissions, health; then start again"
-    ViewAhead "view.ahead" Operator No "the journal lost its tail: restore it; do not delete the views before that is understood"
-    LogFork "log.fork" Peer No "stop and call the auditors: the axis shows two histories"
-    LogProofInvalid "log.proof_invalid" Peer No "keep the bytes and call the auditors: the axis' proof does not hold"
-    ConfigInvalid "config.invalid" Operator AfterChange "correct the setting, file or address that the message names"
-    KeyUnreadable "key.unreadable" Operator AfterChange "check the key file and its password"
+    StatementTooLarge "statement.too_large" Caller No
+        en "the statement's file is larger than the axis takes" "make the statement smaller: fewer recipients, shorter texts"
+        vi "bản tin vượt quá dung lượng mà trục tiếp nhận" "rút gọn bản tin: bớt nơi nhận, rút ngắn các đoạn văn bản"
+    StatementNotUtf8 "statement.not_utf8" Caller No
+        en "the statement is not UTF-8 text" "encode the statement as UTF-8 without a byte order mark"
+        vi "bản tin không dùng bảng mã UTF-8" "mã hóa bản tin bằng UTF-8, không có dấu thứ tự byte (BOM)"
+    StatementMalformed "statement.malformed" Caller No
+        en "the statement or its DSSE shell is not JSON of the expected form" "send one JSON object as docs/spec/statements.md lays it out"
+        vi "bản tin hoặc vỏ DSSE của bản tin không đúng cấu trúc JSON quy định" "gửi một đối tượng JSON đúng như docs/spec/statements.md quy định"
+    StatementUnknownField "statement.unknown_field" Caller No
+        en "the statement has a field that its predicate type does not know" "remove the field; a new meaning needs a new predicate type"
+        vi "bản tin có trường không thuộc loại bản tin này" "bỏ trường đó; nội dung mới cần một loại bản tin mới"
+    StatementMissingField "statement.missing_field" Caller No
+        en "a field that the statement must have is missing" "add the field"
+        vi "bản tin thiếu một trường bắt buộc" "bổ sung trường còn thiếu"
+    StatementDuplicateKey "statement.duplicate_key" Caller No
+        en "a key of a JSON object stands there twice" "write each key once"
+        vi "một khóa JSON xuất hiện hai lần trong cùng một đối tượng" "chỉ viết mỗi khóa một lần"
+    StatementWrongType "statement.wrong_type" Caller No
+        en "a field has another JSON type than the specification gives" "use the type that docs/spec/statements.md gives"
+        vi "một trường có kiểu dữ liệu JSON khác quy định" "dùng kiểu dữ liệu theo docs/spec/statements.md"
+    StatementTooLong "statement.too_long" Caller No
+        en "a text or a list of the statement is longer than its limit" "shorten the text or list to the limit in the message"
+        vi "một đoạn văn bản hoặc danh sách trong bản tin dài quá giới hạn" "rút ngắn theo giới hạn nêu trong thông báo"
+    StatementOutOfRange "statement.out_of_range" Caller No
+        en "a field has a value that the specification does not allow" "use a value that docs/spec/statements.md allows"
+        vi "một trường có giá trị ngoài phạm vi cho phép" "dùng giá trị mà docs/spec/statements.md cho phép"
+    StatementUnsupported "statement.unsupported" Caller No
+        en "the statement's type or version is not carried here" "use a predicate type that the registry lists for this axis"
+        vi "trục không tiếp nhận loại hoặc phiên bản bản tin này" "dùng loại bản tin có trong sổ đăng ký của trục"
+    SealMissing "seal.missing" Caller No
+        en "the statement carries no signature" "seal the statement with the agency's seal key"
+        vi "bản tin không có chữ ký truyền tải" "ký bản tin bằng khóa ký truyền tải của cơ quan"
+    SealInvalid "seal.invalid" Caller No
+        en "a signature does not verify over the bytes that were sent" "seal exactly the bytes that are sent, with the key that is named"
+        vi "chữ ký truyền tải không khớp với nội dung đã gửi" "ký đúng nội dung được gửi, bằng đúng khóa đã nêu"
+    SealStripped "seal.stripped" Caller No
+        en "the statement names a signer whose signature is not there" "send the signature of every required signer"
+        vi "bản tin thiếu chữ ký của một bên phải ký" "gửi đủ chữ ký của các bên phải ký"
+    SealForeign "seal.foreign" Caller AfterChange
+        en "the seal key is not registered for the agency that sends" "use a seal key whose certificate is in the registry"
+        vi "khóa ký không được đăng ký cho cơ quan gửi" "dùng khóa ký có chứng thư số trong sổ đăng ký của trục"
+    SealWeakKey "seal.weak_key" Caller No
+        en "the key is of small order or not written canonically: anybody could seal with it" "make a new key: this one is of small order or not canonical"
+        vi "khóa ký yếu (bậc nhỏ hoặc không chính tắc), ai cũng có thể ký thay" "tạo khóa ký mới và xin cấp chứng thư số mới"
+    SealCertificateSwapped "seal.certificate_swapped" Caller No
+        en "the statement names another certificate than the registry holds for the key" "name the certificate that the registry holds for this key"
+        vi "chứng thư số nêu trong bản tin khác với chứng thư đã đăng ký cho khóa này" "nêu đúng chứng thư số đã đăng ký cho khóa ký"
+    SealExpiredReseal "seal.expired_reseal" Caller AfterChange
+        en "the certificate of the seal key is not valid at this time" "seal the same document anew with the current certificate"
+        vi "chứng thư số của khóa ký chưa có hoặc đã hết hiệu lực" "ký lại văn bản bằng chứng thư số còn hiệu lực"
+    SealRevoked "seal.revoked" Caller AfterChange
+        en "the certificate of the seal key is revoked" "use a certificate that is not revoked"
+        vi "chứng thư số của khóa ký đã bị thu hồi" "dùng chứng thư số chưa bị thu hồi"
+    IdentityMissing "identity.missing" Caller AfterChange
+        en "the connection has no client certificate that names an agency" "connect with a client certificate of the axis' authority"
+        vi "kết nối không có chứng thư số xác định cơ quan" "kết nối bằng chứng thư số do cơ quan chứng thực của trục cấp"
+    IdentityMismatch "identity.mismatch" Caller No
+        en "the statement speaks for another agency than the client certificate" "send only for the agency that the client certificate names"
+        vi "bản tin mang danh cơ quan khác với chứng thư số của kết nối" "chỉ gửi cho cơ quan ghi trong chứng thư số của kết nối"
+    IdentityTokenMissing "identity.token_missing" Caller AfterChange
+        en "the call carries no access token, and this edge wants one" "send the header `authorization: Bearer <token>` with a token of this edge"
+        vi "lời gọi không kèm mã truy cập mà nút biên yêu cầu" "gửi kèm tiêu đề `authorization: Bearer <mã truy cập>` do nút biên cấp"
+    IdentityTokenUnknown "identity.token_unknown" Caller AfterChange
+        en "the access token is not one of this edge, or it was taken back" "ask the operator of the edge for a token"
+        vi "mã truy cập không do nút biên này cấp hoặc đã bị thu hồi" "đề nghị đơn vị vận hành nút biên cấp mã truy cập"
+    SenderUnknown "sender.unknown" Caller AfterChange
+        en "the sending organisation is not registered, or another agency serves it" "ask the operator to register the organisation with this agency"
+        vi "bên gửi chưa đăng ký hoặc thuộc cơ quan khác phục vụ" "đề nghị đơn vị vận hành trục đăng ký bên gửi với cơ quan này"
+    RecipientUnknown "recipient.unknown" Caller AfterChange
+        en "no organisation of the directory has the recipient's code" "look the code up in the directory"
+        vi "mã định danh bên nhận không có trong danh mục" "tra cứu lại mã định danh trong danh mục"
+    RecipientTwice "recipient.twice" Caller No
+        en "a recipient is named twice" "name each recipient once"
+        vi "một bên nhận được nêu hai lần" "chỉ nêu mỗi bên nhận một lần"
+    RecipientCannotRead "recipient.cannot_read" Peer Later
+        en "the recipient's edge does not read this predicate version yet" "wait until the recipient's edge reads this predicate version"
+        vi "nút biên của bên nhận chưa đọc được phiên bản bản tin này" "gửi lại khi nút biên của bên nhận đã được nâng cấp"
+    DocumentSecret "document.secret" Caller No
+        en "the document bears a secrecy mark" "state secrets do not travel on this axis (Decision 28/2018 art. 1.2)"
+        vi "văn bản có độ mật" "không gửi văn bản mật qua trục (khoản 2 Điều 1 Quyết định 28/2018/QĐ-TTg)"
+    BusinessUnsupported "document.business_unsupported" Caller AfterChange
+        en "this kind of business (recall, update, replacement) is not routed by this release" "this release routes new documents and replies only"
+        vi "phiên bản này chưa xử lý nghiệp vụ thu hồi, cập nhật, thay thế văn bản" "chỉ gửi văn bản mới và văn bản phúc đáp"
+    MessageIdConflict "message.id_conflict" Caller No
+        en "the message id belongs to other bytes already" "mint a new id: this one belongs to other bytes"
+        vi "mã bản tin đã được dùng cho nội dung khác" "tạo mã bản tin mới"
+    MessageTooOld "message.too_old" Caller AfterChange
+        en "the document was created before the time that the axis remembers" "create the document anew: it is older than the axis remembers"
+        vi "văn bản được tạo quá lâu so với thời hạn trục còn lưu dấu" "tạo lại văn bản rồi gửi"
+    MessageFromFuture "message.from_future" Caller AfterChange
+        en "the time of creation lies ahead of the axis' clock" "set the clock: it is ahead of the axis"
+        vi "thời điểm tạo văn bản đi trước đồng hồ của trục" "chỉnh lại đồng hồ máy chủ theo giờ của trục (khoản 4 Điều 14 Quyết định 28/2018/QĐ-TTg)"
+    MessageUnknown "message.unknown" Caller No
+        en "no message with this id is known here for the caller" "check the id: nothing with it is known here, or it is closed"
+        vi "không có bản tin mang mã này dành cho bên gọi" "kiểm tra lại mã bản tin"
+    ReferenceConflict "reference.conflict" Caller No
+        en "the client reference belongs to another document already" "use a new client reference: this one belongs to another document"
+        vi "mã tham chiếu của phần mềm quản lý văn bản đã dùng cho văn bản khác" "dùng mã tham chiếu mới"
+    SequenceReused "sequence.reused" Caller No
+        en "the sequence number was used for other bytes" "an edge was restored from an old copy: open a new edge term and seal anew"
+        vi "số thứ tự gửi đã dùng cho nội dung khác" "nút biên đã bị khôi phục từ bản sao cũ: mở nhiệm kỳ mới rồi ký lại"
+    SequenceOutsideWindow "sequence.outside_window" Caller AfterChange
+        en "the sequence number is too far from the last ones" "seal anew with the next number"
+        vi "số thứ tự gửi nằm ngoài khoảng cho phép" "ký lại với số thứ tự kế tiếp"
+    TermNotOpen "term.not_open" Caller AfterChange
+        en "the edge term of the statement was never opened" "open the edge term before sealing in it"
+        vi "nhiệm kỳ nút biên nêu trong bản tin chưa được mở" "mở nhiệm kỳ nút biên trước khi ký"
+    TermSuperseded "term.superseded" Caller No
+        en "a later edge term of this agency is open" "another edge of this agency took over: stop this one"
+        vi "một nút biên khác của cơ quan đã tiếp quản" "dừng nút biên này"
+    TermConnected "term.connected" Caller Later
+        en "the edge of the open term is still connected" "stop the edge that is connected, or have the operator force the takeover"
+        vi "nút biên đang giữ nhiệm kỳ vẫn còn kết nối" "dừng nút biên đang kết nối hoặc đề nghị đơn vị vận hành trục cho tiếp quản"
+    ReceiptNotRecipient "receipt.not_recipient" Caller No
+        en "the receipt is for a delivery of another agency" "send receipts only for deliveries of this agency"
+        vi "biên nhận nêu văn bản không gửi cho cơ quan này" "chỉ gửi biên nhận cho văn bản mà cơ quan được nhận"
+    ReceiptOutOfOrder "receipt.out_of_order" Caller No
+        en "the event does not follow from what was said before" "fetched comes first, then one of acknowledged and refused; an answer that was given stays"
+        vi "trạng thái trong biên nhận không đúng trình tự" "báo đã đến (01) trước, sau đó đã tiếp nhận (03) hoặc từ chối (02); trạng thái đã báo không đổi lại được"
+    ReceiptRepeated "receipt.repeated" Caller No
+        en "the event is in the log already, in another receipt" "the event is in the log already: what was said first stands"
+        vi "trạng thái này đã có trong nhật ký, ở một biên nhận khác" "không cần gửi lại: biên nhận ghi trước có hiệu lực"
+    ReceiptDigestMismatch "receipt.digest_mismatch" Caller No
+        en "the receipt names another digest than the delivered envelope has" "name the digest of the envelope that was delivered"
+        vi "mã băm trong biên nhận khác với văn bản đã chuyển đến" "nêu đúng mã băm của văn bản đã chuyển đến"
+    ReceiptMixedSenders "receipt.mixed_senders" Caller No
+        en "the items of one receipt are for several senders" "put items of one original sender into one receipt"
+        vi "một biên nhận gộp văn bản của nhiều bên gửi" "mỗi biên nhận chỉ gồm văn bản của một bên gửi"
+    AttachmentMissing "attachment.missing" Caller AfterChange
+        en "an attachment that the document names is not here" "upload the attachment completely before the envelope is submitted"
+        vi "thiếu tệp đính kèm mà văn bản đã nêu" "tải lên đầy đủ tệp đính kèm trước khi gửi văn bản"
+    AttachmentTruncated "attachment.truncated" Caller AfterChange
+        en "fewer bytes of an attachment came than were declared" "send all bytes of the attachment that were declared"
+        vi "tệp đính kèm gửi đến thiếu so với dung lượng đã khai" "gửi lại toàn bộ tệp đính kèm"
+    AttachmentEmpty "attachment.empty" Caller No
+        en "an attachment has no bytes" "leave the attachment out, or attach the file again"
+        vi "tệp đính kèm rỗng" "bỏ tệp rỗng hoặc đính kèm lại tệp"
+    AttachmentSizeMismatch "attachment.size_mismatch" Caller AfterChange
+        en "an attachment has another size than was declared" "declare the size that was uploaded"
+        vi "dung lượng tệp đính kèm khác với dung lượng đã khai" "khai đúng dung lượng của tệp"
+    AttachmentDigestMismatch "attachment.digest_mismatch" Caller AfterChange
+        en "the bytes of an attachment have another digest than was declared" "upload the bytes that the digest names"
+        vi "mã băm của tệp đính kèm khác với mã băm đã khai" "tải lên đúng tệp ứng với mã băm"
+    AttachmentTooLarge "attachment.too_large" Caller No
+        en "an attachment, or all of them together, are larger than the axis takes" "keep attachments within the published limits"
+        vi "tệp đính kèm vượt quá dung lượng cho phép" "giảm dung lượng tệp theo giới hạn đã công bố"
+    AttachmentTooMany "attachment.too_many" Caller No
+        en "the document has more attachments than the axis takes" "keep attachments within the published limits"
+        vi "số tệp đính kèm vượt quá giới hạn" "giảm số tệp đính kèm theo giới hạn đã công bố"
+    UploadTooMany "upload.too_many" Caller Later
+        en "too many uploads of this agency are unfinished" "finish or wait for the uploads that are under way, then go on"
+        vi "cơ quan có quá nhiều lượt tải lên còn dang dở" "hoàn tất hoặc chờ các lượt tải lên đang thực hiện rồi gửi tiếp"
+    BlobUnknown "blob.unknown" Caller No
+        en "no attachment with this digest is there for the caller" "ask only for attachments of documents that were sent to this agency"
+        vi "không có tệp đính kèm mang mã băm này dành cho bên gọi" "chỉ yêu cầu tệp đính kèm của văn bản gửi đến cơ quan"
+    BlobOffset "blob.offset" Caller AfterChange
+        en "the offset is not where the upload stands or the attachment ends" "resume at the offset that the message names"
+        vi "vị trí truyền tệp không khớp với phần đã nhận" "truyền tiếp từ vị trí nêu trong thông báo"
+    BlobInUse "blob.in_use" Us Later
+        en "the attachment is still in use" "wait until nobody uses the attachment any more, then delete it"
+        vi "tệp đính kèm đang được sử dụng" "chờ đến khi tệp không còn được dùng rồi mới xóa"
+    BlobStorage "blob.storage" Operator Later
+        en "the attachments' folder cannot be read or written" "look at the disk of the attachments: space, permissions, health"
+        vi "không đọc hoặc ghi được thư mục tệp đính kèm" "kiểm tra ổ đĩa chứa tệp đính kèm: dung lượng, quyền truy cập, tình trạng"
+    EdxmlInvalid "edxml.invalid" Caller No
+        en "the file is not edXML of QCVN 102:2016" "correct the place that the message names, as docs/spec/edxml.md lays it out"
+        vi "gói tin không đúng định dạng edXML theo QCVN 102:2016/BTTTT" "sửa chỗ nêu trong thông báo theo docs/spec/edxml.md"
+    EdxmlUnsupportedType "edxml.unsupported_type" Caller No
+        en "the edXML message is of a kind that is not sent this way" "send documents here, and statuses with the call for statuses"
+        vi "loại gói tin edXML này không gửi được bằng dịch vụ đang gọi" "gửi văn bản bằng dịch vụ gửi văn bản, gửi trạng thái bằng dịch vụ trạng thái"
+    RequestInvalid "request.invalid" Caller No
+        en "a field of the request is missing or makes no sense" "correct the field that the message names"
+        vi "một trường của yêu cầu bị thiếu hoặc không hợp lệ" "sửa trường nêu trong thông báo"
+    CursorUnknown "request.cursor_unknown" Caller No
+        en "the cursor was not handed out by this edge" "resume from a cursor that this edge handed out, or from the start"
+        vi "con trỏ đọc không do nút biên này cấp" "đọc tiếp từ con trỏ do nút biên cấp hoặc đọc lại từ đầu"
+    FlowFlooding "flow.flooding" Caller Later
+        en "the caller has more under way at once than its share" "keep fewer requests in flight on one stream"
+        vi "bên gọi gửi đồng thời quá nhiều yêu cầu" "giảm số yêu cầu gửi đồng thời"
+    FlowStalled "flow.stalled" Caller Later
+        en "the caller went silent or stopped reading in the middle of a call" "keep sending and reading while a call is open, then call again"
+        vi "bên gọi ngừng gửi hoặc ngừng đọc giữa chừng" "kiểm tra đường truyền rồi gọi lại; gửi và đọc liên tục khi lời gọi đang mở"
+    BusyViews "busy.views" Us Later
+        en "the views lag behind the journal" "wait and try again: the views catch up with the journal"
+        vi "dữ liệu tra cứu chưa theo kịp nhật ký" "chờ ít phút rồi gửi lại"
+    OutcomeUnknown "outcome.unknown" Us Later
+        en "the process stopped before it could say what became of the statement" "submit the same bytes again: they are accepted once whatever happened"
+        vi "hệ thống dừng trước khi kịp trả lời kết quả" "gửi lại đúng nội dung cũ: văn bản chỉ được tiếp nhận một lần"
+    ShuttingDown "process.shutting_down" Operator Later
+        en "the process is stopping" "connect again in a moment"
+        vi "hệ thống đang dừng để bảo trì" "kết nối lại sau ít phút"
+    Descriptors "process.descriptors" Operator Later
+        en "the process may not open any more files or connections" "raise the limit of open files (LimitNOFILE, ulimit -n) and look for clients that hold connections"
+        vi "tiến trình đã hết số tệp và kết nối được phép mở" "nâng giới hạn số tệp mở (LimitNOFILE, ulimit -n) và kiểm tra các máy giữ nhiều kết nối"
+    ClockSteppedBack "clock.stepped_back" Operator Later
+        en "the clock of the machine stepped back" "set the clock right and keep it synchronised; acceptance goes on when it has caught up"
+        vi "đồng hồ máy chủ bị lùi lại" "chỉnh và đồng bộ đồng hồ; việc tiếp nhận tiếp tục khi giờ đã khớp"
+    BrokerAway "broker.away" Operator Later
+        en "the broker does not answer" "the edge keeps the document and goes on trying"
+        vi "không liên lạc được với trục" "không phải gửi lại: nút biên giữ văn bản và tiếp tục gửi"
+    DiskFull "disk.full" Operator Later
+        en "the disk is full, or down to its reserve" "free space on the disk or enlarge it; nothing that was acknowledged is lost"
+        vi "ổ đĩa đã đầy hoặc chỉ còn phần dự phòng" "giải phóng hoặc mở rộng ổ đĩa; văn bản đã xác nhận không bị mất"
+    FileUnusable "file.unusable" Operator AfterChange
+        en "a file or folder of the process cannot be read or written" "look at the path that the message names: whether it is there, its owner, permissions and disk"
+        vi "không đọc hoặc ghi được tệp hay thư mục của hệ thống" "kiểm tra đường dẫn nêu trong thông báo: sự tồn tại, chủ sở hữu, quyền truy cập và ổ đĩa"
+    JournalTruncated "journal.truncated" Operator No
+        en "the journal is shorter than its synced high-water mark says" "restore the journal from a backup or recover on a new log origin; nothing was overwritten"
+        vi "nhật ký ngắn hơn mốc đã ghi bền vững" "khôi phục nhật ký từ bản sao lưu hoặc mở nhật ký mới; dữ liệu cũ không bị ghi đè"
+    JournalCorrupt "journal.corrupt" Operator No
+        en "a block of the journal is damaged" "restore the journal from a backup or recover on a new log origin; nothing was overwritten"
+        vi "một khối của nhật ký bị hỏng" "khôi phục nhật ký từ bản sao lưu hoặc mở nhật ký mới; dữ liệu cũ không bị ghi đè"
+    JournalFormat "journal.format" Operator No
+        en "the journal has a format that this release does not read" "run the release that wrote this journal"
+        vi "phiên bản này không đọc được định dạng nhật ký" "chạy phiên bản phần mềm đã ghi nhật ký này"
+    JournalLocked "journal.locked" Operator AfterChange
+        en "another process uses the data folder" "stop the other process that uses this folder"
+        vi "một tiến trình khác đang dùng thư mục dữ liệu" "dừng tiến trình đang dùng thư mục này"
+    JournalStorage "journal.storage" Operator AfterChange
+        en "the disk did not read or write the journal" "look at the disk: space, permissions, health; then start again"
+        vi "không đọc hoặc ghi được nhật ký trên ổ đĩa" "kiểm tra ổ đĩa: dung lượng, quyền truy cập, tình trạng; sau đó khởi động lại"
+    ViewAhead "view.ahead" Operator No
+        en "the views know more than the journal holds" "the journal lost its tail: restore it; do not delete the views before that is understood"
+        vi "dữ liệu tra cứu mới hơn nhật ký: nhật ký đã mất phần cuối" "khôi phục nhật ký; chưa xóa dữ liệu tra cứu khi chưa rõ nguyên nhân"
+    LogFork "log.fork" Peer No
+        en "the axis shows two histories, or takes back what it showed" "stop and call the auditors: the axis shows two histories"
+        vi "trục đưa ra hai lịch sử khác nhau" "dừng giao dịch và báo đơn vị kiểm tra, giám sát"
+    LogProofInvalid "log.proof_invalid" Peer No
+        en "a proof or checkpoint of the axis does not hold" "keep the bytes and call the auditors: the axis' proof does not hold"
+        vi "chứng cứ của trục không kiểm chứng được" "giữ nguyên dữ liệu và báo đơn vị kiểm tra, giám sát"
+    ConfigInvalid "config.invalid" Operator AfterChange
+        en "a setting, file or address is wrong" "correct the setting, file or address that the message names"
+        vi "thiết lập, tệp hoặc địa chỉ không đúng" "sửa thiết lập, tệp hoặc địa chỉ nêu trong thông báo"
+    KeyUnreadable "key.unreadable" Operator AfterChange
+        en "a key or certificate file cannot be used" "check the key file and its password"
+        vi "không dùng được tệp khóa hoặc chứng thư số" "kiểm tra tệp khóa và mật khẩu của tệp"
 }
 
 impl Reason {
@@ -185,6 +353,20 @@ mod tests {
             assert_eq!(reason.code().parse(), Ok(*reason));
             assert_eq!(reason.error_info().parse(), Ok(*reason));
             assert!(reason.code().split_once('.').is_some_and(|(group, name)| !group.is_empty() && !name.is_empty()));
+        }
+    }
+
+    #[test]
+    fn every_reason_is_explained_in_both_languages() {
+        for reason in Reason::ALL {
+            for english in [reason.meaning(), reason.advice()] {
+                assert!(!english.is_empty() && !english.ends_with('.'), "{reason}: {english}");
+                assert!(english.is_ascii(), "{reason}: {english}");
+            }
+            for vietnamese in [reason.meaning_vi(), reason.advice_vi()] {
+                assert!(!vietnamese.ends_with('.'), "{reason}: {vietnamese}");
+                assert!(!vietnamese.is_ascii(), "{reason} is not Vietnamese: {vietnamese}");
+            }
         }
     }
 }

@@ -1,0 +1,52 @@
+//! In which language the command explains a failure: what `--lang` says, else the locale of the environment. Data and names stay as they are.
+
+use std::str::FromStr;
+
+/// A language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    En,
+    /// Vietnamese.
+    Vi,
+}
+
+impl FromStr for Language {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "en" => Ok(Self::En),
+            "vi" => Ok(Self::Vi),
+            _ => Err("there are en and vi"),
+        }
+    }
+}
+
+impl Language {
+    /// What was asked for, else what the environment says.
+    #[must_use]
+    pub fn chosen(asked: Option<Self>) -> Self {
+        asked.unwrap_or_else(|| Self::of_locale(["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| std::env::var(name).ok())))
+    }
+
+    /// POSIX: the first of these that is set and not empty decides.
+    fn of_locale(settings: [Option<String>; 3]) -> Self {
+        let decides = settings.into_iter().flatten().find(|setting| !setting.is_empty());
+        if decides.is_some_and(|setting| setting == "vi" || setting.starts_with("vi_")) { Self::Vi } else { Self::En }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_setting_that_is_not_empty_decides() {
+        let chosen = |settings: [&str; 3]| Language::of_locale(settings.map(|setting| Some(setting.to_owned())));
+        assert_eq!(chosen(["", "", "vi_VN.UTF-8"]), Language::Vi);
+        assert_eq!(chosen(["C", "", "vi_VN.UTF-8"]), Language::En);
+        assert_eq!(chosen(["", "vi_VN", "en_GB"]), Language::Vi);
+        assert_eq!(Language::of_locale([None, None, None]), Language::En);
+    }
+}
