@@ -2,13 +2,14 @@
 
 use std::io::BufRead;
 
-use truc_types::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENT_NAME_BYTES_MAX, ATTACHMENTS_MAX, DOC_TEXT_BYTES_MAX, MEDIA_TYPE_BYTES_MAX};
+use truc_types::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENT_NAME_BYTES_MAX, ATTACHMENTS_MAX, DOC_TEXT_BYTES_MAX};
 
 use crate::base64_stream::Base64Fault;
 use crate::content::{AttachmentSink, Content, ContentFault, Received, Unpack};
 use crate::diagnostic::{Diagnostic, Findings, Place};
-use crate::limits::{EXPANSION_RATIO_MAX, TOKEN_BYTES_MAX};
+use crate::limits::{CONTENT_ID_BYTES_MAX, EXPANSION_RATIO_MAX, TOKEN_BYTES_MAX};
 use crate::manifest::{Reference, content_id_of, join};
+use crate::media::{by_extension, extension, is_media_type, leads_out};
 use crate::message::AttachmentInfo;
 use crate::rule::Rule;
 use crate::section::Section;
@@ -86,11 +87,6 @@ fn attachment<R: BufRead>(
             }
         }
     }
-}
-
-/// The extension of a display name, in lower case.
-fn extension(name: &str) -> String {
-    name.rsplit_once('.').map(|(_, extension)| extension.trim().to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// Whether to unpack, by what stands before the content, or by the manifest.
@@ -181,12 +177,19 @@ fn finding(fault: &ContentFault, place: Place<'_>) -> Diagnostic {
     }
 }
 
-/// Joins attachments and manifest by ContentId and checks both.
-pub(crate) fn finish(attachments: Vec<Attachment>, references: &[Reference], findings: &mut Findings) -> Vec<AttachmentInfo> {
+/// Joins attachments and manifest by ContentId and checks both. Gives the attachments, and the indexes of those that were unpacked.
+pub(crate) fn finish(attachments: Vec<Attachment>, references: &[Reference], findings: &mut Findings) -> (Vec<AttachmentInfo>, Vec<usize>) {
     let ids: Vec<_> = attachments.iter().map(|attachment| content_id(&attachment.fields)).collect();
     let joined = join(&attachments, &ids, references, findings);
-    let infos = attachments.into_iter().zip(ids).zip(joined);
-    infos.filter_map(|((attachment, id), reference)| info(attachment, id, reference, findings)).collect()
+    let ids = given_or_made(ids);
+    let (mut infos, mut unpacked) = (Vec::new(), Vec::new());
+    for ((attachment, id), reference) in attachments.into_iter().zip(ids).zip(joined) {
+        if attachment.received.as_ref().is_some_and(|received| received.was_zipped) {
+            unpacked.push(infos.len());
+        }
+        infos.extend(info(attachment, id, reference, findings));
+    }
+    (infos, unpacked)
 }
 
 fn content_id(fields: &Element) -> Option<String> {
@@ -194,17 +197,29 @@ fn content_id(fields: &Element) -> Option<String> {
     Some(content_id_of(&id.text)).filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
-fn info(
-    attachment: Attachment,
-    content_id: Option<String>,
-    reference: Option<&Reference>,
-    findings: &mut Findings,
-) -> Option<AttachmentInfo> {
+/// Attachments without a ContentId get one of their own, so that every attachment can be named.
+fn given_or_made(ids: Vec<Option<String>>) -> Vec<String> {
+    let given = ids.clone();
+    let made = |index: usize| {
+        let mut id = format!("attachment-{}", index + 1);
+        while given.iter().flatten().any(|other| *other == id) {
+            id.push('x');
+        }
+        id
+    };
+    ids.into_iter().enumerate().map(|(index, id)| id.unwrap_or_else(|| made(index))).collect()
+}
+
+fn info(attachment: Attachment, content_id: String, reference: Option<&Reference>, findings: &mut Findings) -> Option<AttachmentInfo> {
     let mut fields = Section::new(&attachment.fields);
     let place = fields.place();
-    fields.known(&["ContentId", "FieldName", "MimeType", "Format"]);
+    if content_id.len() > CONTENT_ID_BYTES_MAX {
+        findings.add(place, Rule::TextTooLong, &content_id, format!("≤ {CONTENT_ID_BYTES_MAX} bytes"));
+    }
+    fields.known(&["ContentId", "FieldName", "Format"]);
     let own_name = fields.text("AttachmentName", ATTACHMENT_NAME_BYTES_MAX, findings);
     let own_type = fields.text("ContentType", TOKEN_BYTES_MAX, findings);
+    let mime_type = fields.text("MimeType", TOKEN_BYTES_MAX, findings);
     let description =
         fields.text("Description", DOC_TEXT_BYTES_MAX, findings).or_else(|| reference.and_then(|known| known.description.clone()));
     fields.finish(findings);
@@ -222,63 +237,64 @@ fn info(
     };
     check_name(&name, place, findings);
     let received = attachment.received?;
+    check_received(&received, &name, place, findings);
+    let media_type = media_type(mime_type, declared, &name, &received, place, findings);
+    let Received { size, sha256, .. } = received;
+    Some(AttachmentInfo { name, description, media_type, content_id, size, sha256 })
+}
+
+fn check_name(name: &str, place: Place<'_>, findings: &mut Findings) {
+    let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let rule = match (leads_out(name), name.contains(['/', '\\'])) {
+        (true, _) => Rule::NameTraversal,
+        (false, true) => Rule::NameSeparator,
+        (false, false) => return,
+    };
+    if base.is_empty() || leads_out(base) {
+        findings.add(place, rule, name, "");
+    } else {
+        findings.suggest(place, rule, name, "", base.to_owned());
+    }
+}
+
+fn check_received(received: &Received, name: &str, place: Place<'_>, findings: &mut Findings) {
     if received.not_zip {
-        findings.add(place, Rule::ZipNotZip, &name, "application/zip");
+        findings.add(place, Rule::ZipNotZip, name, "application/zip");
     }
     if received.second_entry {
-        findings.add(place, Rule::ZipSecondEntry, &name, "1");
+        findings.add(place, Rule::ZipSecondEntry, name, "1");
     }
     if leads_out(&received.entry_name) {
         findings.add(place, Rule::ZipEntryName, &received.entry_name, "");
     }
-    let media_type = media_type(declared, &name, &received, place, findings);
-    let Received { size, sha256, was_zipped, .. } = received;
-    Some(AttachmentInfo { name, description, media_type, content_id, size, sha256, was_zipped })
-}
-
-/// Whether a name, taken as a path, would leave the folder it is joined to, on any system.
-fn leads_out(name: &str) -> bool {
-    let drive = name.as_bytes().get(1) == Some(&b':');
-    drive || name.starts_with(['/', '\\']) || name.split(['/', '\\']).any(|part| part.trim_matches([' ', '\t']) == "..")
-}
-
-fn check_name(name: &str, place: Place<'_>, findings: &mut Findings) {
-    if leads_out(name) {
-        findings.add(place, Rule::NameTraversal, name, "");
-    } else if name.contains(['/', '\\']) {
-        findings.add(place, Rule::NameSeparator, name, "");
+    // Formats that are archives themselves, and names that say nothing, are left alone.
+    let is_archive_itself =
+        !matches!(extension(name).as_str(), "pdf" | "doc" | "xls" | "ppt" | "rtf" | "txt" | "csv" | "xml" | "png" | "jpg" | "jpeg");
+    if received.looks_like_archive && !received.was_zipped && !is_archive_itself {
+        findings.suggest(place, Rule::ZipUndeclared, name, "", "<ContentType>application/zip</ContentType>".to_owned());
     }
 }
 
-fn media_type(declared: Option<String>, name: &str, received: &Received, place: Place<'_>, findings: &mut Findings) -> String {
-    let declared = declared.filter(|declared| {
-        let valid = declared.len() <= MEDIA_TYPE_BYTES_MAX
-            && declared.is_ascii()
-            && declared.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
-        if !valid {
-            findings.add(place, Rule::MediaType, declared, "type/subtype");
+/// `MimeType`, or what was declared, or by the name where that says nothing.
+fn media_type(
+    mime_type: Option<String>,
+    declared: Option<String>,
+    name: &str,
+    received: &Received,
+    place: Place<'_>,
+    findings: &mut Findings,
+) -> String {
+    let mut valid = |text: Option<String>| {
+        let text = text?;
+        if !is_media_type(&text) {
+            findings.suggest(place, Rule::MediaType, &text, "type/subtype", by_extension(name).to_owned());
+            return None;
         }
-        valid
-    });
-    match declared {
-        Some(declared) if !received.was_zipped => declared,
-        _ => by_extension(name).to_owned(),
-    }
-}
-
-/// Media types of what agencies send besides PDF; everything else is bytes.
-fn by_extension(name: &str) -> &'static str {
-    match extension(name).as_str() {
-        "pdf" => "application/pdf",
-        "doc" => "application/msword",
-        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "xls" => "application/vnd.ms-excel",
-        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "csv" => "text/csv",
-        "txt" => "text/plain",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "zip" => "application/zip",
-        _ => "application/octet-stream",
-    }
+        Some(text.to_ascii_lowercase())
+    };
+    let (mime_type, declared) = (valid(mime_type), valid(declared));
+    let says_nothing = |declared: &String| {
+        received.was_zipped || declared == "application/zip" || declared.strip_prefix("application/") == Some(&extension(name))
+    };
+    mime_type.or_else(|| declared.filter(|declared| !says_nothing(declared))).unwrap_or_else(|| by_extension(name).to_owned())
 }

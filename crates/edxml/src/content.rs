@@ -70,6 +70,8 @@ pub(crate) struct Received {
     pub(crate) size: u64,
     pub(crate) sha256: Digest,
     pub(crate) was_zipped: bool,
+    /// The first bytes are those of an archive.
+    pub(crate) looks_like_archive: bool,
     /// It was declared as an archive to unpack and was none.
     pub(crate) not_zip: bool,
     pub(crate) second_entry: bool,
@@ -110,6 +112,7 @@ struct Decoded<'a> {
     form: Form,
     unpack: Unpack,
     encoded_bytes: u64,
+    looks_like_archive: bool,
     output: Output<'a>,
 }
 
@@ -136,6 +139,7 @@ impl Decoded<'_> {
         let Form::Undecided(held) = &mut self.form else { return Ok(()) };
         let held = std::mem::take(held);
         let is_archive = held.starts_with(&LOCAL_HEADER) || held.starts_with(&END_OF_DIRECTORY);
+        self.looks_like_archive = is_archive;
         match (is_archive, self.unpack) {
             (true, Unpack::Unknown) => Err(ContentFault::Undecided),
             (true, Unpack::Yes) if held.starts_with(&END_OF_DIRECTORY) => Err(ContentFault::EmptyArchive),
@@ -163,7 +167,10 @@ impl<'a> Content<'a> {
     pub(crate) fn begin(index: usize, unpack: Unpack, sink: &'a mut dyn AttachmentSink) -> Result<Self, ContentFault> {
         sink.begin(index).map_err(ContentFault::Sink)?;
         let output = Output { sink, hasher: Sha256::new(), size: 0 };
-        Ok(Self { base64: Base64Stream::new(), decoded: Decoded { form: Form::Undecided(Vec::new()), unpack, encoded_bytes: 0, output } })
+        Ok(Self {
+            base64: Base64Stream::new(),
+            decoded: Decoded { form: Form::Undecided(Vec::new()), unpack, encoded_bytes: 0, looks_like_archive: false, output },
+        })
     }
 
     pub(crate) fn push(&mut self, text: &[u8]) -> Result<(), ContentFault> {
@@ -173,7 +180,7 @@ impl<'a> Content<'a> {
     pub(crate) fn finish(mut self) -> Result<Received, ContentFault> {
         self.base64.finish(|bytes| self.decoded.push(bytes))?;
         self.decoded.decide()?;
-        let Decoded { form, unpack, output, .. } = self.decoded;
+        let Decoded { form, unpack, output, looks_like_archive, .. } = self.decoded;
         let zip = match form {
             Form::Zipped(zip) => Some(zip),
             Form::Plain | Form::Undecided(_) => None,
@@ -188,6 +195,7 @@ impl<'a> Content<'a> {
             size: output.size,
             sha256,
             was_zipped,
+            looks_like_archive,
             not_zip: unpack == Unpack::Yes && !was_zipped,
             second_entry: zip.as_ref().is_some_and(|zip| zip.second_entry),
             entry_name: zip.map(|zip| zip.entry_name).unwrap_or_default(),

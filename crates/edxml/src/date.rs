@@ -2,6 +2,8 @@
 
 use truc_types::Date;
 
+use crate::message::LocalTime;
+
 /// The spellings that are read, as diagnostics show them.
 pub(crate) const ACCEPTED: &str = "yyyy/MM/dd, yyyy-MM-dd, dd/MM/yyyy (dd > 12)";
 
@@ -15,9 +17,18 @@ pub(crate) struct WireDate {
 /// Why a text is no date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DateFault {
-    /// Day and month are both below 13 and come before the year.
-    Ambiguous,
+    /// Day and month are both below 13 and come before the year: these two days.
+    Ambiguous(Date, Date),
     /// Another shape, or no such day.
+    Invalid,
+}
+
+/// Why a text is no time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TimeFault {
+    /// Two readings, as they would be written.
+    Ambiguous(String),
+    /// Another shape, or no such time.
     Invalid,
 }
 
@@ -41,8 +52,26 @@ pub(crate) fn parse(text: &str) -> Result<WireDate, DateFault> {
             Ok(WireDate { date, canonical: separator == '/' && second.len() == 2 && third.len() == 2 })
         }
         (1 | 2, 1 | 2, 4) if a > 12 => Ok(WireDate { date: day(c, b, a).ok_or(DateFault::Invalid)?, canonical: false }),
-        (1 | 2, 1 | 2, 4) if (1..=12).contains(&a) && (1..=12).contains(&b) => Err(DateFault::Ambiguous),
+        (1 | 2, 1 | 2, 4) if (1..=12).contains(&a) && (1..=12).contains(&b) => {
+            let (first, second) = (day(c, b, a).ok_or(DateFault::Invalid)?, day(c, a, b).ok_or(DateFault::Invalid)?);
+            // 05/05/2025 has one meaning, whichever comes first.
+            if first == second { Ok(WireDate { date: first, canonical: false }) } else { Err(DateFault::Ambiguous(first, second)) }
+        }
         _ => Err(DateFault::Invalid),
+    }
+}
+
+/// The time of `text` and whether it is written as the format has it; a `T` may stand between date and time.
+pub(crate) fn parse_time(text: &str) -> Result<(LocalTime, bool), TimeFault> {
+    let (day, time) = text.split_once([' ', 'T']).ok_or(TimeFault::Invalid)?;
+    let part = |part: &str| part.parse::<u8>().ok().filter(|_| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let parts: Option<Vec<u8>> = time.splitn(4, ':').map(part).collect();
+    let Some([hour @ 0..=23, minute @ 0..=59, second @ 0..=59]) = parts.as_deref() else { return Err(TimeFault::Invalid) };
+    let at = |date| LocalTime { date, time_of_day: (*hour, *minute, *second) };
+    match parse(day) {
+        Ok(wire) => Ok((at(wire.date), wire.canonical && text.contains(' '))),
+        Err(DateFault::Ambiguous(one, other)) => Err(TimeFault::Ambiguous(format!("{} | {}", at(one), at(other)))),
+        Err(DateFault::Invalid) => Err(TimeFault::Invalid),
     }
 }
 
@@ -67,10 +96,11 @@ mod tests {
         check("2025-11-17", Ok(("2025-11-17", false)));
         check("2025/1/7", Ok(("2025-01-07", false)));
         check("17/11/2025", Ok(("2025-11-17", false)));
-        check("05/11/2025", Err(DateFault::Ambiguous));
-        check("12/11/2025", Err(DateFault::Ambiguous));
+        let date = |month, day| Date::new(2025, month, day).unwrap();
+        check("05/11/2025", Err(DateFault::Ambiguous(date(11, 5), date(5, 11))));
+        check("12/11/2025", Err(DateFault::Ambiguous(date(11, 12), date(12, 11))));
         check("13/01/2025", Ok(("2025-01-13", false)));
-        check("05/05/2025", Err(DateFault::Ambiguous));
+        check("05/05/2025", Ok(("2025-05-05", false)));
         for text in
             ["", "2025", "11/17/2025", "2025/02/30", "2025/13/01", "31/02/2025", "0011/05/18", "2025/11-17", "20251117", "2025/11/17/1"]
         {

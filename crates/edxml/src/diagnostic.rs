@@ -94,6 +94,7 @@ impl Place<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     kept: Vec<Diagnostic>,
+    lost: u64,
     refused: bool,
 }
 
@@ -103,11 +104,14 @@ impl Findings {
             // The first error is kept even when warnings filled the list: a refusal always says why.
             if !self.refused && self.kept.len() >= DIAGNOSTICS_MAX {
                 self.kept.pop();
+                self.lost += 1;
             }
             self.refused = true;
         }
         if self.kept.len() < DIAGNOSTICS_MAX {
             self.kept.push(diagnostic);
+        } else {
+            self.lost += 1;
         }
     }
 
@@ -119,13 +123,18 @@ impl Findings {
         self.push(Diagnostic { suggestion: Some(suggestion), ..place.diagnostic(rule, found, expected) });
     }
 
+    /// Something that has to be there is not; the suggestion is the element to write.
+    pub(crate) fn missing(&mut self, place: Place<'_>, rule: Rule, name: &str) {
+        self.suggest(place, rule, "", name, format!("<edXML:{name}>…</edXML:{name}>"));
+    }
+
     pub(crate) const fn refused(&self) -> bool {
         self.refused
     }
 
-    /// The diagnostics in the order of their lines.
-    pub(crate) fn into_sorted(mut self) -> Vec<Diagnostic> {
+    /// The diagnostics in the order of their places, and how many more there were.
+    pub(crate) fn into_sorted(mut self) -> (Vec<Diagnostic>, u64) {
         self.kept.sort_by_key(|diagnostic| diagnostic.line);
-        self.kept
+        (self.kept, self.lost)
     }
 }

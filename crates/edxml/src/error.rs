@@ -7,33 +7,6 @@ use truc_types::{Reason, Refusal};
 use crate::diagnostic::Diagnostic;
 use crate::rule::{Rule, Severity};
 
-/// A kind of packet that is edXML but no new document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Packet {
-    /// A status packet; the two-digit code as it stands there.
-    Status {
-        /// `StatusCode`, cut to 10 characters.
-        code: String,
-    },
-    /// A recall, thu hồi (`BussinessDocType` 1).
-    Recall,
-    /// An update, cập nhật (`BussinessDocType` 2).
-    Update,
-    /// A replacement, thay thế (`BussinessDocType` 3).
-    Replace,
-}
-
-impl std::fmt::Display for Packet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Status { code } => write!(f, "status packet {code}"),
-            Self::Recall => f.write_str("recall"),
-            Self::Update => f.write_str("update"),
-            Self::Replace => f.write_str("replacement"),
-        }
-    }
-}
-
 /// Why [`read_message`](crate::read_message) gave no message.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -42,12 +15,8 @@ pub enum ReadError {
     Refused {
         /// All that was found up to the end, or to the structural fault that stopped the reader; by line.
         diagnostics: Vec<Diagnostic>,
-    },
-    /// A well-formed packet of another kind than a new document.
-    #[error("the edXML message is of the kind: {packet}; only new documents are read")]
-    Unsupported {
-        /// What it is.
-        packet: Packet,
+        /// How many more there were than [`DIAGNOSTICS_MAX`](crate::limits::DIAGNOSTICS_MAX).
+        more: u64,
     },
     /// The input broke off; nothing is said about the message.
     #[error("reading the edXML message failed: {0}")]
@@ -62,8 +31,7 @@ impl ReadError {
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         match self {
-            Self::Refused { diagnostics } => Some(reason(diagnostics)),
-            Self::Unsupported { .. } => Some(Reason::BusinessUnsupported),
+            Self::Refused { diagnostics, .. } => Some(reason(diagnostics)),
             Self::Input(_) | Self::Sink(_) => None,
         }
     }
@@ -72,7 +40,7 @@ impl ReadError {
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let refusal = Refusal::new(self.reason()?, self.to_string());
-        let Self::Refused { diagnostics } = self else { return Some(refusal) };
+        let Self::Refused { diagnostics, .. } = self else { return Some(refusal) };
         let Some(first) = errors(diagnostics).next() else { return Some(refusal) };
         let refusal = refusal.with("rule", first.rule.code()).with("path", &first.path).with("line", first.line);
         Some(refusal.with("errors", errors(diagnostics).count()))

@@ -1,46 +1,50 @@
-//! From the envelope's tree to the values of a message: MessageHeader, TraceHeaderList and the manifest. Attachments are not read here.
+//! From the envelope's tree to the values of a document: MessageHeader. The trace is read in `trace`, status packets in `status_fields`.
 
 use truc_types::limits::{
     DOC_NAME_BYTES_MAX, DOC_NOTATION_BYTES_MAX, DOC_NUMBER_BYTES_MAX, DOC_SUBJECT_BYTES_MAX, DOC_TEXT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX,
-    ENVELOPE_CODES_MAX, LIST_ITEMS_MAX,
+    ENVELOPE_CODES_MAX, LIST_ITEMS_MAX, REFERENCE_CODE_BYTES_MAX,
 };
 use truc_types::{Date, OrganisationCode, Urgency};
 
+use crate::business::Business;
 use crate::date;
-use crate::diagnostic::{Findings, Place};
-use crate::error::Packet;
-use crate::message::{AnsweredDocument, Business, BusinessKind, DocumentType, LocalTime, Message, Party, Signer, Staff, TraceHop};
+use crate::diagnostic::Findings;
+use crate::message::{AnsweredDocument, Document, DocumentType, Message, Party, Signer, Task, TraceHop};
 use crate::rule::Rule;
-use crate::section::{Section, text_of};
+use crate::section::{Section, check_length, text_of};
+use crate::status_fields;
+use crate::trace;
 use crate::tree::Element;
 
-/// Hops of a trace: far more than there are systems on any way.
-const TRACE_MAX: usize = 200;
-
-/// What the envelope says besides the manifest. `message` is absent where a required field is: then a finding says which.
-pub(crate) type Header = Result<Option<Message>, Packet>;
-
-/// Reads the values of an envelope's header.
-pub(crate) fn read(mut header: Section<'_>, findings: &mut Findings) -> Header {
-    header.known(&["Signature", "DigitalSignature", "ErrorList"]);
-    let mut fields = header.section("MessageHeader", findings);
-    if let Some(code) = fields.text("StatusCode", 100, findings) {
-        return Err(Packet::Status { code: code.chars().take(10).collect() });
-    }
-    if !fields.exists() {
-        header.report_missing(Rule::Missing, "MessageHeader", findings);
-        return Ok(None);
-    }
-    let mut trace_list = header.section("TraceHeaderList", findings);
-    let trace = trace(&mut trace_list, findings);
-    let business = business(&mut trace_list, findings)?;
-    trace_list.finish(findings);
-    header.finish(findings);
-    let message = document(fields, findings);
-    Ok(message.map(|message| Message { trace, business, ..message }))
+/// What TraceHeaderList says.
+struct Trace {
+    id: Option<String>,
+    hops: Vec<TraceHop>,
+    business: Business,
 }
 
-fn document(mut fields: Section<'_>, findings: &mut Findings) -> Option<Message> {
+/// Reads an envelope's header. There is no message where a required field is missing: then a finding says which.
+pub(crate) fn read(mut header: Section<'_>, findings: &mut Findings) -> Option<Message> {
+    header.known(&["Signature", "DigitalSignature", "ErrorList"]);
+    let fields = header.section("MessageHeader", findings);
+    if !fields.exists() {
+        header.report_missing(Rule::Missing, "MessageHeader", findings);
+        return None;
+    }
+    if fields.has_text("StatusCode") {
+        header.known(&["TraceHeaderList"]);
+        header.finish(findings);
+        return status_fields::status(fields, findings).map(|status| Message::Status(Box::new(status)));
+    }
+    let mut list = header.section("TraceHeaderList", findings);
+    let trace =
+        Trace { id: trace::id(&list, findings), hops: trace::hops(&mut list, findings), business: trace::business(&mut list, findings) };
+    list.finish(findings);
+    header.finish(findings);
+    document(fields, trace, findings).map(|document| Message::Document(Box::new(document)))
+}
+
+fn document(mut fields: Section<'_>, trace: Trace, findings: &mut Findings) -> Option<Document> {
     let from = sender(&mut fields, findings);
     let to = recipients(&mut fields, findings);
     let document_id = fields.text("DocumentId", DOCUMENT_ID_BYTES_MAX, findings);
@@ -64,17 +68,19 @@ fn document(mut fields: Section<'_>, findings: &mut Findings) -> Option<Message>
     let priority = priority(&mut other, findings);
     let sphere = other.text("SphereOfPromulgation", DOC_NAME_BYTES_MAX, findings);
     let drafter = other.text("TyperNotation", DOC_NAME_BYTES_MAX, findings);
-    let copies = other.number("PromulgationAmount", findings);
-    let pages = other.number("PageAmount", findings);
+    let (copies, pages) = (other.number("PromulgationAmount", findings), other.number("PageAmount", findings));
+    let reply_fors = other.text("ReplyFors", DOC_TEXT_BYTES_MAX, findings);
+    let direction = other.boolean("Direction", findings);
+    let reference_codes = other.text("ReferenceCodes", DOC_TEXT_BYTES_MAX, findings);
     let appendices = texts(&mut other, "Appendixes", "Appendix", findings);
-    other.known(&["ReplyFors", "Direction", "ReferenceCodes"]);
     other.finish(findings);
     let response_for = response_for(&mut fields, findings);
     let steering_type = fields.number("SteeringType", findings);
+    let task = task(&mut fields, findings);
     let to_places = texts(&mut fields, "ToPlaces", "Place", findings);
-    fields.known(&["ResponseForTask", "StaffInfo", "Description", "Timestamp"]);
+    fields.known(&["StatusCode", "StaffInfo", "Description", "Timestamp"]);
     fields.finish(findings);
-    Some(Message {
+    Some(Document {
         from: from?,
         to,
         document_id,
@@ -92,18 +98,23 @@ fn document(mut fields: Section<'_>, findings: &mut Findings) -> Option<Message>
         drafter,
         copies,
         pages,
+        reply_fors,
+        direction,
+        reference_codes,
         appendices,
         to_places,
         response_for,
         steering_type,
-        trace: Vec::new(),
-        business: None,
+        task,
+        trace_id: trace.id,
+        trace: trace.hops,
+        business: trace.business,
         attachments: Vec::new(),
-        warnings: Vec::new(),
     })
 }
 
-fn sender(fields: &mut Section<'_>, findings: &mut Findings) -> Option<Party> {
+/// The sender; required.
+pub(crate) fn sender(fields: &mut Section<'_>, findings: &mut Findings) -> Option<Party> {
     let Some(from) = fields.child("From", findings) else {
         fields.report_missing(Rule::Missing, "From", findings);
         return None;
@@ -113,11 +124,10 @@ fn sender(fields: &mut Section<'_>, findings: &mut Findings) -> Option<Party> {
 
 fn party(element: &Element, findings: &mut Findings) -> Option<Party> {
     let mut fields = Section::new(element);
-    let before = fields.children("OrganId", findings).first().is_some_and(|element| !element.text.is_empty());
-    let code = fields.code("OrganId", findings);
-    if !before {
+    if !fields.has_text("OrganId") {
         fields.report_missing(Rule::Missing, "OrganId", findings);
     }
+    let code = fields.code("OrganId", findings);
     let mut text = |name| fields.text(name, DOC_TEXT_BYTES_MAX, findings);
     let in_charge = text("OrganizationInCharge");
     let name = text("OrganName");
@@ -135,9 +145,7 @@ fn recipients(fields: &mut Section<'_>, findings: &mut Findings) -> Vec<Party> {
     if elements.is_empty() {
         fields.report_missing(Rule::Missing, "To", findings);
     }
-    if let Some(first_over) = elements.get(ENVELOPE_CODES_MAX) {
-        findings.add(first_over.place(), Rule::ListTooLong, &elements.len().to_string(), format!("≤ {ENVELOPE_CODES_MAX}"));
-    }
+    check_length(&elements, ENVELOPE_CODES_MAX, findings);
     let mut to: Vec<Party> = Vec::new();
     for element in elements.into_iter().take(ENVELOPE_CODES_MAX) {
         let Some(party) = party(element, findings) else { continue };
@@ -151,8 +159,7 @@ fn recipients(fields: &mut Section<'_>, findings: &mut Findings) -> Vec<Party> {
 }
 
 fn required_date(issue: &mut Section<'_>, findings: &mut Findings) -> Option<Date> {
-    let given = issue.children("PromulgationDate", findings).first().is_some_and(|element| !element.text.is_empty());
-    if !given {
+    if !issue.has_text("PromulgationDate") {
         issue.report_missing(Rule::Missing, "PromulgationDate", findings);
     }
     issue.date("PromulgationDate", findings)
@@ -195,9 +202,32 @@ fn priority(other: &mut Section<'_>, findings: &mut Findings) -> Urgency {
     let Some(text) = text_of(element, 100, findings) else { return Urgency::Normal };
     let urgency = if text.len() == 1 { text.parse().ok().and_then(Urgency::from_digit) } else { None };
     urgency.unwrap_or_else(|| {
-        findings.add(element.place(), Rule::PriorityInvalid, &text, "0, 1, 2, 3, 4");
+        match priority_of_words(&text) {
+            Some(digit) => findings.suggest(element.place(), Rule::PriorityInvalid, &text, "0, 1, 2, 3, 4", digit.to_owned()),
+            None => findings.add(element.place(), Rule::PriorityInvalid, &text, "0, 1, 2, 3, 4"),
+        }
         Urgency::Normal
     })
+}
+
+/// The digit of the law's own words: a suggestion, not a reading.
+fn priority_of_words(text: &str) -> Option<&'static str> {
+    match text.to_lowercase().as_str() {
+        "thường" => Some("0"),
+        "khẩn" => Some("1"),
+        "thượng khẩn" => Some("2"),
+        "hỏa tốc" | "hoả tốc" => Some("3"),
+        "hỏa tốc hẹn giờ" | "hoả tốc hẹn giờ" => Some("4"),
+        _ => None,
+    }
+}
+
+fn task(fields: &mut Section<'_>, findings: &mut Findings) -> Task {
+    let mut section = fields.section("ResponseForTask", findings);
+    let code = section.text("TaskCode", DOC_NAME_BYTES_MAX, findings);
+    let application_type = section.text("ApplicationType", DOC_NAME_BYTES_MAX, findings);
+    section.finish(findings);
+    Task { code, application_type }
 }
 
 fn texts(fields: &mut Section<'_>, list: &'static str, item: &'static str, findings: &mut Findings) -> Vec<String> {
@@ -209,22 +239,26 @@ fn texts(fields: &mut Section<'_>, list: &'static str, item: &'static str, findi
     texts
 }
 
-fn check_length(elements: &[&Element], limit: usize, findings: &mut Findings) {
-    if let Some(first_over) = elements.get(limit) {
-        findings.add(first_over.place(), Rule::ListTooLong, &elements.len().to_string(), format!("≤ {limit}"));
-    }
-}
-
 fn response_for(fields: &mut Section<'_>, findings: &mut Findings) -> Vec<AnsweredDocument> {
     let elements = fields.children("ResponseFor", findings);
     check_length(&elements, LIST_ITEMS_MAX, findings);
-    elements.into_iter().take(LIST_ITEMS_MAX).map(|element| answered_document(element, findings)).collect()
+    let answered = elements.into_iter().take(LIST_ITEMS_MAX).map(|element| answered_document(element, findings));
+    // One that says nothing is no element for those who drop empty ones.
+    answered.filter(|answered| *answered != AnsweredDocument::default()).collect()
 }
 
-fn answered_document(element: &Element, findings: &mut Findings) -> AnsweredDocument {
+/// The document that a reply, a recall or a status speaks of.
+pub(crate) fn answered_document(element: &Element, findings: &mut Findings) -> AnsweredDocument {
     let mut section = Section::new(element);
-    let organisation: Option<OrganisationCode> = section.code("OrganId", findings);
-    let code = section.text("Code", DOC_NUMBER_BYTES_MAX + 1 + DOC_NOTATION_BYTES_MAX, findings);
+    let (organisation, code) = match swapped(&section) {
+        Some((organisation, code)) => {
+            let suggestion = format!("<edXML:OrganId>{organisation}</edXML:OrganId>");
+            findings.suggest(section.place(), Rule::AnswerSwapped, &code, "OrganId, Code", suggestion);
+            section.known(&["OrganId", "Code"]);
+            (Some(organisation), Some(code))
+        }
+        None => (section.code("OrganId", findings), section.text("Code", REFERENCE_CODE_BYTES_MAX, findings)),
+    };
     let document_id = section.text("DocumentId", DOCUMENT_ID_BYTES_MAX, findings);
     let promulgation_date = section.date("PromulgationDate", findings);
     if code.is_none() && document_id.is_none() {
@@ -234,67 +268,10 @@ fn answered_document(element: &Element, findings: &mut Findings) -> AnsweredDocu
     AnsweredDocument { organisation, code, promulgation_date, document_id }
 }
 
-fn trace(list: &mut Section<'_>, findings: &mut Findings) -> Vec<TraceHop> {
-    let elements = list.children("TraceHeader", findings);
-    check_length(&elements, TRACE_MAX, findings);
-    let hop = |element: &&Element| {
-        let mut section = Section::new(element);
-        let organisation = section.text("OrganId", DOC_NAME_BYTES_MAX, findings);
-        let time = section.child("Timestamp", findings).and_then(|element| {
-            let text = text_of(element, 100, findings)?;
-            local_time(&text, element.place(), findings)
-        });
-        section.finish(findings);
-        TraceHop { organisation, time }
-    };
-    elements.iter().take(TRACE_MAX).map(hop).collect()
-}
-
-fn local_time(text: &str, place: Place<'_>, findings: &mut Findings) -> Option<LocalTime> {
-    let parsed = text.split_once([' ', 'T']).and_then(|(day, time)| {
-        let date = date::parse(day).ok()?.date;
-        let parts: Vec<u8> = time.split(':').map(|part| part.parse().ok().filter(|_| part.len() == 2)).collect::<Option<_>>()?;
-        let [hour @ 0..=23, minute @ 0..=59, second @ 0..=59] = *parts.as_slice() else { return None };
-        Some(LocalTime { date, time_of_day: (hour, minute, second) })
-    });
-    if parsed.is_none() {
-        findings.add(place, Rule::TimeInvalid, text, "yyyy/MM/dd HH:mm:ss");
-    }
-    parsed
-}
-
-fn business(list: &mut Section<'_>, findings: &mut Findings) -> Result<Option<Business>, Packet> {
-    let mut section = list.section("Bussiness", findings);
-    let Some(element) = section.child("BussinessDocType", findings) else {
-        section.report_missing(Rule::BusinessMissing, "BussinessDocType", findings);
-        if !section.exists() {
-            return Ok(None);
-        }
-        return Ok(Some(business_fields(section, findings)));
-    };
-    match text_of(element, 100, findings).as_deref() {
-        Some("0") => {}
-        Some("1") => return Err(Packet::Recall),
-        Some("2") => return Err(Packet::Update),
-        Some("3") => return Err(Packet::Replace),
-        None => section.report_missing(Rule::BusinessMissing, "BussinessDocType", findings),
-        Some(other) => findings.add(element.place(), Rule::BusinessKind, other, "0, 1, 2, 3"),
-    }
-    Ok(Some(business_fields(section, findings)))
-}
-
-fn business_fields(mut section: Section<'_>, findings: &mut Findings) -> Business {
-    let document_id = section.text("DocumentId", DOCUMENT_ID_BYTES_MAX, findings);
-    let reason = section.text("BussinessDocReason", DOC_TEXT_BYTES_MAX, findings);
-    let paper = section.text("Paper", 30, findings);
-    let mut person = section.section("StaffInfo", findings);
-    let staff = person.exists().then(|| {
-        let mut text = |name| person.text(name, DOC_NAME_BYTES_MAX, findings);
-        Staff { department: text("Department"), name: text("Staff"), email: text("Email"), mobile: text("Mobile") }
-    });
-    person.known(&["DepartmentId", "StaffId"]);
-    person.finish(findings);
-    section.known(&["BussinessDocumentInfo", "ReplacementInfoList"]);
-    section.finish(findings);
-    Business { kind: BusinessKind::New, reason, paper, document_id, staff }
+/// "Take back" samples of one vendor hold the number in OrganId and the organisation in Code: the slash tells them apart beyond doubt.
+fn swapped(section: &Section<'_>) -> Option<(OrganisationCode, String)> {
+    let (organisation, code) = (section.only("OrganId")?, section.only("Code")?);
+    let is_number = organisation.text.contains('/') && organisation.text.len() <= REFERENCE_CODE_BYTES_MAX;
+    let is_leaf = organisation.children.is_empty() && code.children.is_empty();
+    if is_number && is_leaf { Some((code.text.parse().ok()?, organisation.text.clone())) } else { None }
 }

@@ -24,6 +24,12 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const EXPANSION_RATIO_MAX: u64 = 200;
 /// Bytes below which the ratio does not matter: a small table of equal lines harms nobody.
 pub const EXPANSION_FREE_BYTES: u64 = 1024 * 1024;
+/// Hops of a trace: far more than there are systems on any way.
+pub const TRACE_HOPS_MAX: usize = 200;
+/// Bytes of a ContentId; UUIDs have 36, and a mail-like one with a host name has under 255.
+pub const CONTENT_ID_BYTES_MAX: usize = 255;
+/// Bytes of `TraceHeaderList/@id`: a UUID has 36.
+pub const TRACE_ID_BYTES_MAX: usize = 100;
 /// Diagnostics kept; what comes after is only counted as lost. One screen in a log.
 pub const DIAGNOSTICS_MAX: usize = 100;
 /// Characters of a wrong value that a diagnostic quotes.

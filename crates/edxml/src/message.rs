@@ -1,12 +1,55 @@
-//! A new document as it stands in edXML: the values, checked, without any XML. What they mean for delivery is decided elsewhere.
+//! A message as it stands in edXML: the values, checked, without any XML. What they mean for delivery is decided elsewhere.
+//!
+//! Reading, writing and reading again gives an equal message: what the format cannot tell apart (0 and absent, empty and absent) is one value here.
+
+use std::fmt;
 
 use truc_types::{Date, Digest, OrganisationCode, Urgency};
 
-use crate::diagnostic::Diagnostic;
+use crate::business::{Business, BusinessKind};
+use crate::status::{Status, StatusCode};
 
-/// A new document or a reply.
+/// Everything that is edXML.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub enum Message {
+    /// A document: new, a reply, a recall, an update or a replacement.
+    Document(Box<Document>),
+    /// A status packet: what became of a document.
+    Status(Box<Status>),
+}
+
+/// What a message is; displayed as callers name it when they refuse it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    /// A document, by its `BussinessDocType`.
+    Document(BusinessKind),
+    /// A status packet, by its `StatusCode`.
+    Status(StatusCode),
+}
+
+impl Message {
+    /// What it is.
+    #[must_use]
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Document(document) => MessageKind::Document(document.business.kind),
+            Self::Status(status) => MessageKind::Status(status.code),
+        }
+    }
+}
+
+impl fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document(kind) => kind.fmt(f),
+            Self::Status(code) => write!(f, "status packet {code}"),
+        }
+    }
+}
+
+/// A document with its header, its trace and what is known of its attachments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
     /// Sender.
     pub from: Party,
     /// Receivers in their order; at least one, no code twice.
@@ -37,26 +80,34 @@ pub struct Message {
     pub sphere: Option<String>,
     /// Drafter's initials (`TyperNotation`).
     pub drafter: Option<String>,
-    /// Copies on paper (`PromulgationAmount`).
-    pub copies: Option<i32>,
-    /// Pages.
-    pub pages: Option<i32>,
+    /// Copies on paper (`PromulgationAmount`); the wire's 0 is "not said".
+    pub copies: Option<u32>,
+    /// Pages; the wire's 0 is "not said".
+    pub pages: Option<u32>,
+    /// `ReplyFors`, a vendor's extension.
+    pub reply_fors: Option<String>,
+    /// `Direction`, a vendor's extension; the national library writes `false` where nobody set it.
+    pub direction: bool,
+    /// `ReferenceCodes`, a vendor's extension.
+    pub reference_codes: Option<String>,
     /// Names of appendices.
     pub appendices: Vec<String>,
     /// "Nơi nhận" lines: display only, never addresses.
     pub to_places: Vec<String>,
     /// Documents that this one answers.
     pub response_for: Vec<AnsweredDocument>,
-    /// Steering; sources contradict each other on its values: display only.
-    pub steering_type: Option<i32>,
+    /// Steering; sources contradict each other on its values: display only. The wire's 0 is "none".
+    pub steering_type: Option<u32>,
+    /// The task that this document belongs to, a vendor's extension (`ResponseForTask`).
+    pub task: Task,
+    /// `TraceHeaderList/@id`.
+    pub trace_id: Option<String>,
     /// Hops so far, as they say of themselves.
     pub trace: Vec<TraceHop>,
-    /// The business block, if there is one.
-    pub business: Option<Business>,
+    /// The business block; a document without one is new.
+    pub business: Business,
     /// Attachments in the order in which the sink received them.
     pub attachments: Vec<AttachmentInfo>,
-    /// What was read although it is not as the format has it.
-    pub warnings: Vec<Diagnostic>,
 }
 
 /// An organisation as sender or receiver. Texts are display only.
@@ -83,10 +134,10 @@ pub struct Party {
 /// Type of a document, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DocumentType {
-    /// `Type`.
-    pub code: Option<i32>,
+    /// `Type`; writers that have none put 0 or -1.
+    pub code: Option<u32>,
     /// `TypeDetail`; writers that have none put 0 or -1.
-    pub detail: Option<i32>,
+    pub detail: Option<u32>,
     /// `TypeName`, "Công văn".
     pub name: Option<String>,
 }
@@ -102,8 +153,8 @@ pub struct Signer {
     pub full_name: Option<String>,
 }
 
-/// A document that is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A document that is answered, recalled or reported on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AnsweredDocument {
     /// The organisation that sent it.
     pub organisation: Option<OrganisationCode>,
@@ -116,7 +167,7 @@ pub struct AnsweredDocument {
 }
 
 /// One hop of the way, unproved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TraceHop {
     /// Organisation, as written.
     pub organisation: Option<String>,
@@ -133,26 +184,21 @@ pub struct LocalTime {
     pub time_of_day: (u8, u8, u8),
 }
 
-/// What is to be done with a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BusinessKind {
-    /// 0: a new document. The others are refused by name for now, see [`Packet`](crate::Packet).
-    New,
+impl fmt::Display for LocalTime {
+    /// As the wire has it: `2025/11/17 16:42:10`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hour, minute, second) = self.time_of_day;
+        write!(f, "{} {hour:02}:{minute:02}:{second:02}", crate::date::canonical(self.date))
+    }
 }
 
-/// The business block (`Bussiness` on the wire).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Business {
-    /// What is to be done.
-    pub kind: BusinessKind,
-    /// Why, as text.
-    pub reason: Option<String>,
-    /// `Paper`, as written: samples use 0/1 for "also sent on paper", others a number of pages.
-    pub paper: Option<String>,
-    /// Document it refers to; writers fill it for new documents too, without meaning.
-    pub document_id: Option<String>,
-    /// Person to ask.
-    pub staff: Option<Staff>,
+/// A task, as the vendors that track them write it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Task {
+    /// `TaskCode`.
+    pub code: Option<String>,
+    /// `ApplicationType`.
+    pub application_type: Option<String>,
 }
 
 /// A contact person.
@@ -160,29 +206,32 @@ pub struct Business {
 pub struct Staff {
     /// Department.
     pub department: Option<String>,
+    /// `DepartmentId`.
+    pub department_id: Option<String>,
     /// Name.
     pub name: Option<String>,
+    /// `StaffId`.
+    pub id: Option<String>,
     /// E-mail.
     pub email: Option<String>,
     /// Mobile telephone.
     pub mobile: Option<String>,
 }
 
-/// An attachment that the sink received.
+/// An attachment: everything but its bytes, which pass through sinks and sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachmentInfo {
     /// Display name, at most 255 bytes. Never a path: it may hold separators.
     pub name: String,
     /// Description.
     pub description: Option<String>,
-    /// Media type of the bytes in the sink: as declared, or by the name's extension where they were unpacked.
+    /// Media type of the bytes, in lower case: `MimeType`, or what was declared, or by the name's extension where that says nothing (archives,
+    /// `application/docx`).
     pub media_type: String,
     /// ContentId without `cid:`.
-    pub content_id: Option<String>,
+    pub content_id: String,
     /// Bytes, decoded and unpacked.
     pub size: u64,
     /// Digest of these bytes.
     pub sha256: Digest,
-    /// They were unpacked from an archive of one entry.
-    pub was_zipped: bool,
 }

@@ -3,38 +3,56 @@
 use std::io::BufRead;
 
 use crate::attachments::{self, Attachment};
+use crate::business::BusinessKind;
 use crate::content::AttachmentSink;
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Diagnostic, Findings};
 use crate::error::ReadError;
 use crate::header;
 use crate::manifest::{self, Reference};
-use crate::message::Message;
+use crate::message::{Document, Message};
 use crate::rule::Rule;
 use crate::section::Section;
 use crate::tree::{Element, TextBudget, read_element, skip_element};
 use crate::xml::{NAMESPACE, Namespace, Step, Steps, Stop};
 
-/// Reads one edXML message with a new document from the start of `input` to its end; attachments go to `sink`, decoded and unpacked.
+/// A message that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The message.
+    pub message: Message,
+    /// What was read although it is not as the format has it, by place.
+    pub warnings: Vec<Diagnostic>,
+    /// How many more warnings there were than [`DIAGNOSTICS_MAX`](crate::limits::DIAGNOSTICS_MAX).
+    pub more_warnings: u64,
+    /// Indexes of the attachments that came in an archive of one entry and were unpacked.
+    pub unpacked: Vec<usize>,
+}
+
+/// Reads one edXML message from the start of `input` to its end; attachments go to `sink`, decoded and unpacked.
 ///
-/// Memory is bounded by [`limits`](crate::limits), whatever the size of the message: attachments pass in chunks of at most
-/// [`CHUNK_BYTES_MAX`](crate::limits::CHUNK_BYTES_MAX). Nothing is read but `input`: no file, no network, no clock.
+/// Every kind of message is read; what the caller does not support it refuses by [`Message::kind`]. Memory is bounded by [`limits`](crate::limits),
+/// whatever the size of the message: attachments pass in chunks of at most [`CHUNK_BYTES_MAX`](crate::limits::CHUNK_BYTES_MAX). Nothing is read but
+/// `input`: no file, no network, no clock.
 ///
 /// # Errors
-/// [`ReadError::Refused`] with everything found wrong, [`ReadError::Unsupported`] for status packets, recalls, updates and replacements, and the
-/// errors of input and sink as they came.
-pub fn read_message(input: impl BufRead, sink: &mut dyn AttachmentSink) -> Result<Message, ReadError> {
+/// [`ReadError::Refused`] with everything found wrong, and the errors of input and sink as they came.
+pub fn read_message(input: impl BufRead, sink: &mut dyn AttachmentSink) -> Result<Reading, ReadError> {
     let mut steps = Steps::new(input);
     let mut findings = Findings::default();
-    match read(&mut steps, sink, &mut findings) {
-        Ok(Some(message)) if !findings.refused() => Ok(Message { warnings: findings.into_sorted(), ..message }),
-        Ok(_) => Err(ReadError::Refused { diagnostics: findings.into_sorted() }),
+    let read = match read(&mut steps, sink, &mut findings) {
+        Ok(read) => read,
         Err(Stop::Fault(fault)) => {
             findings.push(*fault);
-            Err(ReadError::Refused { diagnostics: findings.into_sorted() })
+            None
         }
-        Err(Stop::Input(error)) => Err(ReadError::Input(error)),
-        Err(Stop::Sink(error)) => Err(ReadError::Sink(error)),
-        Err(Stop::Unsupported(packet)) => Err(ReadError::Unsupported { packet }),
+        Err(Stop::Input(error)) => return Err(ReadError::Input(error)),
+        Err(Stop::Sink(error)) => return Err(ReadError::Sink(error)),
+    };
+    let refused = findings.refused();
+    let (diagnostics, more) = findings.into_sorted();
+    match read {
+        Some((message, unpacked)) if !refused => Ok(Reading { message, warnings: diagnostics, more_warnings: more, unpacked }),
+        _ => Err(ReadError::Refused { diagnostics, more }),
     }
 }
 
@@ -44,7 +62,11 @@ struct Envelope {
     references: Vec<Reference>,
 }
 
-fn read<R: BufRead>(steps: &mut Steps<R>, sink: &mut dyn AttachmentSink, findings: &mut Findings) -> Result<Option<Message>, Stop> {
+fn read<R: BufRead>(
+    steps: &mut Steps<R>,
+    sink: &mut dyn AttachmentSink,
+    findings: &mut Findings,
+) -> Result<Option<(Message, Vec<usize>)>, Stop> {
     let root = open_root(steps, findings)?;
     let mut budget = TextBudget::new();
     let mut envelope: Option<Envelope> = None;
@@ -59,7 +81,7 @@ fn read<R: BufRead>(steps: &mut Steps<R>, sink: &mut dyn AttachmentSink, finding
                     findings.add(steps.place(), Rule::NamespaceMissing, &name, NAMESPACE);
                 }
                 let element = read_element(steps, name, &mut budget, findings)?;
-                envelope = Some(read_envelope(&element, findings)?);
+                envelope = Some(read_envelope(&element, findings));
             }
             Step::Open { name, namespace } if namespace != Namespace::Foreign && name == "AttachmentEncoded" => {
                 if attachments.is_some() {
@@ -80,11 +102,23 @@ fn read<R: BufRead>(steps: &mut Steps<R>, sink: &mut dyn AttachmentSink, finding
         return Err(steps.fault(Rule::Missing, "", "edXMLEnvelope"));
     };
     let attachments = attachments.unwrap_or_default();
-    if attachments.is_empty() {
-        findings.add(steps.place(), Rule::NoAttachment, "", "AttachmentEncoded/Attachment");
+    let has_attachments = !attachments.is_empty();
+    let (infos, unpacked) = attachments::finish(attachments, &envelope.references, findings);
+    match envelope.message {
+        Some(Message::Document(document)) => {
+            if !has_attachments && document.business.kind != BusinessKind::Recall {
+                findings.add(steps.place(), Rule::NoAttachment, "", "AttachmentEncoded/Attachment");
+            }
+            Ok(Some((Message::Document(Box::new(Document { attachments: infos, ..*document })), unpacked)))
+        }
+        Some(status @ Message::Status(_)) => {
+            if has_attachments {
+                findings.add(steps.place(), Rule::AttachmentIgnored, &infos.len().to_string(), "0");
+            }
+            Ok(Some((status, Vec::new())))
+        }
+        None => Ok(None),
     }
-    let infos = attachments::finish(attachments, &envelope.references, findings);
-    Ok(envelope.message.map(|message| Message { attachments: infos, ..message }))
 }
 
 fn open_root<R: BufRead>(steps: &mut Steps<R>, findings: &mut Findings) -> Result<Namespace, Stop> {
@@ -104,11 +138,11 @@ fn open_root<R: BufRead>(steps: &mut Steps<R>, findings: &mut Findings) -> Resul
     }
 }
 
-/// Reads header and manifest; another kind of packet ends the reading here, before any attachment behind it.
-fn read_envelope(element: &Element, findings: &mut Findings) -> Result<Envelope, Stop> {
+/// Reads header and manifest.
+fn read_envelope(element: &Element, findings: &mut Findings) -> Envelope {
     let mut envelope = Section::new(element);
-    let message = header::read(envelope.section("edXMLHeader", findings), findings).map_err(Stop::Unsupported)?;
+    let message = header::read(envelope.section("edXMLHeader", findings), findings);
     let references = manifest::read(envelope.section("edXMLBody", findings), findings);
     envelope.finish(findings);
-    Ok(Envelope { message, references })
+    Envelope { message, references }
 }

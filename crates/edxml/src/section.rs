@@ -40,6 +40,21 @@ impl<'a> Section<'a> {
         first
     }
 
+    /// Whether the first child of this name says anything; nothing is reported.
+    pub(crate) fn has_text(&self, name: &str) -> bool {
+        self.only(name).is_some_and(|element| !element.text.is_empty())
+    }
+
+    /// The first child of exactly this name; nothing is reported.
+    pub(crate) fn only(&self, name: &str) -> Option<&'a Element> {
+        self.element?.children.iter().find(|child| child.name == name)
+    }
+
+    /// The attribute `id`.
+    pub(crate) fn id(&self) -> Option<&'a str> {
+        self.element?.id.as_deref()
+    }
+
     /// All children of this name. `Business…` is read as `Bussiness…`, which is the name on the wire.
     pub(crate) fn children(&mut self, name: &'static str, findings: &mut Findings) -> Vec<&'a Element> {
         self.asked.push(name);
@@ -76,18 +91,34 @@ impl<'a> Section<'a> {
     }
 
     pub(crate) fn report_missing(&self, rule: Rule, name: &'static str, findings: &mut Findings) {
-        findings.add(self.place(), rule, "", name);
+        findings.missing(self.place(), rule, name);
     }
 
-    /// A number; another text is a warning and no number.
-    pub(crate) fn number(&mut self, name: &'static str, findings: &mut Findings) -> Option<i32> {
+    /// A number above 0. Writers that have none put 0 or -1; another text is a warning and no number.
+    pub(crate) fn number(&mut self, name: &'static str, findings: &mut Findings) -> Option<u32> {
         let element = self.child(name, findings)?;
         let text = text_of(element, 30, findings)?;
-        let number = i32::from_str(&text).ok();
-        if number.is_none() {
-            findings.add(element.place(), Rule::NumberInvalid, &text, "-1, 0, 1, 2 …");
+        match i32::from_str(&text) {
+            Ok(number @ -1..) => u32::try_from(number).ok().filter(|number| *number > 0),
+            _ => {
+                findings.add(element.place(), Rule::NumberInvalid, &text, "-1, 0, 1, 2 …");
+                None
+            }
         }
-        number
+    }
+
+    /// `true` or `false`; another text is a warning and `false`.
+    pub(crate) fn boolean(&mut self, name: &'static str, findings: &mut Findings) -> bool {
+        let Some(element) = self.child(name, findings) else { return false };
+        let Some(text) = text_of(element, 30, findings) else { return false };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => true,
+            "false" | "0" => false,
+            _ => {
+                findings.add(element.place(), Rule::BooleanInvalid, &text, "true, false");
+                false
+            }
+        }
     }
 
     pub(crate) fn date(&mut self, name: &'static str, findings: &mut Findings) -> Option<Date> {
@@ -103,9 +134,13 @@ impl<'a> Section<'a> {
                 }
                 Some(wire.date)
             }
-            Err(fault) => {
-                let rule = if fault == DateFault::Ambiguous { Rule::DateAmbiguous } else { Rule::DateInvalid };
-                findings.add(element.place(), rule, &text, date::ACCEPTED);
+            Err(DateFault::Ambiguous(one, other)) => {
+                let readings = format!("{} | {}", date::canonical(one), date::canonical(other));
+                findings.suggest(element.place(), Rule::DateAmbiguous, &text, date::ACCEPTED, readings);
+                None
+            }
+            Err(DateFault::Invalid) => {
+                findings.add(element.place(), Rule::DateInvalid, &text, date::ACCEPTED);
                 None
             }
         }
@@ -113,12 +148,7 @@ impl<'a> Section<'a> {
 
     pub(crate) fn code(&mut self, name: &'static str, findings: &mut Findings) -> Option<OrganisationCode> {
         let element = self.child(name, findings)?;
-        let text = text_of(element, 200, findings)?;
-        let code = text.parse();
-        if code.is_err() {
-            findings.add(element.place(), Rule::CodeInvalid, &text, "0-9 A-Z . (≤ 35)");
-        }
-        code.ok()
+        code_of(element, findings)
     }
 
     /// Fields that are known but not kept: they stay in the message as it came.
@@ -156,4 +186,25 @@ pub(crate) fn text_of(element: &Element, limit: usize, findings: &mut Findings) 
         findings.add(element.place(), Rule::TextTooLong, &element.text, format!("≤ {limit} bytes"));
     }
     Some(element.text.clone())
+}
+
+/// Reports a list that is longer than its limit, at its first item too many.
+pub(crate) fn check_length(elements: &[&Element], limit: usize, findings: &mut Findings) {
+    if let Some(first_over) = elements.get(limit) {
+        findings.add(first_over.place(), Rule::ListTooLong, &elements.len().to_string(), format!("≤ {limit}"));
+    }
+}
+
+/// The code of an organisation in an element's text.
+pub(crate) fn code_of(element: &Element, findings: &mut Findings) -> Option<OrganisationCode> {
+    let text = text_of(element, 200, findings)?;
+    if let Ok(code) = text.parse() {
+        return Some(code);
+    }
+    let plain: String = text.split_whitespace().collect::<String>().to_ascii_uppercase();
+    match plain.parse::<OrganisationCode>() {
+        Ok(code) => findings.suggest(element.place(), Rule::CodeInvalid, &text, "0-9 A-Z . (≤ 35)", code.to_string()),
+        Err(_) => findings.add(element.place(), Rule::CodeInvalid, &text, "0-9 A-Z . (≤ 35)"),
+    }
+    None
 }

@@ -14,6 +14,8 @@ pub(crate) struct Element {
     pub(crate) path: String,
     pub(crate) line: u64,
     pub(crate) text: String,
+    /// The attribute `id`, the only one with a meaning here.
+    pub(crate) id: Option<String>,
     pub(crate) children: Vec<Self>,
 }
 
@@ -53,7 +55,7 @@ pub(crate) fn read_element<R: BufRead>(
 ) -> Result<Element, Stop> {
     let start = |name: String, steps: &Steps<R>| {
         let place = steps.place();
-        Element { name, path: place.path.to_owned(), line: place.line, ..Element::default() }
+        Element { name, path: place.path.to_owned(), line: place.line, id: steps.id().map(str::to_owned), ..Element::default() }
     };
     let mut open = vec![start(name, steps)];
     loop {

@@ -9,7 +9,6 @@ use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::{Error as XmlError, Reader};
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::error::Packet;
 use crate::input::{Guard, GuardFault};
 use crate::limits::{ATTRIBUTES_MAX, DEPTH_MAX, ELEMENTS_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::rule::Rule;
@@ -29,8 +28,6 @@ pub(crate) enum Stop {
     Input(io::Error),
     /// The sink failed.
     Sink(io::Error),
-    /// Another kind of packet.
-    Unsupported(Packet),
 }
 
 /// Where an element's name belongs.
@@ -73,6 +70,8 @@ pub(crate) struct Steps<R> {
     scopes: Vec<Scope>,
     path: String,
     line: u64,
+    /// The attribute `id` of the last start tag.
+    id: Option<String>,
     elements: usize,
     begun: bool,
     root_seen: bool,
@@ -86,12 +85,27 @@ impl<R: BufRead> Steps<R> {
         config.check_end_names = true;
         config.check_comments = true;
         config.allow_dangling_amp = false;
-        Self { reader, buffer: Vec::new(), scopes: Vec::new(), path: String::new(), line: 1, elements: 0, begun: false, root_seen: false }
+        Self {
+            reader,
+            buffer: Vec::new(),
+            scopes: Vec::new(),
+            path: String::new(),
+            line: 1,
+            id: None,
+            elements: 0,
+            begun: false,
+            root_seen: false,
+        }
     }
 
     /// Path of the open element and line of the last step.
     pub(crate) fn place(&self) -> Place<'_> {
         Place { path: &self.path, line: self.line }
+    }
+
+    /// The attribute `id` of the element that was just opened.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// How many elements are open.
@@ -183,7 +197,16 @@ impl<R: BufRead> Steps<R> {
         }
     }
 
+    /// U+FFFE and U+FFFF are UTF-8 but no XML; what is below the space never comes so far.
+    fn check_characters(&self, text: &str) -> Result<(), Stop> {
+        match text.chars().find(|character| !is_character(*character)) {
+            Some(character) => Err(self.fault(Rule::ControlCharacter, &format!("U+{:04X}", u32::from(character)), "XML 1.0 section 2.2")),
+            None => Ok(()),
+        }
+    }
+
     fn text(&self, text: &str) -> Result<Option<Step>, Stop> {
+        self.check_characters(text)?;
         if !self.scopes.is_empty() {
             return Ok(Some(Step::Text(text.to_owned())));
         }
@@ -266,18 +289,24 @@ impl<R: BufRead> Steps<R> {
         if valid { Ok(()) } else { Err(self.fault(Rule::NotWellFormed, full_name, format!("a name of at most {NAME_BYTES_MAX} bytes"))) }
     }
 
-    fn declarations(&self, tag: &BytesStart<'_>) -> Result<Vec<(String, Namespace)>, Stop> {
+    /// The namespaces that a tag declares; its `id` is kept.
+    fn declarations(&mut self, tag: &BytesStart<'_>) -> Result<Vec<(String, Namespace)>, Stop> {
         let mut declared = Vec::new();
+        self.id = None;
         for (index, attribute) in tag.attributes().enumerate() {
             if index >= ATTRIBUTES_MAX {
                 return Err(self.fault(Rule::TooManyAttributes, tag.name().0, format!("≤ {ATTRIBUTES_MAX}")));
             }
             let attribute = attribute.map_err(|error| self.fault(Rule::NotWellFormed, &error.to_string(), "name=\"value\""))?;
-            if quick_xml::escape::unescape(&attribute.value).is_err() {
+            let Ok(value) = quick_xml::escape::unescape(&attribute.value) else {
                 return Err(self.fault(Rule::Entity, &attribute.value, ENTITIES));
-            }
+            };
             if attribute.value.contains('<') {
                 return Err(self.fault(Rule::NotWellFormed, &attribute.value, "&lt;"));
+            }
+            self.check_characters(&value)?;
+            if attribute.key.0 == "id" {
+                self.id = Some(value.trim().to_owned());
             }
             let prefix = match attribute.key.0.strip_prefix("xmlns") {
                 Some("") => "",
@@ -320,6 +349,6 @@ impl<R: BufRead> Steps<R> {
 }
 
 /// What XML 1.0 section 2.2 allows.
-const fn is_character(character: char) -> bool {
+pub(crate) const fn is_character(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }

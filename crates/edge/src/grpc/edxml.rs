@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tonic::{Status, Streaming};
 use truc_blobs::{BlobStore, Stored, UploadState};
-use truc_edxml::{AttachmentInfo, AttachmentSink, Diagnostic, Message, ReadError, read_message};
+use truc_edxml::{AttachmentInfo, AttachmentSink, BusinessKind, Diagnostic, Document, Message, ReadError, Reading, read_message};
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::send_edxml_request::Request;
 use truc_signing::statement::{Attachment, Business, Contact, Doc, DocType, DocumentReference, EdxmlSource, Encoding, Envelope, Signer};
@@ -44,27 +44,39 @@ pub(super) async fn send_edxml(
         }
     }
     drop(chunks);
-    let (message, source) = match storing.await.map_err(|cause| Status::internal(cause.to_string()))? {
+    let (document, warnings, source) = match storing.await.map_err(|cause| Status::internal(cause.to_string()))? {
         Ok(taken) => taken,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let warnings = message.warnings.iter().map(diagnostic).collect();
-    let envelope = envelope(node, message, source);
+    let warnings = warnings.iter().map(diagnostic).collect();
+    let envelope = envelope(node, document, source);
     let recorded = draft::record(node, header.client_reference, envelope).await;
     Ok(recorded.map(|message_id| pb::SendEdxmlResponse { message_id: message_id.to_string(), warnings }))
 }
 
 /// Stores the file, then its attachments.
-fn take_apart(blobs: &dyn BlobStore, agency: &AgencyCode, mut intake: Intake) -> Result<(Message, Stored), Refusal> {
+fn take_apart(blobs: &dyn BlobStore, agency: &AgencyCode, mut intake: Intake) -> Result<(Document, Vec<Diagnostic>, Stored), Refusal> {
     let blob = |cause: truc_blobs::BlobError| Refusal::new(cause.reason(), cause.to_string());
     let source = blobs.put_from_reader(agency, &mut intake).map_err(blob)?;
     let read = |sink: &mut dyn AttachmentSink| {
         let file = BufReader::new(blobs.open_range(&source.digest, 0).map_err(blob)?);
         read_message(file, sink).map_err(|cause| refusal(&cause))
     };
-    let message = read(&mut Discard)?;
-    read(&mut Keep { blobs, agency, attachments: &message.attachments, current: None })?;
-    Ok((message, source))
+    let Reading { message, warnings, .. } = read(&mut Discard)?;
+    let document = supported(message)?;
+    read(&mut Keep { blobs, agency, attachments: &document.attachments, current: None })?;
+    Ok((document, warnings, source))
+}
+
+/// New documents and replies; everything else is refused by name.
+fn supported(message: Message) -> Result<Document, Refusal> {
+    let kind = message.kind();
+    match message {
+        Message::Document(document) if document.business.kind == BusinessKind::New => Ok(*document),
+        Message::Document(_) | Message::Status(_) => {
+            Err(Refusal::new(Reason::BusinessUnsupported, format!("the edXML message is of the kind: {kind}; only new documents are read")))
+        }
+    }
 }
 
 fn refusal(cause: &ReadError) -> Refusal {
@@ -123,8 +135,7 @@ impl AttachmentSink for Keep<'_> {
     }
 }
 
-fn envelope(node: &Node, message: Message, source: Stored) -> Envelope {
-    let number = |number: Option<i32>| number.and_then(|number| u32::try_from(number).ok());
+fn envelope(node: &Node, message: Document, source: Stored) -> Envelope {
     let text = |text: Option<String>| text.and_then(draft::text);
     let signer = Signer {
         competence: text(message.signer.competence),
@@ -135,8 +146,8 @@ fn envelope(node: &Node, message: Message, source: Stored) -> Envelope {
     let doc = Doc {
         document_id: text(message.document_id),
         doc_type: DocType {
-            code: number(message.document_type.code),
-            detail: number(message.document_type.detail),
+            code: message.document_type.code,
+            detail: message.document_type.detail,
             name: text(message.document_type.name),
         },
         content: text(message.content),
@@ -147,12 +158,12 @@ fn envelope(node: &Node, message: Message, source: Stored) -> Envelope {
         urgency: message.priority,
         sphere: text(message.sphere),
         drafter: text(message.drafter),
-        copies: number(message.copies),
-        pages: number(message.pages),
+        copies: message.copies,
+        pages: message.pages,
         appendices: message.appendices.into_iter().filter(|name| !name.is_empty()).collect(),
-        paper: business.as_ref().is_some_and(|business| business.paper.as_deref() == Some("1")),
+        paper: business.paper == Some(1),
         to_places: message.to_places.into_iter().filter(|place| !place.is_empty()).collect(),
-        steering_type: number(message.steering_type),
+        steering_type: message.steering_type,
         ..Doc::new(message.number, message.notation, message.subject)
     };
     let mut envelope = draft::empty(node, doc);
@@ -170,17 +181,16 @@ fn envelope(node: &Node, message: Message, source: Stored) -> Envelope {
     if !envelope.in_reply_to.is_empty() {
         envelope.business = Business::Reply;
     }
-    if let Some(business) = business {
-        envelope.business_reason = text(business.reason);
-        let contact = business.staff.map(|staff| Contact {
-            department: text(staff.department),
-            staff: text(staff.name),
-            email: text(staff.email),
-            phone: text(staff.mobile),
-            ..Contact::default()
-        });
-        envelope.contact = contact.filter(|contact| *contact != Contact::default());
-    }
+    envelope.business_reason = text(business.reason);
+    let contact = business.staff.map(|staff| Contact {
+        department: text(staff.department),
+        department_id: text(staff.department_id),
+        staff: text(staff.name),
+        staff_id: text(staff.id),
+        email: text(staff.email),
+        phone: text(staff.mobile),
+    });
+    envelope.contact = contact.filter(|contact| *contact != Contact::default());
     envelope.attachments = message.attachments.into_iter().map(attachment).collect();
     envelope.edxml = Some(EdxmlSource { sha256: source.digest, size: source.size });
     envelope

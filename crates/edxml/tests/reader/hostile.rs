@@ -9,7 +9,7 @@ use crate::support::{Packing, base64, change, codes, new_document, read, report,
 /// Refused, with this rule as the only error.
 fn check(bytes: impl AsRef<[u8]>, rule: &str) {
     match read(bytes).0 {
-        Err(ReadError::Refused { diagnostics }) => {
+        Err(ReadError::Refused { diagnostics, .. }) => {
             let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
             assert_eq!(errors.map(|diagnostic| diagnostic.rule.code()).collect::<Vec<_>>(), [rule]);
         }

@@ -5,6 +5,8 @@ mod hostile;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod specification;

@@ -1,15 +1,16 @@
 //! Every sample of testdata/edxml.
 
 use expect_test::expect;
-use truc_edxml::{LocalTime, Packet, ReadError};
-use truc_types::{Date, Reason, Urgency};
+use truc_edxml::{BusinessKind, LocalTime, StatusCode};
+use truc_types::{Date, Urgency};
 
-use crate::support::{read, report, sample};
+use crate::support::{document, read, report, sample, status};
 
 #[test]
 fn the_new_document_is_read_with_every_field() {
-    let (message, kept) = read(sample("made/01-new-document.edxml"));
-    let message = message.unwrap();
+    let (reading, kept) = read(sample("made/01-new-document.edxml"));
+    assert_eq!(reading.unwrap().warnings, []);
+    let message = document(sample("made/01-new-document.edxml"));
     assert_eq!((message.from.code.as_str(), message.from.name.as_deref()), ("G12", Some("Bộ Tài chính")));
     assert_eq!(message.to.iter().map(|party| party.code.as_str()).collect::<Vec<_>>(), ["H53", "H37"]);
     assert_eq!(message.document_id.as_deref(), Some("G12,2025/11/17,4127/BTC-NSNN"));
@@ -25,22 +26,20 @@ fn the_new_document_is_read_with_every_field() {
     assert_eq!(message.to_places, ["Như trên", "Lưu: VT, NSNN"]);
     let time = LocalTime { date: message.promulgation_date, time_of_day: (16, 42, 10) };
     assert_eq!(message.trace.iter().map(|hop| (hop.organisation.as_deref(), hop.time)).collect::<Vec<_>>(), [(Some("G12"), Some(time))]);
-    let business = message.business.unwrap();
-    assert_eq!((business.reason.as_deref(), business.paper.as_deref()), (Some("Văn bản mới"), Some("0")));
+    let business = message.business;
+    assert_eq!((business.kind, business.reason.as_deref(), business.paper), (BusinessKind::New, Some("Văn bản mới"), None));
+    assert_eq!(message.trace_id.as_deref(), Some("553cac4a-9e21-5c96-8039-62027b0866c7"));
     assert_eq!(business.staff.unwrap().name.as_deref(), Some("Trần Thị Mẫu"));
-    assert_eq!(message.warnings, []);
     assert_eq!(kept.ended, 2);
 }
 
 fn check_attachments(name: &str, expected: &[(&str, &str, &str, u64, bool)]) {
-    let (message, kept) = read(sample(name));
-    let message = message.unwrap();
+    let (reading, kept) = read(sample(name));
+    let (message, unpacked) = (document(sample(name)), reading.unwrap().unpacked);
     let digests: Vec<String> = message.attachments.iter().map(|info| info.sha256.to_hex()).collect();
-    let found = message
-        .attachments
-        .iter()
-        .zip(&digests)
-        .map(|(info, digest)| (info.name.as_str(), info.media_type.as_str(), digest.as_str(), info.size, info.was_zipped));
+    let found = message.attachments.iter().zip(&digests).enumerate().map(|(index, (info, digest))| {
+        (info.name.as_str(), info.media_type.as_str(), digest.as_str(), info.size, unpacked.contains(&index))
+    });
     assert_eq!(found.collect::<Vec<_>>(), expected, "{name}");
     assert_eq!(
         kept.attachments.iter().map(|bytes| bytes.len() as u64).collect::<Vec<_>>(),
@@ -64,7 +63,7 @@ fn attachments_have_the_digests_that_other_software_computed() {
 
 #[test]
 fn the_reply_names_what_it_answers() {
-    let message = read(sample("made/04-reply.edxml")).0.unwrap();
+    let message = document(sample("made/04-reply.edxml"));
     let [answered] = message.response_for.as_slice() else { panic!("one answered document") };
     assert_eq!(answered.organisation.as_ref().map(|code| code.as_str()), Some("G12"));
     assert_eq!(answered.code.as_deref(), Some("4127/BTC-NSNN"));
@@ -82,28 +81,40 @@ fn real_traffic_has_a_due_date_before_its_date_of_issue_and_is_told_so() {
 }
 
 #[test]
-fn other_packets_are_refused_by_name() {
-    let status = |code: &str| Packet::Status { code: code.to_owned() };
+fn every_kind_of_message_is_read_and_named() {
     for (name, expected) in [
-        ("made/02a-status-01-arrived.edxml", status("01")),
-        ("made/02b-status-03-accepted.edxml", status("03")),
-        ("made/02c-status-02-refused.edxml", status("02")),
-        ("made/02d-status-06-completed.edxml", status("06")),
-        ("made/03b-status-15-recall-agreed.edxml", status("15")),
-        ("sdk/status_acceptance_03.edxml", status("03")),
-        ("sdk/status_change-acceptance_15.edxml", status("15")),
-        ("sdk/status_inbox_01.edxml", status("01")),
-        ("sdk/status_rejection_02.edxml", status("02")),
-        ("made/03-recall.edxml", Packet::Recall),
-        ("made/05-update.edxml", Packet::Update),
-        ("sdk/edoc_update.edxml", Packet::Update),
+        ("made/01-new-document.edxml", "new document"),
+        ("made/02a-status-01-arrived.edxml", "status packet 01"),
+        ("made/02b-status-03-accepted.edxml", "status packet 03"),
+        ("made/02c-status-02-refused.edxml", "status packet 02"),
+        ("made/02d-status-06-completed.edxml", "status packet 06"),
+        ("made/03-recall.edxml", "recall"),
+        ("made/03b-status-15-recall-agreed.edxml", "status packet 15"),
+        ("made/04-reply.edxml", "new document"),
+        ("made/05-update.edxml", "update"),
+        ("sdk/edoc_new.edxml", "new document"),
+        ("sdk/edoc_update.edxml", "update"),
+        ("sdk/status_acceptance_03.edxml", "status packet 03"),
+        ("sdk/status_change-acceptance_15.edxml", "status packet 15"),
+        ("sdk/status_inbox_01.edxml", "status packet 01"),
+        ("sdk/status_rejection_02.edxml", "status packet 02"),
     ] {
-        let (result, kept) = read(sample(name));
-        let error = result.unwrap_err();
-        assert_eq!(error.reason(), Some(Reason::BusinessUnsupported), "{name}");
-        assert!(matches!(&error, ReadError::Unsupported { packet } if *packet == expected), "{name}: {error}");
-        assert_eq!(kept.attachments.len(), 0, "{name}: refused before an attachment is taken");
+        assert_eq!(read(sample(name)).0.unwrap().message.kind().to_string(), expected, "{name}");
     }
-    let replacement = sample("made/05-update.edxml").replace("DocType>2<", "DocType>3<");
-    assert!(matches!(read(replacement).0, Err(ReadError::Unsupported { packet: Packet::Replace })));
+    assert_eq!(document(sample("made/05-update.edxml").replace("DocType>2<", "DocType>3<")).business.kind, BusinessKind::Replace);
+}
+
+#[test]
+fn the_update_and_the_refusal_are_read_with_every_field() {
+    let business = document(sample("made/05-update.edxml")).business;
+    let receivers = business.update.receivers.iter().map(|change| (change.organisation.as_str(), change.added));
+    assert_eq!(receivers.collect::<Vec<_>>(), [("H37", false), ("H56", true)]);
+    assert_eq!((business.update.document_info, business.update.document_receiver), (Some(1), Some(1)));
+    assert_eq!(business.document_id.as_deref(), Some("G12,2025/11/17,4127/BTC-NSNN"));
+    let status = status(sample("made/02c-status-02-refused.edxml"));
+    assert_eq!((status.from.code.as_str(), status.code), ("H37", StatusCode::REFUSED));
+    assert_eq!(status.response_for.organisation.map(|code| code.to_string()).as_deref(), Some("G12"));
+    assert_eq!(status.staff.and_then(|staff| staff.name).as_deref(), Some("Hoàng Thị Mẫu"));
+    assert!(status.description.is_some_and(|text| text.starts_with("Trả lại: gửi sai nơi nhận")));
+    assert_eq!(status.time.map(|time| time.to_string()).as_deref(), Some("2025/11/18 08:11:30"));
 }

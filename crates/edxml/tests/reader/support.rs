@@ -2,7 +2,9 @@
 
 use std::io;
 
-use truc_edxml::{AttachmentSink, Message, ReadError, read_message};
+use truc_edxml::{
+    AttachmentSink, AttachmentSource, Document, Message, ReadError, Reading, Status, WriteError, read_message, write_message,
+};
 use truc_types::Digest;
 
 /// Keeps what it gets.
@@ -39,18 +41,47 @@ pub(crate) fn new_document() -> String {
     sample("made/01-new-document.edxml")
 }
 
-pub(crate) fn read(bytes: impl AsRef<[u8]>) -> (Result<Message, ReadError>, Kept) {
+pub(crate) fn read(bytes: impl AsRef<[u8]>) -> (Result<Reading, ReadError>, Kept) {
     let mut kept = Kept::default();
     // A small buffer, so that every token is met in pieces somewhere.
     let result = read_message(io::BufReader::with_capacity(37, bytes.as_ref()), &mut kept);
     (result, kept)
 }
 
+/// The document of a message that is one.
+pub(crate) fn document(bytes: impl AsRef<[u8]>) -> Document {
+    match read(bytes).0.unwrap().message {
+        Message::Document(document) => *document,
+        Message::Status(status) => panic!("{status:?}"),
+    }
+}
+
+/// The status of a message that is one.
+pub(crate) fn status(bytes: impl AsRef<[u8]>) -> Status {
+    match read(bytes).0.unwrap().message {
+        Message::Status(status) => *status,
+        Message::Document(document) => panic!("{document:?}"),
+    }
+}
+
+/// Gives out what a sink kept.
+impl AttachmentSource for Kept {
+    fn open(&mut self, index: usize) -> io::Result<Box<dyn io::Read + '_>> {
+        Ok(Box::new(self.attachments[index].as_slice()))
+    }
+}
+
+pub(crate) fn write(message: &Message, attachments: &mut Kept) -> Result<String, WriteError> {
+    let mut out = Vec::new();
+    write_message(message, attachments, &mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
 /// The diagnostics as text, with the verdict in front.
 pub(crate) fn report(bytes: impl AsRef<[u8]>) -> String {
     let (verdict, diagnostics) = match read(bytes).0 {
-        Ok(message) => ("read".to_owned(), message.warnings),
-        Err(ReadError::Refused { diagnostics }) => ("refused".to_owned(), diagnostics),
+        Ok(reading) => ("read".to_owned(), reading.warnings),
+        Err(ReadError::Refused { diagnostics, .. }) => ("refused".to_owned(), diagnostics),
         Err(other) => (other.to_string(), Vec::new()),
     };
     let lines = diagnostics.iter().map(|diagnostic| format!("\n{diagnostic}"));
@@ -60,8 +91,8 @@ pub(crate) fn report(bytes: impl AsRef<[u8]>) -> String {
 /// The codes of all diagnostics.
 pub(crate) fn codes(bytes: impl AsRef<[u8]>) -> Vec<&'static str> {
     match read(bytes).0 {
-        Ok(message) => message.warnings.iter().map(|diagnostic| diagnostic.rule.code()).collect(),
-        Err(ReadError::Refused { diagnostics }) => diagnostics.iter().map(|diagnostic| diagnostic.rule.code()).collect(),
+        Ok(reading) => reading.warnings.iter().map(|diagnostic| diagnostic.rule.code()).collect(),
+        Err(ReadError::Refused { diagnostics, .. }) => diagnostics.iter().map(|diagnostic| diagnostic.rule.code()).collect(),
         Err(other) => panic!("{other}"),
     }
 }
