@@ -60,7 +60,13 @@ fn attachment<R: BufRead>(
     sink: &mut dyn AttachmentSink,
 ) -> Result<Attachment, Stop> {
     let place = steps.place();
-    let fields = Element { name: "Attachment".to_owned(), path: place.path.to_owned(), line: place.line, ..Element::default() };
+    let fields = Element {
+        name: "Attachment".to_owned(),
+        path: place.path.to_owned(),
+        line: place.line,
+        column: place.column,
+        ..Element::default()
+    };
     let mut attachment = Attachment { fields, received: None };
     let mut has_content = false;
     loop {
@@ -114,8 +120,9 @@ fn content<R: BufRead>(
     findings: &mut Findings,
     sink: &mut dyn AttachmentSink,
 ) -> Result<Option<Received>, Stop> {
-    let (path, line) = (steps.place().path.to_owned(), steps.place().line);
-    let place = Place { path: &path, line };
+    let place = steps.place();
+    let path = place.path.to_owned();
+    let place = Place { path: &path, ..place };
     let mut running = Some(Content::begin(index, unpack, sink).map_err(|fault| stop_of(fault, steps))?);
     let mut first_fault: Option<ContentFault> = None;
     loop {

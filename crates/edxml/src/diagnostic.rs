@@ -16,11 +16,13 @@ pub struct Diagnostic {
     pub path: String,
     /// Line of the start tag (or of the fault), from 1.
     pub line: u64,
+    /// Column of the same, from 1, in characters.
+    pub column: u64,
     /// What stands there, cut to 60 characters. May hold personal data: for the sender, not for logs.
     pub found: String,
     /// What would be right, in a form that needs no translation: an element, a pattern, a limit.
     pub expected: String,
-    /// A value that would be right, if there is only one.
+    /// What to write instead: a value, an element, or two values with ` | ` between them where only the writer knows which is meant.
     pub suggestion: Option<String>,
 }
 
@@ -48,8 +50,14 @@ impl Diagnostic {
         self.message(&VIETNAMESE, self.rule.vietnamese())
     }
 
+    /// Line, column and path, the last if there is one: `12:5, edXML/edXMLEnvelope`.
+    pub(crate) fn place(&self) -> String {
+        let separator = if self.path.is_empty() { "" } else { ", " };
+        format!("{}:{}{separator}{}", self.line, self.column, self.path)
+    }
+
     fn message(&self, words: &Words, what: &str) -> String {
-        let mut text = format!("{} {}, {}: {what}", words.line, self.line, if self.path.is_empty() { "/" } else { &self.path });
+        let mut text = format!("{} {}: {what}", words.line, self.place());
         if !self.found.is_empty() {
             text.push_str(&format!("; {} {:?}", words.found, self.found));
         }
@@ -69,11 +77,23 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// The first characters of a value, with a sign where it goes on.
+fn cut(value: &str) -> String {
+    let mut characters = value.chars();
+    let mut kept: String = characters.by_ref().take(FOUND_CHARACTERS_MAX).collect();
+    if characters.next().is_some() {
+        kept.pop();
+        kept.push('…');
+    }
+    kept
+}
+
 /// A place in a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) path: &'a str,
     pub(crate) line: u64,
+    pub(crate) column: u64,
 }
 
 impl Place<'_> {
@@ -83,7 +103,8 @@ impl Place<'_> {
             rule,
             path: self.path.to_owned(),
             line: self.line,
-            found: found.chars().take(FOUND_CHARACTERS_MAX).collect(),
+            column: self.column,
+            found: cut(found),
             expected: expected.into(),
             suggestion: None,
         }
@@ -134,7 +155,7 @@ impl Findings {
 
     /// The diagnostics in the order of their places, and how many more there were.
     pub(crate) fn into_sorted(mut self) -> (Vec<Diagnostic>, u64) {
-        self.kept.sort_by_key(|diagnostic| diagnostic.line);
+        self.kept.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         (self.kept, self.lost)
     }
 }

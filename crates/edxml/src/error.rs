@@ -42,7 +42,8 @@ impl ReadError {
         let refusal = Refusal::new(self.reason()?, self.to_string());
         let Self::Refused { diagnostics, .. } = self else { return Some(refusal) };
         let Some(first) = errors(diagnostics).next() else { return Some(refusal) };
-        let refusal = refusal.with("rule", first.rule.code()).with("path", &first.path).with("line", first.line);
+        let refusal =
+            refusal.with("rule", first.rule.code()).with("path", &first.path).with("line", first.line).with("column", first.column);
         Some(refusal.with("errors", errors(diagnostics).count()))
     }
 }
@@ -61,5 +62,5 @@ fn reason(diagnostics: &[Diagnostic]) -> Reason {
 }
 
 fn first_error(diagnostics: &[Diagnostic]) -> String {
-    errors(diagnostics).next().map_or_else(String::new, |first| format!("{} at line {}, {}", first.rule.code(), first.line, first.path))
+    errors(diagnostics).next().map_or_else(String::new, |first| format!("{} at {}", first.rule.code(), first.place()))
 }

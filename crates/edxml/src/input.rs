@@ -1,4 +1,4 @@
-//! The guard between the outside bytes and the XML parser: counts lines, caps the message and every token, refuses control characters.
+//! The guard between the outside bytes and the XML parser: counts lines and columns, caps the message and every token, refuses control characters.
 //!
 //! It exists because the parser below collects a whole tag or text before it returns: without a cap one tag could fill the memory.
 
@@ -19,6 +19,7 @@ pub(crate) enum GuardFault {
 pub(crate) struct Guard<R> {
     inner: R,
     line: u64,
+    column: u64,
     message_left: u64,
     token_left: usize,
     fault: Option<GuardFault>,
@@ -26,12 +27,17 @@ pub(crate) struct Guard<R> {
 
 impl<R: BufRead> Guard<R> {
     pub(crate) const fn new(inner: R) -> Self {
-        Self { inner, line: 1, message_left: MESSAGE_BYTES_MAX, token_left: TOKEN_BYTES_MAX, fault: None }
+        Self { inner, line: 1, column: 1, message_left: MESSAGE_BYTES_MAX, token_left: TOKEN_BYTES_MAX, fault: None }
     }
 
     /// Line of the next byte, from 1.
     pub(crate) const fn line(&self) -> u64 {
         self.line
+    }
+
+    /// Column of the next byte, from 1, counted in characters.
+    pub(crate) const fn column(&self) -> u64 {
+        self.column
     }
 
     pub(crate) const fn fault(&self) -> Option<GuardFault> {
@@ -83,6 +89,11 @@ impl<R: BufRead> BufRead for Guard<R> {
             let consumed = available.get(..amount).unwrap_or(available);
             let newlines = consumed.iter().filter(|byte| **byte == b'\n').count();
             self.line = self.line.saturating_add(u64::try_from(newlines).unwrap_or(u64::MAX));
+            let behind_newline = consumed.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            // Every byte of a character but its first is 10xxxxxx.
+            let characters = behind_newline.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count();
+            let before = if newlines > 0 { 1 } else { self.column };
+            self.column = before.saturating_add(u64::try_from(characters).unwrap_or(u64::MAX));
             if self.fault.is_none() {
                 self.fault = consumed.iter().copied().find(|byte| is_excluded(*byte)).map(GuardFault::ControlCharacter);
             }
@@ -129,9 +140,14 @@ mod tests {
     fn lines_are_counted_and_control_characters_stop_the_input() {
         let mut guard = Guard::new(&b"a\r\nb\nc\0d"[..]);
         guard.consume(5);
-        assert_eq!((guard.line(), guard.fault()), (3, None));
+        assert_eq!((guard.line(), guard.column(), guard.fault()), (3, 1, None));
         guard.consume(2);
         assert_eq!(guard.fault(), Some(GuardFault::ControlCharacter(0)));
         assert!(guard.fill_buf().is_err());
+        let mut guard = Guard::new("Việt\nđó".as_bytes());
+        guard.consume(6);
+        assert_eq!((guard.line(), guard.column()), (1, 5));
+        guard.consume(3);
+        assert_eq!((guard.line(), guard.column()), (2, 2));
     }
 }

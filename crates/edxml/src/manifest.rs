@@ -13,6 +13,7 @@ use crate::section::Section;
 pub(crate) struct Reference {
     path: String,
     line: u64,
+    column: u64,
     /// Without `cid:`.
     pub(crate) content_id: Option<String>,
     pub(crate) name: Option<String>,
@@ -44,7 +45,15 @@ pub(crate) fn read(mut body: Section<'_>, findings: &mut Findings) -> Vec<Refere
         let media_type = fields.text("ContentType", TOKEN_BYTES_MAX, findings);
         let description = fields.text("Description", DOC_TEXT_BYTES_MAX, findings);
         fields.finish(findings);
-        references.push(Reference { path: element.path.clone(), line: element.line, content_id, name, media_type, description });
+        references.push(Reference {
+            path: element.path.clone(),
+            line: element.line,
+            column: element.column,
+            content_id,
+            name,
+            media_type,
+            description,
+        });
     }
     manifest.finish(findings);
     body.finish(findings);
@@ -72,7 +81,7 @@ pub(crate) fn join<'a>(
     }
     for reference in references {
         if reference.content_id.is_some() && !ids.contains(&reference.content_id) {
-            let place = Place { path: &reference.path, line: reference.line };
+            let place = Place { path: &reference.path, line: reference.line, column: reference.column };
             findings.add(
                 place,
                 Rule::ReferenceWithoutAttachment,

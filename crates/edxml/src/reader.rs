@@ -78,7 +78,7 @@ fn read<R: BufRead>(
                     return Err(steps.fault(Rule::ElementRepeated, &name, "1"));
                 }
                 if namespace == Namespace::Absent && root == Namespace::National {
-                    findings.add(steps.place(), Rule::NamespaceMissing, &name, NAMESPACE);
+                    findings.suggest(steps.place(), Rule::NamespaceMissing, &name, NAMESPACE, format!("xmlns:edXML=\"{NAMESPACE}\""));
                 }
                 let element = read_element(steps, name, &mut budget, findings)?;
                 envelope = Some(read_envelope(&element, findings));
@@ -125,13 +125,16 @@ fn open_root<R: BufRead>(steps: &mut Steps<R>, findings: &mut Findings) -> Resul
     let Step::Open { name, namespace } = steps.next()? else {
         return Err(steps.fault(Rule::Root, "", "edXML"));
     };
-    if name != "edXML" {
-        return Err(steps.fault(Rule::Root, &name, "edXML"));
+    match name.as_str() {
+        "edXML" => {}
+        // Dialects of 2015 travel in a SOAP envelope; their elements have other names and other meanings.
+        "Envelope" => return Err(steps.fault(Rule::FormerDialect, &name, "edXML")),
+        _ => return Err(steps.fault(Rule::Root, &name, "edXML")),
     }
     match namespace {
         Namespace::National => Ok(namespace),
         Namespace::Absent => {
-            findings.add(steps.place(), Rule::NamespaceMissing, "", NAMESPACE);
+            findings.suggest(steps.place(), Rule::NamespaceMissing, "", NAMESPACE, format!("xmlns=\"{NAMESPACE}\""));
             Ok(namespace)
         }
         Namespace::Foreign => Err(steps.fault(Rule::Root, &name, NAMESPACE)),

@@ -58,6 +58,7 @@ rules! {
     Doctype "edxml.doctype" Error "a DOCTYPE is refused" "không chấp nhận khai báo DOCTYPE"
     Entity "edxml.entity" Error "this entity is refused" "không chấp nhận thực thể này"
     Root "edxml.root" Error "the root element is not edXML of QCVN 102:2016" "phần tử gốc không phải edXML theo QCVN 102:2016"
+    FormerDialect "edxml.former_dialect" Error "a SOAP envelope of the dialects before QCVN 102:2016 is not read" "không đọc được gói tin SOAP theo các phương ngữ trước QCVN 102:2016"
     TwoRoots "edxml.two_roots" Error "something follows the root element" "còn nội dung sau phần tử gốc"
     MessageTooLarge "edxml.message_too_large" Error "the message is too large" "gói tin quá lớn"
     TokenTooLong "edxml.token_too_long" Error "a tag, comment or text is too long" "thẻ, chú thích hoặc văn bản quá dài"

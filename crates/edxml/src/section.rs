@@ -160,10 +160,37 @@ impl<'a> Section<'a> {
     pub(crate) fn finish(self, findings: &mut Findings) {
         for child in self.element.map(|element| element.children.as_slice()).unwrap_or_default() {
             if !self.asked.iter().any(|name| child.name == *name || is_other_spelling(&child.name, name)) {
-                findings.add(child.place(), Rule::ElementUnknown, &child.name, "");
+                match nearest(&child.name, &self.asked) {
+                    Some(known) => findings.suggest(child.place(), Rule::ElementUnknown, &child.name, "", known.to_owned()),
+                    None => findings.add(child.place(), Rule::ElementUnknown, &child.name, ""),
+                }
             }
         }
     }
+}
+
+/// The known name that an unknown one was probably meant to be: at most two letters away and more alike than not.
+fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distances = known.iter().map(|name| (distance(&found.to_ascii_lowercase(), &name.to_ascii_lowercase()), *name));
+    distances.min().filter(|(distance, name)| *distance <= 2 && name.len() > 3 * distance).map(|(_, name)| name)
+}
+
+/// Letters to insert, delete or replace (Levenshtein). Names are at most [`NAME_BYTES_MAX`](crate::limits::NAME_BYTES_MAX) long.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (index, letter) in one.chars().enumerate() {
+        let (mut diagonal, mut left) = (index, index + 1);
+        for (above, other_letter) in row.iter_mut().skip(1).zip(other.chars()) {
+            let replaced = diagonal + usize::from(letter != other_letter);
+            diagonal = *above;
+            left = replaced.min(left + 1).min(*above + 1);
+            *above = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = index + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 fn is_other_spelling(found: &str, name: &str) -> bool {
@@ -207,4 +234,26 @@ pub(crate) fn code_of(element: &Element, findings: &mut Findings) -> Option<Orga
         Err(_) => findings.add(element.place(), Rule::CodeInvalid, &text, "0-9 A-Z . (≤ 35)"),
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_is_told_its_neighbour_and_a_strange_one_is_not() {
+        let known = ["OrganId", "OrganName", "Subject", "Fax", "Code"];
+        for (found, expected) in [
+            ("Subjet", Some("Subject")),
+            ("subject", Some("Subject")),
+            ("OrganID", Some("OrganId")),
+            ("OrgName", Some("OrganName")),
+            ("Colour", None),
+            ("Tax", None),
+            ("Cod", Some("Code")),
+        ] {
+            assert_eq!(nearest(found, &known), expected, "{found}");
+        }
+        assert_eq!((distance("", "abc"), distance("abc", ""), distance("kitten", "sitting")), (3, 3, 3));
+    }
 }

@@ -13,6 +13,7 @@ pub(crate) struct Element {
     pub(crate) name: String,
     pub(crate) path: String,
     pub(crate) line: u64,
+    pub(crate) column: u64,
     pub(crate) text: String,
     /// The attribute `id`, the only one with a meaning here.
     pub(crate) id: Option<String>,
@@ -21,7 +22,7 @@ pub(crate) struct Element {
 
 impl Element {
     pub(crate) fn place(&self) -> Place<'_> {
-        Place { path: &self.path, line: self.line }
+        Place { path: &self.path, line: self.line, column: self.column }
     }
 }
 
@@ -55,7 +56,14 @@ pub(crate) fn read_element<R: BufRead>(
 ) -> Result<Element, Stop> {
     let start = |name: String, steps: &Steps<R>| {
         let place = steps.place();
-        Element { name, path: place.path.to_owned(), line: place.line, id: steps.id().map(str::to_owned), ..Element::default() }
+        Element {
+            name,
+            path: place.path.to_owned(),
+            line: place.line,
+            column: place.column,
+            id: steps.id().map(str::to_owned),
+            ..Element::default()
+        }
     };
     let mut open = vec![start(name, steps)];
     loop {

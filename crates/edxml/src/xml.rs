@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead};
 
+use quick_xml::errors::{IllFormedError, SyntaxError};
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::{Error as XmlError, Reader};
 
@@ -15,6 +16,9 @@ use crate::rule::Rule;
 
 /// Namespace of QCVN 102:2016.
 pub(crate) const NAMESPACE: &str = "http://www.mic.gov.vn/TBT/QCVN_102_2016";
+
+/// What stands at the end of a message, in diagnostics.
+const END: &str = "EOF";
 
 /// The references that are read, as diagnostics show them.
 const ENTITIES: &str = "&lt; &gt; &amp; &apos; &quot; &#…;";
@@ -70,6 +74,7 @@ pub(crate) struct Steps<R> {
     scopes: Vec<Scope>,
     path: String,
     line: u64,
+    column: u64,
     /// The attribute `id` of the last start tag.
     id: Option<String>,
     elements: usize,
@@ -91,6 +96,7 @@ impl<R: BufRead> Steps<R> {
             scopes: Vec::new(),
             path: String::new(),
             line: 1,
+            column: 1,
             id: None,
             elements: 0,
             begun: false,
@@ -98,9 +104,9 @@ impl<R: BufRead> Steps<R> {
         }
     }
 
-    /// Path of the open element and line of the last step.
+    /// Path of the open element and place of the last step.
     pub(crate) fn place(&self) -> Place<'_> {
-        Place { path: &self.path, line: self.line }
+        Place { path: &self.path, line: self.line, column: self.column }
     }
 
     /// The attribute `id` of the element that was just opened.
@@ -117,11 +123,17 @@ impl<R: BufRead> Steps<R> {
         Stop::Fault(Box::new(self.place().diagnostic(rule, found, expected)))
     }
 
+    /// The next step begins here.
+    fn mark(&mut self) {
+        let guard = self.reader.get_ref();
+        (self.line, self.column) = (guard.line(), guard.column());
+    }
+
     /// The next step.
     pub(crate) fn next(&mut self) -> Result<Step, Stop> {
         loop {
             self.reader.get_mut().new_token();
-            self.line = self.reader.get_ref().line();
+            self.mark();
             let mut buffer = std::mem::take(&mut self.buffer);
             buffer.clear();
             let event = self.reader.read_event_into(&mut buffer);
@@ -143,7 +155,7 @@ impl<R: BufRead> Steps<R> {
     pub(crate) fn stream_text(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), Stop>) -> Result<(), Stop> {
         loop {
             self.reader.get_mut().new_token();
-            self.line = self.reader.get_ref().line();
+            self.mark();
             let mut stream = self.reader.stream();
             let available = match stream.fill_buf() {
                 Ok(available) => available,
@@ -189,10 +201,8 @@ impl<R: BufRead> Steps<R> {
             Event::Decl(declaration) => self.declaration(&declaration).map(|()| None),
             Event::Comment(_) | Event::PI(_) => Ok(None),
             Event::DocType(_) => Err(self.fault(Rule::Doctype, "<!DOCTYPE", "")),
-            Event::Eof if self.depth() > 0 => {
-                Err(self.fault(Rule::NotWellFormed, "the end of the message", "the end tags of all open elements"))
-            }
-            Event::Eof if !self.root_seen => Err(self.fault(Rule::Root, "the end of the message", "edXML")),
+            Event::Eof if self.depth() > 0 => Err(self.fault(Rule::NotWellFormed, END, self.end_tags())),
+            Event::Eof if !self.root_seen => Err(self.fault(Rule::Root, END, "edXML")),
             Event::Eof => Ok(Some(Step::End)),
         }
     }
@@ -213,7 +223,7 @@ impl<R: BufRead> Steps<R> {
         if text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() {
             return Ok(None);
         }
-        Err(self.fault(if self.root_seen { Rule::TwoRoots } else { Rule::NotWellFormed }, text.trim(), "one root element"))
+        Err(self.fault(if self.root_seen { Rule::TwoRoots } else { Rule::NotWellFormed }, text.trim(), "<edXML>…</edXML>"))
     }
 
     fn reference(&self, reference: &BytesRef<'_>) -> Result<String, Stop> {
@@ -231,7 +241,7 @@ impl<R: BufRead> Steps<R> {
 
     fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<(), Stop> {
         if self.begun {
-            return Err(self.fault(Rule::NotWellFormed, "<?xml", "the XML declaration at the very beginning"));
+            return Err(self.fault(Rule::NotWellFormed, "<?xml", "<?xml …?> 1:1"));
         }
         match declaration.version() {
             Ok(version) if &*version == "1.0" => {}
@@ -249,7 +259,7 @@ impl<R: BufRead> Steps<R> {
         let full_name = tag.name().0;
         self.check_name(full_name)?;
         if self.scopes.is_empty() && self.root_seen {
-            return Err(self.fault(Rule::TwoRoots, full_name, "one root element"));
+            return Err(self.fault(Rule::TwoRoots, full_name, "<edXML>…</edXML>"));
         }
         if self.depth() >= DEPTH_MAX {
             return Err(self.fault(Rule::TooDeep, full_name, format!("≤ {DEPTH_MAX}")));
@@ -286,7 +296,11 @@ impl<R: BufRead> Steps<R> {
                 && part.chars().all(|character| character.is_alphanumeric() || matches!(character, '_' | '-' | '.'))
         };
         let valid = full_name.len() <= NAME_BYTES_MAX && parts.clone().count() <= 2 && parts.all(is_part);
-        if valid { Ok(()) } else { Err(self.fault(Rule::NotWellFormed, full_name, format!("a name of at most {NAME_BYTES_MAX} bytes"))) }
+        if valid {
+            Ok(())
+        } else {
+            Err(self.fault(Rule::NotWellFormed, full_name, format!("[A-Za-z_][A-Za-z0-9_.-]*, ≤ {NAME_BYTES_MAX} bytes")))
+        }
     }
 
     /// The namespaces that a tag declares; its `id` is kept.
@@ -340,11 +354,26 @@ impl<R: BufRead> Steps<R> {
     }
 
     fn parser_fault(&self, error: XmlError) -> Stop {
-        match error {
-            XmlError::Io(error) => Stop::Input(io::Error::new(error.kind(), error)),
-            XmlError::Encoding(error) => self.fault(Rule::Encoding, &error.to_string(), "UTF-8"),
-            other => self.fault(Rule::NotWellFormed, &other.to_string(), "XML 1.0"),
-        }
+        let (found, expected) = match error {
+            XmlError::Io(error) => return Stop::Input(io::Error::new(error.kind(), error)),
+            XmlError::Encoding(_) => return self.fault(Rule::Encoding, "", "UTF-8"),
+            XmlError::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => (format!("</{found}>"), format!("</{expected}>")),
+            XmlError::IllFormed(IllFormedError::UnmatchedEndTag(found)) => (format!("</{found}>"), String::new()),
+            XmlError::IllFormed(IllFormedError::DoubleHyphenInComment) => ("<!-- -- -->".to_owned(), "<!-- … -->".to_owned()),
+            XmlError::IllFormed(IllFormedError::UnclosedReference) => ("&".to_owned(), "&amp;".to_owned()),
+            XmlError::Syntax(SyntaxError::UnclosedComment) => ("<!--".to_owned(), "-->".to_owned()),
+            XmlError::Syntax(SyntaxError::UnclosedCData) => ("<![CDATA[".to_owned(), "]]>".to_owned()),
+            XmlError::Syntax(SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) => ("<?".to_owned(), "?>".to_owned()),
+            XmlError::Syntax(SyntaxError::UnclosedTag | SyntaxError::UnclosedDoctype) => ("<".to_owned(), ">".to_owned()),
+            other => (other.to_string(), "XML 1.0".to_owned()),
+        };
+        self.fault(Rule::NotWellFormed, &found, expected)
+    }
+
+    /// The end tags that are still to come, innermost first.
+    fn end_tags(&self) -> String {
+        let names = self.path.rsplit('/').map(|part| part.split('[').next().unwrap_or_default());
+        names.map(|name| format!("</{name}>")).collect()
     }
 }
 

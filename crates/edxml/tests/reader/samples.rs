@@ -75,7 +75,7 @@ fn the_reply_names_what_it_answers() {
 fn real_traffic_has_a_due_date_before_its_date_of_issue_and_is_told_so() {
     expect![[r#"
         read
-        edxml.date_implausible: line 48, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/DueDate: the date is not plausible; found "2018/09/28"; expected ≥ 2019/01/16
+        edxml.date_implausible: line 48:9, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/DueDate: the date is not plausible; found "2018/09/28"; expected ≥ 2019/01/16
     "#]]
     .assert_eq(&report(sample("sdk/edoc_new.edxml")));
 }

@@ -22,9 +22,9 @@ fn any_prefix_or_none_gives_the_same_message() {
 fn business_is_read_in_either_spelling() {
     expect![[r#"
         read
-        edxml.business_spelling: line 67, edXML/edXMLEnvelope/edXMLHeader/TraceHeaderList/Business: the name of this element is written with another spelling on the wire; found "Business"; expected Bussiness; write Bussiness
-        edxml.business_spelling: line 68, edXML/edXMLEnvelope/edXMLHeader/TraceHeaderList/Business/BusinessDocType: the name of this element is written with another spelling on the wire; found "BusinessDocType"; expected BussinessDocType; write BussinessDocType
-        edxml.business_spelling: line 69, edXML/edXMLEnvelope/edXMLHeader/TraceHeaderList/Business/BusinessDocReason: the name of this element is written with another spelling on the wire; found "BusinessDocReason"; expected BussinessDocReason; write BussinessDocReason
+        edxml.business_spelling: line 67:9, edXML/edXMLEnvelope/edXMLHeader/TraceHeaderList/Business: the name of this element is written with another spelling on the wire; found "Business"; expected Bussiness; write Bussiness
+        edxml.business_spelling: line 68:11, edXML/edXMLEnvelope/edXMLHeader/TraceHeaderList/Business/BusinessDocType: the name of this element is written with another spelling on the wire; found "BusinessDocType"; expected BussinessDocType; write BussinessDocType
+        edxml.business_spelling: line 69:11, edXML/edXMLEnvelope/edXMLHeader/TraceHeaderList/Business/BusinessDocReason: the name of this element is written with another spelling on the wire; found "BusinessDocReason"; expected BussinessDocReason; write BussinessDocReason
     "#]]
     .assert_eq(&report(new_document().replace("Bussiness", "Business")));
     let message = document(new_document().replace("Bussiness", "Business"));
@@ -43,7 +43,7 @@ fn clear_dates_are_read_and_ambiguous_ones_refused() {
     }
     expect![[r#"
         refused
-        edxml.date_ambiguous: line 35, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/PromulgationInfo/PromulgationDate: day and month of this date cannot be told apart; found "05/11/2025"; expected yyyy/MM/dd, yyyy-MM-dd, dd/MM/yyyy (dd > 12); write 2025/11/05 | 2025/05/11
+        edxml.date_ambiguous: line 35:11, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/PromulgationInfo/PromulgationDate: day and month of this date cannot be told apart; found "05/11/2025"; expected yyyy/MM/dd, yyyy-MM-dd, dd/MM/yyyy (dd > 12); write 2025/11/05 | 2025/05/11
     "#]]
     .assert_eq(&report(issued("05/11/2025")));
     assert_eq!(codes(issued("1985/11/05")), ["edxml.date_implausible"]);
@@ -66,19 +66,19 @@ fn everything_wrong_is_said_at_once_and_in_both_languages() {
     }
     expect![[r#"
         refused
-        edxml.code_invalid: line 22, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To[2]/OrganId: this is not the code of an organisation; found "h37"; expected 0-9 A-Z . (≤ 35); write H37
-        edxml.missing: line 29, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/Code: a required element is missing or empty; expected CodeNumber; write <edXML:CodeNumber>…</edXML:CodeNumber>
-        edxml.date_ambiguous: line 35, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/PromulgationInfo/PromulgationDate: day and month of this date cannot be told apart; found "05/11/2025"; expected yyyy/MM/dd, yyyy-MM-dd, dd/MM/yyyy (dd > 12); write 2025/11/05 | 2025/05/11
-        edxml.element_unknown: line 43, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/Colour: this element is not known here and was ignored; found "Colour"
-        edxml.priority_invalid: line 51, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/OtherInfo/Priority: this is not a level of urgency; found "7"; expected 0, 1, 2, 3, 4
-        edxml.null_text: line 52, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/OtherInfo/TyperNotation: a word for nothing was read as an empty element; found "N/A"
-        edxml.number_invalid: line 54, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/OtherInfo/PageAmount: this is not a whole number and was ignored; found "một"; expected -1, 0, 1, 2 …
-        edxml.reference_without_attachment: line 88, edXML/edXMLEnvelope/edXMLBody/edXMLManifest/Reference[2]: the manifest names an attachment that is not there; found "694a9f64-1269-5250-ab7c-32e2d97f393d"; expected Attachment/ContentId
-        edxml.attachment_without_reference: line 105, edXML/AttachmentEncoded/Attachment[2]: the manifest does not name this attachment; found "other-1269-5250-ab7c-32e2d97f393d"; expected Reference/ContentId
+        edxml.code_invalid: line 22:11, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To[2]/OrganId: this is not the code of an organisation; found "h37"; expected 0-9 A-Z . (≤ 35); write H37
+        edxml.missing: line 29:9, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/Code: a required element is missing or empty; expected CodeNumber; write <edXML:CodeNumber>…</edXML:CodeNumber>
+        edxml.date_ambiguous: line 35:11, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/PromulgationInfo/PromulgationDate: day and month of this date cannot be told apart; found "05/11/2025"; expected yyyy/MM/dd, yyyy-MM-dd, dd/MM/yyyy (dd > 12); write 2025/11/05 | 2025/05/11
+        edxml.element_unknown: line 43:9, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/Colour: this element is not known here and was ignored; found "Colour"
+        edxml.priority_invalid: line 51:11, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/OtherInfo/Priority: this is not a level of urgency; found "7"; expected 0, 1, 2, 3, 4
+        edxml.null_text: line 52:11, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/OtherInfo/TyperNotation: a word for nothing was read as an empty element; found "N/A"
+        edxml.number_invalid: line 54:11, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/OtherInfo/PageAmount: this is not a whole number and was ignored; found "một"; expected -1, 0, 1, 2 …
+        edxml.reference_without_attachment: line 88:9, edXML/edXMLEnvelope/edXMLBody/edXMLManifest/Reference[2]: the manifest names an attachment that is not there; found "694a9f64-1269-5250-ab7c-32e2d97f393d"; expected Attachment/ContentId
+        edxml.attachment_without_reference: line 105:5, edXML/AttachmentEncoded/Attachment[2]: the manifest does not name this attachment; found "other-1269-5250-ab7c-32e2d97f393d"; expected Reference/ContentId
     "#]]
     .assert_eq(&report(&message));
     let truc_edxml::ReadError::Refused { diagnostics, .. } = read(&message).0.unwrap_err() else { panic!("refused") };
-    expect![[r#"dòng 22, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To[2]/OrganId: không phải mã định danh cơ quan, tổ chức; gặp "h37"; cần 0-9 A-Z . (≤ 35); nên viết H37"#]]
+    expect![[r#"dòng 22:11, edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To[2]/OrganId: không phải mã định danh cơ quan, tổ chức; gặp "h37"; cần 0-9 A-Z . (≤ 35); nên viết H37"#]]
         .assert_eq(&diagnostics[0].message_vi());
 }
 
