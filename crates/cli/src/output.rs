@@ -37,6 +37,12 @@ impl Output {
         self.json
     }
 
+    /// The language of explanations.
+    #[must_use]
+    pub const fn language(&self) -> Language {
+        self.language
+    }
+
     /// One piece of data: the text for people or the object for programs. Flushed, because others wait for lines.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ mod command {
 
     use expect_test::expect_file;
 
-    const VERBS: [&[&str]; 24] = [
+    const VERBS: [&[&str]; 28] = [
         &[],
         &["pki"],
         &["pki", "init"],
@@ -30,6 +30,10 @@ mod command {
         &["status"],
         &["evidence"],
         &["verify"],
+        &["edxml"],
+        &["edxml", "check"],
+        &["edxml", "extract"],
+        &["edxml", "rules"],
         &["demo"],
         &["bench"],
         &["bench", "submit"],

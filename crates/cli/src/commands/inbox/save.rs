@@ -101,7 +101,7 @@ async fn save(
 
 /// `NN-name`: what the sender called the file, without anything that a file system or a terminal would act on. The number keeps two files
 /// of one name apart and a name from beginning with a dot or a dash.
-fn safe_name(index: u32, name: &str) -> String {
+pub(crate) fn safe_name(index: u32, name: &str) -> String {
     let safe =
         |letter: char| if letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_' | ' ' | '(' | ')' | ',') { letter } else { '_' };
     let mut kept = String::new();
