@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "truc/broker/v1/evidence.proto",
     "truc/broker/v1/submit_service.proto",
     "truc/broker/v1/delivery_service.proto",
     "truc/broker/v1/blob_service.proto",
     "truc/broker/v1/directory_service.proto",
     "truc/broker/v1/log_service.proto",
+    "truc/directory/v1/directory.proto",
     "truc/edge/v1/document_service.proto",
+    "truc/edge/v1/directory_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -40,7 +40,7 @@ impl Axis {
         for agency in AGENCIES {
             truc_ok(&["pki", "issue", pki, agency]);
         }
-        let data = |name: &str| root().join("testdata/directory").join(name).to_str().expect("a UTF-8 path").to_owned();
+        let data = |name: &str| root().join("deploy/example-directory").join(name).to_str().expect("a UTF-8 path").to_owned();
         let (agencies, organisations) = (data("agencies.csv"), data("organisations.csv"));
         let broker = axis.path("broker");
         let broker = broker.to_str().expect("a UTF-8 path");

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use truc_signing::statement::{AgencyJoined, Organisation};
 use truc_types::names::{ENVELOPE_V1, RECEIPT_V1};
-use truc_types::{AgencyCode, CodeError};
+use truc_types::{AgencyCode, CodeError, Date, TimeError};
 
 /// Rows of one file: twice the national directory of 110,000 organisations.
 const ROWS_MAX: usize = 220_000;
@@ -44,6 +44,16 @@ pub enum DirectoryError {
         /// What is wrong with it.
         source: CodeError,
     },
+    /// A day.
+    #[error("{path}: row {row}: {source}")]
+    Date {
+        /// Which file.
+        path: PathBuf,
+        /// Row after the header, from 1.
+        row: usize,
+        /// What is wrong with it.
+        source: TimeError,
+    },
     /// Too long a file.
     #[error("{path}: more than {ROWS_MAX} rows")]
     TooLong {
@@ -68,6 +78,11 @@ struct OrganisationRow {
     old_code: Option<String>,
     served_by: String,
     name: Option<String>,
+    parent: Option<String>,
+    valid_from: Option<String>,
+    valid_until: Option<String>,
+    /// Codes with spaces between them.
+    successors: Option<String>,
 }
 
 /// Reads agencies: columns `code`, `old_code`, `name_vi`, `name_en`, `kind`, `code_status`; the second and the fourth may be empty.
@@ -91,7 +106,8 @@ pub fn read_agencies(path: &Path) -> Result<Vec<AgencyJoined>, DirectoryError> {
     rows(path)?.into_iter().enumerate().map(|(index, row)| read((index + 1, row))).collect()
 }
 
-/// Reads organisations: columns `code`, `old_code`, `served_by`, `name`; the second and the fourth may be empty.
+/// Reads organisations: columns `code`, `old_code`, `served_by`, `name`, and, where the file has them, `parent`, `valid_from`, `valid_until`,
+/// `successors` (codes with spaces between them). All but `code` and `served_by` may be empty.
 ///
 /// # Errors
 /// The first row that is wrong.
@@ -102,10 +118,14 @@ pub fn read_organisations(path: &Path) -> Result<Vec<Organisation>, DirectoryErr
             old_code: filled(organisation.old_code).map(|old| code(path, row, &old)).transpose()?,
             name: filled(organisation.name),
             served_by: code::<AgencyCode>(path, row, &organisation.served_by)?,
-            parent: None,
-            valid_from: None,
-            valid_until: None,
-            successors: Vec::new(),
+            parent: filled(organisation.parent).map(|parent| code(path, row, &parent)).transpose()?,
+            valid_from: date(path, row, organisation.valid_from)?,
+            valid_until: date(path, row, organisation.valid_until)?,
+            successors: filled(organisation.successors)
+                .iter()
+                .flat_map(|codes| codes.split_whitespace())
+                .map(|successor| code(path, row, successor))
+                .collect::<Result<_, _>>()?,
         })
     };
     rows(path)?.into_iter().enumerate().map(|(index, row)| read((index + 1, row))).collect()
@@ -132,6 +152,11 @@ fn code<T: std::str::FromStr<Err = CodeError>>(path: &Path, row: usize, text: &s
     text.parse().map_err(|source| DirectoryError::Code { path: path.to_owned(), row, found: text.chars().take(60).collect(), source })
 }
 
+fn date(path: &Path, row: usize, text: Option<String>) -> Result<Option<Date>, DirectoryError> {
+    let parse = |text: String| text.parse().map_err(|source| DirectoryError::Date { path: path.to_owned(), row, source });
+    filled(text).map(parse).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +173,11 @@ mod tests {
         assert!(matches!(read_agencies(&path), Err(DirectoryError::Code { row: 1, .. })));
         std::fs::write(&path, "code,old_code,served_by,name\nH53.13,,H53,\n").unwrap();
         assert_eq!(read_organisations(&path).unwrap()[0].served_by.as_str(), "H53");
+        std::fs::write(&path, "code,served_by,valid_until,successors\nH53.13,H53,2025-06-30,H53.1 H53.2\n").unwrap();
+        let ended = read_organisations(&path).unwrap().remove(0);
+        assert_eq!((ended.valid_until.unwrap().to_string().as_str(), ended.successors.len()), ("2025-06-30", 2));
+        std::fs::write(&path, "code,served_by,valid_until\nH53.13,H53,30/6/2025\n").unwrap();
+        assert!(matches!(read_organisations(&path), Err(DirectoryError::Date { row: 1, .. })));
         std::fs::write(&path, "code,old_code\nH53.13,\n").unwrap();
         assert!(matches!(read_organisations(&path), Err(DirectoryError::Csv { .. })));
     }

@@ -116,7 +116,14 @@ fn check_envelope(now: Timestamp, limits: Option<&PublishedLimits>, envelope: &E
         let message = format!("the envelope was created {age_days} days ago, below {age_days_max} are taken");
         return Err(Refusal::new(Reason::MessageTooOld, message).with("age_days", age_days).with("limit", age_days_max));
     }
-    let Some(limits) = limits else { return Ok(()) };
+    limits.map_or(Ok(()), |limits| check_published_limits(limits, envelope))
+}
+
+/// The counts and sizes of an envelope against the limits that genesis publishes. For the broker, and for edges before they take the attachments.
+///
+/// # Errors
+/// The first that is over, with the limit.
+pub fn check_published_limits(limits: &PublishedLimits, envelope: &Envelope) -> Result<(), Refusal> {
     check_limit("recipients", envelope.recipients.len(), limits.recipients, Reason::StatementTooLong)?;
     check_limit("attachments", envelope.attachments.len(), limits.attachments, Reason::AttachmentTooMany)?;
     if let Some(attachment) = envelope.attachments.iter().find(|attachment| attachment.size > limits.attachment_bytes) {

@@ -5,6 +5,7 @@
 
 mod admit;
 mod apply;
+mod chunked;
 mod decide;
 pub mod dispatch;
 mod entry;
@@ -13,8 +14,9 @@ pub mod rows;
 mod sequence;
 mod state;
 
-pub use admit::{Admitted, admit};
+pub use admit::{Admitted, admit, check_published_limits};
 pub use apply::{ApplyError, Effect};
+pub use chunked::ChunkedMap;
 pub use decide::{Decision, Outcome, REJECTED_FACTS_PER_MINUTE_MAX, Submit, decide};
 pub use entry::Entry;
 pub use sequence::{Numbered, SequenceWindow};

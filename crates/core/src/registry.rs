@@ -1,12 +1,14 @@
 //! Who is on the axis: agencies, organisations, keys and limits, as the registry statements in the log say. A deterministic view of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::ops::Bound;
 
 use truc_signing::statement::{self as st, RegistryEvent};
 use truc_signing::{Certificate, KeyRing, Owner};
-use truc_types::{AgencyCode, OrganisationCode, Position};
+use truc_types::{AgencyCode, Date, OrganisationCode, Position};
 
 use crate::apply::ApplyError;
+use crate::chunked::ChunkedMap;
 
 /// Index of an agency in the registry: given in the order of joining, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,10 +25,20 @@ pub struct Agency {
     pub name_vi: String,
     /// English name.
     pub name_en: Option<String>,
-    /// How certain the code is.
+    /// `ministry`, `province`, …
+    pub kind: String,
+    /// How certain the code is: `confirmed`, or what else the operator's source says.
     pub code_status: String,
     /// Predicate types that the agency's edge reads.
     pub predicates: Vec<String>,
+}
+
+impl Agency {
+    /// Whether public sources confirm the code. Every other one is shown with a mark: nobody may take it for an official code.
+    #[must_use]
+    pub fn is_code_official(&self) -> bool {
+        self.code_status == "confirmed"
+    }
 }
 
 /// An addressable unit.
@@ -35,19 +47,33 @@ pub struct Organisation {
     /// The agency whose edge serves it.
     pub served_by: AgencyIndex,
     /// Name.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
+    /// Code of the old scheme.
+    pub old_code: Option<OrganisationCode>,
+    /// The organisation above it.
+    pub parent: Option<OrganisationCode>,
+    /// First and last day of validity, where they are known.
+    pub valid: (Option<Date>, Option<Date>),
+    /// Who takes over after that. Carried and served; documents are not forwarded yet.
+    pub successors: Box<[OrganisationCode]>,
+    /// Version of the registry that brought it.
+    pub added_in: u64,
+    /// Version of the registry that changed it last.
+    pub changed_in: u64,
 }
 
-/// The registry as of a position of the log.
+/// The registry as of a position of the log. Cloning shares the organisations: the sequencer changes it while others read the one before.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     version: u64,
     genesis: Option<st::Genesis>,
     agencies: Vec<Agency>,
     by_code: HashMap<AgencyCode, AgencyIndex>,
-    organisations: BTreeMap<OrganisationCode, Organisation>,
+    organisations: ChunkedMap<OrganisationCode, Organisation>,
     /// Old codes, by which organisations are still addressed.
-    aliases: HashMap<OrganisationCode, OrganisationCode>,
+    aliases: ChunkedMap<OrganisationCode, OrganisationCode>,
+    /// Each organisation under the version that changed it last: what a reader of version n lacks is the range above n.
+    changes: ChunkedMap<(u64, Option<OrganisationCode>), ()>,
     keys: KeyRing,
     entries: Vec<Position>,
 }
@@ -73,8 +99,27 @@ impl Registry {
 
     /// The organisations by code, agencies included.
     #[must_use]
-    pub const fn organisations(&self) -> &BTreeMap<OrganisationCode, Organisation> {
+    pub const fn organisations(&self) -> &ChunkedMap<OrganisationCode, Organisation> {
         &self.organisations
+    }
+
+    /// The old codes, each with the code that it stands for.
+    #[must_use]
+    pub const fn aliases(&self) -> &ChunkedMap<OrganisationCode, OrganisationCode> {
+        &self.aliases
+    }
+
+    /// The organisations that changed after a place, by the version of their last change: each once, as it is now. A reader that asks again from the
+    /// place of the last one misses nothing, whatever changes in between: a change moves an organisation towards the end.
+    pub fn changes_after<'a>(
+        &'a self,
+        after: &(u64, Option<OrganisationCode>),
+    ) -> impl Iterator<Item = (&'a OrganisationCode, &'a Organisation)> + use<'a> {
+        let (version, code) = after;
+        // Without a code all of that version are known; no entry has none, and none sorts first.
+        let from = if code.is_some() { after.clone() } else { (version.saturating_add(1), None) };
+        let later = self.changes.range(Bound::Excluded(&from));
+        later.filter_map(|((_, code), ())| self.organisations.get(code.as_ref()?))
     }
 
     /// The index of an agency.
@@ -92,13 +137,13 @@ impl Registry {
     /// The organisation that a code of either scheme names, under its own code. A code that is somebody's own is never read as an old one.
     #[must_use]
     pub fn organisation(&self, code: &OrganisationCode) -> Option<(&OrganisationCode, &Organisation)> {
-        self.organisations.get_key_value(code).or_else(|| self.organisations.get_key_value(self.aliases.get(code)?))
+        self.organisations.get(code).or_else(|| self.organisations.get(self.aliases.get(code)?.1))
     }
 
     /// The same code, sharing its text with the registry where that has it: open messages name few codes many times.
     pub(crate) fn spelling(&self, code: OrganisationCode) -> OrganisationCode {
-        let own = self.organisations.get_key_value(&code).map(|(own, _)| own);
-        own.or_else(|| self.aliases.get_key_value(&code).map(|(old, _)| old)).cloned().unwrap_or(code)
+        let own = self.organisations.get(&code).map(|(own, _)| own);
+        own.or_else(|| self.aliases.get(&code).map(|(old, _)| old)).cloned().unwrap_or(code)
     }
 
     /// The seal keys of all agencies.
@@ -116,17 +161,18 @@ impl Registry {
     /// Applies a registry statement.
     ///
     /// # Errors
-    /// When the statement does not follow from the ones before it: that is damage or an operator's mistake, never a submitter's.
-    pub(crate) fn apply(&mut self, position: Position, statement: &st::Registry) -> Result<(), ApplyError> {
+    /// When the statement does not follow from the ones before it: that is damage or an operator's mistake, never a submitter's. The registry is then
+    /// unusable: keep a clone where that matters.
+    pub fn apply(&mut self, position: Position, statement: &st::Registry) -> Result<(), ApplyError> {
         if statement.version != self.version + 1 {
             return Err(ApplyError::RegistryVersion { position, expected: self.version + 1, found: statement.version });
         }
         match &statement.event {
             RegistryEvent::Genesis(genesis) => self.genesis = Some((**genesis).clone()),
-            RegistryEvent::AgencyJoined(joined) => self.join(position, joined)?,
+            RegistryEvent::AgencyJoined(joined) => self.join(position, statement.version, joined)?,
             RegistryEvent::OrganisationsAdded(added) => {
                 for organisation in added {
-                    self.add_organisation(position, organisation)?;
+                    self.add_organisation(position, statement.version, organisation)?;
                 }
             }
             RegistryEvent::CertificateAdded(added) => self.add_certificate(position, added)?,
@@ -142,7 +188,7 @@ impl Registry {
         Ok(())
     }
 
-    fn join(&mut self, position: Position, joined: &st::AgencyJoined) -> Result<(), ApplyError> {
+    fn join(&mut self, position: Position, version: u64, joined: &st::AgencyJoined) -> Result<(), ApplyError> {
         if self.by_code.contains_key(&joined.agency) {
             return Err(ApplyError::RegistryContent { position, cause: format!("agency {} joined twice", joined.agency) });
         }
@@ -151,15 +197,26 @@ impl Registry {
             .map_err(|_| ApplyError::RegistryContent { position, cause: "more than 65,536 agencies".to_owned() })?;
         self.by_code.insert(joined.agency.clone(), index);
         let code = OrganisationCode::from(&joined.agency);
-        self.organisations.insert(code.clone(), Organisation { served_by: index, name: Some(joined.name_vi.clone()) });
-        if let Some(old) = &joined.old_code {
-            self.aliases.insert(OrganisationCode::from(old), code);
-        }
+        self.put(
+            code,
+            version,
+            Organisation {
+                served_by: index,
+                name: Some(joined.name_vi.as_str().into()),
+                old_code: joined.old_code.as_ref().map(OrganisationCode::from),
+                parent: None,
+                valid: (joined.valid_from, None),
+                successors: Box::default(),
+                added_in: version,
+                changed_in: version,
+            },
+        );
         self.agencies.push(Agency {
             code: joined.agency.clone(),
             old_code: joined.old_code.as_ref().map(OrganisationCode::from),
             name_vi: joined.name_vi.clone(),
             name_en: joined.name_en.clone(),
+            kind: joined.kind.clone(),
             code_status: joined.code_status.clone(),
             predicates: joined.predicates.clone(),
         });
@@ -179,15 +236,42 @@ impl Registry {
         Ok(())
     }
 
-    fn add_organisation(&mut self, position: Position, added: &st::Organisation) -> Result<(), ApplyError> {
+    fn add_organisation(&mut self, position: Position, version: u64, added: &st::Organisation) -> Result<(), ApplyError> {
         let served_by = self.agency_index(&added.served_by).ok_or_else(|| ApplyError::RegistryContent {
             position,
             cause: format!("{} is served by {}, which has not joined", added.code, added.served_by),
         })?;
-        if let Some(old) = &added.old_code {
-            self.aliases.insert(old.clone(), added.code.clone());
-        }
-        self.organisations.insert(added.code.clone(), Organisation { served_by, name: added.name.clone() });
+        // 110,000 organisations name few parents: they share the text.
+        let shared = |code: &OrganisationCode| self.spelling(code.clone());
+        let organisation = Organisation {
+            served_by,
+            name: added.name.as_deref().map(Box::from),
+            old_code: added.old_code.clone(),
+            parent: added.parent.as_ref().map(shared),
+            valid: (added.valid_from, added.valid_until),
+            successors: added.successors.iter().map(shared).collect(),
+            added_in: version,
+            changed_in: version,
+        };
+        self.put(added.code.clone(), version, organisation);
         Ok(())
+    }
+
+    /// Adds an organisation or replaces its entry.
+    fn put(&mut self, code: OrganisationCode, version: u64, mut organisation: Organisation) {
+        let known = self.organisations.get(&code).map(|(code, known)| (code.clone(), known.added_in, known.changed_in));
+        let code = match known {
+            Some((code, added_in, changed_in)) => {
+                organisation.added_in = added_in;
+                self.changes.remove(&(changed_in, Some(code.clone())));
+                code
+            }
+            None => code,
+        };
+        if let Some(old) = &organisation.old_code {
+            self.aliases.insert(old.clone(), code.clone());
+        }
+        self.changes.insert((version, Some(code.clone())), ());
+        self.organisations.insert(code, organisation);
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod feed;
 mod grpc;
+pub mod host;
 mod inbox;
 mod init;
 mod node;

@@ -102,10 +102,10 @@ async fn remembered(store: &Store, config: &EdgeConfig) -> Result<Trust, EdgeErr
             return Ok(trust);
         }
         for position in positions {
-            let Record::RegistryEntry { version: found, file, .. } = store.record_at(position).await.map_err(unread)? else {
+            let Record::RegistryEntry { version: found, leaf, file } = store.record_at(position).await.map_err(unread)? else {
                 return Err(EdgeError::Record { position, cause: "no registry statement".to_owned() });
             };
-            let adopted = trust.adopt_recorded(found, &file);
+            let adopted = trust.adopt_recorded(leaf.index, &file);
             adopted.map_err(|cause: TrustError| EdgeError::Record { position, cause: cause.to_string() })?;
             version = found + 1;
         }

@@ -72,7 +72,7 @@ pub(crate) async fn read_registry(node: &Arc<Node>, link: &Link) -> Result<(), L
         let progress = !entries.is_empty();
         for entry in &entries {
             // Before it is recorded: a certificate that does not parse must not be.
-            node.trust.adopt(entry.version, &entry.statement.event)?;
+            node.trust.adopt(entry.leaf.index, &entry.statement)?;
         }
         let record =
             |entry: crate::trust::VerifiedEntry| Record::RegistryEntry { version: entry.version, leaf: entry.leaf, file: entry.file };

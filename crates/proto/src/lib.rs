@@ -10,6 +10,14 @@ pub mod broker {
     }
 }
 
+/// The directory, as broker and edges show it.
+pub mod directory {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("truc.directory.v1");
+    }
+}
+
 /// Between a document-management system and its edge.
 pub mod edge {
     /// Version 1.

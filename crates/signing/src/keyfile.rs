@@ -18,8 +18,10 @@ const PLAIN: &str = "PRIVATE KEY";
 const HEAD: [u8; 16] = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 /// A key file: an encrypted Ed25519 key has about 400 bytes.
 const FILE_BYTES_MAX: usize = 4_096;
-/// scrypt cost N of files we write: 16 MiB with block size 8, the largest power of two that OpenSSL reads under its default of 32 MiB.
+/// scrypt cost N under a password that a person chose: 16 MiB with block size 8, the largest power of two that OpenSSL reads under its default of 32 MiB.
 const SCRYPT_N: u64 = 1 << 14;
+/// Under a password of at least 80 random bits, which no derivation has to protect: the least that keeps the format.
+const SCRYPT_N_RANDOM: u64 = 1 << 4;
 const SCRYPT_R: u16 = 8;
 /// Memory that a file may ask scrypt for: a wrong or hostile file does not take the machine.
 const SCRYPT_MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -66,14 +68,40 @@ impl KeyFileError {
     }
 }
 
+/// Where a password comes from: how dear it has to be to try one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// A person chose it.
+    Person,
+    /// A machine drew at least 80 random bits.
+    Random,
+}
+
 /// Writes a key as encrypted PKCS#8 version 1 PEM. `salt` and `iv` are random bytes, new for each file.
 ///
 /// # Errors
 /// [`KeyFileError::Cost`] if the cipher refuses its parameters, which it does not for these.
 pub fn write_encrypted(key: &SigningKey, password: &[u8], salt: [u8; 16], iv: [u8; 16]) -> Result<Zeroizing<String>, KeyFileError> {
+    write_encrypted_from(PasswordSource::Person, key, password, salt, iv)
+}
+
+/// The same, under a password from a source that is named.
+///
+/// # Errors
+/// As [`write_encrypted`].
+pub fn write_encrypted_from(
+    source: PasswordSource,
+    key: &SigningKey,
+    password: &[u8],
+    salt: [u8; 16],
+    iv: [u8; 16],
+) -> Result<Zeroizing<String>, KeyFileError> {
     let kdf = ScryptParams {
         salt: Salt::new(salt).map_err(|_| KeyFileError::Cost)?,
-        cost_parameter: SCRYPT_N,
+        cost_parameter: match source {
+            PasswordSource::Person => SCRYPT_N,
+            PasswordSource::Random => SCRYPT_N_RANDOM,
+        },
         block_size: SCRYPT_R,
         parallelization: 1,
         key_length: None,

@@ -23,6 +23,16 @@ pub fn announce(address: SocketAddr, json: bool) {
     }
 }
 
+/// The same for one of several agencies that a process serves.
+#[expect(clippy::print_stdout, reason = "the ready lines are the output of a daemon")]
+pub fn announce_agency(agency: &str, address: SocketAddr, json: bool) {
+    if json {
+        println!("{{\"agency\":\"{agency}\",\"listening\":\"{address}\"}}");
+    } else {
+        println!("{agency} listening on {address}");
+    }
+}
+
 /// The password of the key files: the one line of a file, or the environment variable. Never the command line, which every user of a machine can read.
 ///
 /// # Errors

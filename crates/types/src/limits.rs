@@ -129,6 +129,12 @@ pub const BLOB_CHUNK_BYTES: usize = 256 * 1024;
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Items of one page of a list.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// Text that a list of the directory is searched for: half a long name.
+pub const DIRECTORY_QUERY_BYTES_MAX: usize = 100;
+/// Entries of the directory that one call looks at: a few milliseconds, an eighth of the national directory.
+pub const DIRECTORY_SCAN_MAX: usize = 16_000;
+/// Codes that are suggested for one that nobody has: what people read.
+pub const NEAR_CODES_MAX: usize = 5;
 /// Entries by which the views may lag behind the journal before admission slows.
 pub const VIEW_LAG_ENTRIES_MAX: u64 = 100_000;
 /// Graceful shutdown: what is in flight gets this long.

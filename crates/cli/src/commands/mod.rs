@@ -3,6 +3,7 @@
 //! Verbs without a network run as they are; the others get a runtime of their own here.
 
 pub mod broker;
+pub mod directory;
 pub mod edge;
 pub mod edxml;
 pub mod evidence;
@@ -30,6 +31,9 @@ pub enum Command {
     /// Make and run the edge of an agency.
     #[command(subcommand)]
     Edge(edge::Command),
+    /// Look agencies, organisations and limits of the axis up.
+    #[command(subcommand)]
+    Directory(directory::Command),
     /// Hand a document to an edge.
     Send(send::Arguments),
     /// Take the documents that arrived at an edge, answer them.
@@ -55,7 +59,7 @@ impl Command {
     /// Whether the verb runs until it is told to stop.
     #[must_use]
     pub const fn is_daemon(&self) -> bool {
-        matches!(self, Self::Broker(broker::Command::Run(_)) | Self::Edge(edge::Command::Run(_)))
+        matches!(self, Self::Broker(broker::Command::Run(_)) | Self::Edge(edge::Command::Run(_) | edge::Command::Host(_)))
     }
 }
 
@@ -68,6 +72,7 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Pki(command) => pki::run(command, output),
         Command::Broker(command) => broker::run(command, output),
         Command::Edge(command) => edge::run(command, output),
+        Command::Directory(command) => on_runtime(directory::run(command, output)),
         Command::Send(arguments) => on_runtime(send::run(arguments, output)),
         Command::Inbox(command) => on_runtime(inbox::run(command, output)),
         Command::Status(arguments) => on_runtime(status::run(arguments, output)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tonic::transport::{Channel, Endpoint};
+use truc_proto::edge::v1::directory_service_client::DirectoryServiceClient;
 use truc_proto::edge::v1::document_service_client::DocumentServiceClient;
 use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
 
@@ -25,6 +26,15 @@ pub(crate) type Client = DocumentServiceClient<Channel>;
 impl EdgeAddress {
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.channel().await?).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+    }
+
+    /// Connects to the directory.
+    pub(crate) async fn directory(&self) -> Result<DirectoryServiceClient<Channel>, Failure> {
+        Ok(DirectoryServiceClient::new(self.channel().await?).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+    }
+
+    async fn channel(&self) -> Result<Channel, Failure> {
         let usage =
             || Failure::Usage(format!("--edge {:?} is not like http://127.0.0.1:7522; `truc edge run` prints address and port", self.url));
         let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|_| usage())?;
@@ -33,8 +43,7 @@ impl EdgeAddress {
             return Err(usage());
         }
         let channel = endpoint.connect_timeout(Duration::from_millis(CONNECT_MILLIS_MAX)).connect().await;
-        let channel = channel.map_err(|cause| Failure::Unreachable { url: self.url.clone(), message: chain(&cause) })?;
-        Ok(Client::new(channel).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        channel.map_err(|cause| Failure::Unreachable { url: self.url.clone(), message: chain(&cause) })
     }
 
     /// The failure that a status of this edge is.

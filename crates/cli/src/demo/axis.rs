@@ -22,8 +22,8 @@ use crate::pki::{self, DevelopmentAuthority};
 /// Office of the Government, Ministry of Finance, People's Committee of Tây Ninh.
 pub(super) const AGENCIES: [&str; 3] = ["G22", "G12", "H53"];
 
-const AGENCIES_CSV: &str = include_str!("../../../../testdata/directory/agencies.csv");
-const ORGANISATIONS_CSV: &str = include_str!("../../../../testdata/directory/organisations.csv");
+const AGENCIES_CSV: &str = include_str!("../../../../deploy/example-directory/agencies.csv");
+const ORGANISATIONS_CSV: &str = include_str!("../../../../deploy/example-directory/organisations.csv");
 
 /// The axis of the demo. Dropping it kills the processes.
 pub(super) struct Axis {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 use truc_ledger::LogVerifier;
-use truc_signing::keyfile::{self, KeyFileError};
+use truc_signing::keyfile::{self, KeyFileError, PasswordSource};
 use truc_transport::clock;
 use truc_types::names::LOG_ORIGIN_PREFIX;
 use truc_types::{AgencyCode, Date, Reason, Timestamp};
@@ -122,15 +122,20 @@ pub fn init(folder: &Path, axis: &str, password: &[u8], now: Timestamp) -> Resul
     let authority = certify::authority(&format!("{axis} development authority"), &authority_key, now)?;
     // The authority's certificate is claimed first: a second init stops here, before it has written anything.
     files::write_public(&folder.join("ca.pem"), &authority.pem())?;
-    write_key(&folder.join("ca.key.pem"), &authority_key, password)?;
-    let made = DevelopmentAuthority { folder: folder.to_owned(), key: authority_key, certificate_pem: authority.pem() };
+    write_key(&folder.join("ca.key.pem"), &authority_key, password, PasswordSource::Person)?;
+    let made = DevelopmentAuthority {
+        folder: folder.to_owned(),
+        key: authority_key,
+        certificate_pem: authority.pem(),
+        passwords: PasswordSource::Person,
+    };
     for (name, profile) in [("operator", Profile::Operator), ("broker.tls", Profile::Broker)] {
         made.certify(folder, name, &profile, password, now)?;
     }
     let log_key = new_key();
     let log_origin = log_origin(now);
     let log_vkey = LogVerifier::new(&log_origin, log_key.verifying_key())?.to_string();
-    write_key(&folder.join("log.key.pem"), &log_key, password)?;
+    write_key(&folder.join("log.key.pem"), &log_key, password, PasswordSource::Person)?;
     files::write_public(&folder.join("log.vkey"), &format!("{log_vkey}\n"))?;
     // What the operator publishes, and auditors give to `truc verify --trust`.
     let trust = folder.join("trust");
@@ -163,6 +168,7 @@ pub struct DevelopmentAuthority {
     folder: PathBuf,
     key: SigningKey,
     certificate_pem: String,
+    passwords: PasswordSource,
 }
 
 impl DevelopmentAuthority {
@@ -178,7 +184,14 @@ impl DevelopmentAuthority {
         if !certify::is_pair(&certificate_pem, &key) {
             return Err(PkiError::NotAPair(path));
         }
-        Ok(Self { folder: folder.to_owned(), key, certificate_pem })
+        Ok(Self { folder: folder.to_owned(), key, certificate_pem, passwords: PasswordSource::Person })
+    }
+
+    /// The passwords to come are random: keys for many agencies are made in a moment.
+    #[must_use]
+    pub const fn with_random_passwords(mut self) -> Self {
+        self.passwords = PasswordSource::Random;
+        self
     }
 
     /// Makes seal and TLS certificates with their keys for one agency.
@@ -200,7 +213,7 @@ impl DevelopmentAuthority {
         let key = new_key();
         let certificate = certify::certificate(profile, &key, &self.certificate_pem, &self.key, now)?;
         files::write_public(&folder.join(format!("{name}.cert.pem")), &certificate.pem())?;
-        write_key(&folder.join(format!("{name}.key.pem")), &key, password)?;
+        write_key(&folder.join(format!("{name}.key.pem")), &key, password, self.passwords)?;
         Ok(key)
     }
 }
@@ -210,8 +223,8 @@ fn new_key() -> SigningKey {
     SigningKey::from_bytes(&seed)
 }
 
-fn write_key(path: &Path, key: &SigningKey, password: &[u8]) -> Result<(), PkiError> {
-    let pem = keyfile::write_encrypted(key, password, clock::random(), clock::random());
+fn write_key(path: &Path, key: &SigningKey, password: &[u8], source: PasswordSource) -> Result<(), PkiError> {
+    let pem = keyfile::write_encrypted_from(source, key, password, clock::random(), clock::random());
     let pem = pem.map_err(|source| PkiError::Key { path: path.to_owned(), source })?;
     files::write_private(path, &pem)
 }

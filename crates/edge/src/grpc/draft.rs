@@ -113,6 +113,15 @@ pub(super) fn from_header(node: &Node, header: pb::DocumentHeader) -> Result<Env
     Ok(envelope)
 }
 
+/// Checks a document against the directory and the published limits before anything of it is taken or sent on, so that the DMS hears at once what the axis
+/// would say. The codes stay as the sender wrote them: the broker routes either scheme, and the seal is over what was said.
+pub(super) async fn check_sendable(node: &Node, reference: &str, envelope: &Envelope) -> Result<(), Refusal> {
+    let Err(refusal) = truc_directory::check_sendable(&node.trust.registry(), envelope) else { return Ok(()) };
+    // What was taken under this reference before the directory changed (or was known) keeps its answer.
+    let reference = reference.to_owned();
+    if node.store.read(move |state| state.reference(&reference)).await?.is_some() { Ok(()) } else { Err(refusal) }
+}
+
 /// Records a document once per client reference.
 pub(super) async fn record(node: &Node, reference: String, mut envelope: Envelope) -> Result<MessageId, Refusal> {
     // Without id, keys and times: what the DMS said and nothing else.

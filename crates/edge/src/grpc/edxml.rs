@@ -50,6 +50,9 @@ pub(super) async fn send_edxml(
     };
     let warnings = warnings.iter().map(diagnostic).collect();
     let envelope = envelope(node, document, source);
+    if let Err(refusal) = draft::check_sendable(node, &header.client_reference, &envelope).await {
+        return Ok(Err(refusal));
+    }
     let recorded = draft::record(node, header.client_reference, envelope).await;
     Ok(recorded.map(|message_id| pb::SendEdxmlResponse { message_id: message_id.to_string(), warnings }))
 }

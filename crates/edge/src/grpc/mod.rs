@@ -1,6 +1,7 @@
 //! The gRPC server for the DMS: one file per group of calls, which turn messages into values and back. What is done stands in the parts behind.
 
 mod answer;
+mod directory;
 mod draft;
 mod edxml;
 mod evidence;
@@ -16,6 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use truc_proto::edge::v1 as pb;
+use truc_proto::edge::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::edge::v1::document_service_server::{DocumentService, DocumentServiceServer};
 use truc_transport::shutdown::Shutdown;
 use truc_transport::status::status as status_of;
@@ -33,9 +35,10 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shut
     let (health, health_service) = tonic_health::server::health_reporter();
     // The edge takes documents whether the axis is there or not.
     health.set_serving::<DocumentServiceServer<Documents>>().await;
+    let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
     let documents =
         DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
-    let server = tonic::transport::Server::builder().add_service(health_service).add_service(documents);
+    let server = tonic::transport::Server::builder().add_service(health_service).add_service(directory).add_service(documents);
     // Without this, an answer waits 40 ms for an acknowledgement that the other side delays.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let served = server.serve_with_incoming_shutdown(incoming, async move { shutdown.begun().await });

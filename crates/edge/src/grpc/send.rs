@@ -32,6 +32,9 @@ pub(super) async fn send_document(
         Ok(envelope) => envelope,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    if let Err(refusal) = draft::check_sendable(node, &reference, &envelope).await {
+        return Ok(Err(refusal));
+    }
     let sizes: Vec<u64> = envelope.attachments.iter().map(|attachment| attachment.size).collect();
     let (chunks, intake) = Intake::new();
     let (blobs, agency) = (Arc::clone(&node.blobs), node.agency().clone());

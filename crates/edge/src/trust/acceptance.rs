@@ -122,13 +122,14 @@ impl Trust {
     }
 
     fn check_registry(&self, needed: u64) -> Result<(), TrustError> {
-        let (known, _) = self.keys();
+        let known = self.registry().version();
         if needed > known { Err(TrustError::RegistryBehind { needed, known }) } else { Ok(()) }
     }
 
     /// Every seal is by a key of the agency that the statement is of.
     fn check_seals(&self, sealed: &Sealed, signers: &[RequiredSigner], agency: &AgencyCode, at: Timestamp) -> Result<(), TrustError> {
-        let (known, keys) = self.keys();
+        let registry = self.registry();
+        let (known, keys) = (registry.version(), registry.keys());
         if signers.iter().any(|signer| keys.key(&signer.keyid).is_none()) {
             return Err(TrustError::RegistryBehind { needed: known + 1, known });
         }

@@ -9,8 +9,9 @@ mod tests;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use truc_core::registry::Registry;
 use truc_ledger::LogVerifier;
-use truc_signing::{KeyRing, TrustedKey};
+use truc_signing::TrustedKey;
 use truc_types::{Reason, Refusal};
 
 pub(crate) use acceptance::VerifiedReceipt;
@@ -46,15 +47,15 @@ impl TrustError {
 pub(crate) struct Trust {
     log: LogVerifier,
     operator: TrustedKey,
-    /// The registry's keys, and the version that they are of.
-    keys: RwLock<(u64, Arc<KeyRing>)>,
+    /// Agencies, organisations, keys and limits, as the verified statements say.
+    registry: RwLock<Arc<Registry>>,
     observed: Observed,
 }
 
 impl Trust {
     /// Nothing but the configured keys; registry statements and the last checkpoint are added from the rows.
     pub(crate) fn new(log: LogVerifier, operator: TrustedKey, observed: Observed) -> Self {
-        Self { log, operator, keys: RwLock::new((0, Arc::new(KeyRing::default()))), observed }
+        Self { log, operator, registry: RwLock::default(), observed }
     }
 
     /// The checkpoints that were seen.
@@ -67,8 +68,8 @@ impl Trust {
         &self.log
     }
 
-    /// The registry's version and keys.
-    pub(crate) fn keys(&self) -> (u64, Arc<KeyRing>) {
-        self.keys.read().clone()
+    /// The registry as this edge has verified it.
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read())
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use truc_proto::broker::v1 as pb;
+use truc_signing::open_sealed;
 use truc_signing::statement::{Registry, RegistryEvent, Statement};
-use truc_signing::{Certificate, Owner, open_sealed};
+use truc_types::{LeafIndex, Position};
 
 use super::{Trust, TrustError};
 use crate::record::Leaf;
@@ -66,33 +67,26 @@ impl Trust {
         Ok(registry)
     }
 
-    /// Makes the keys of a version from a statement that was verified before it was recorded.
-    pub(crate) fn adopt_recorded(&self, version: u64, file: &[u8]) -> Result<(), TrustError> {
+    /// Takes up a statement that was verified before it was recorded.
+    pub(crate) fn adopt_recorded(&self, leaf: LeafIndex, file: &[u8]) -> Result<(), TrustError> {
         let sealed = open_sealed(file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
         match &sealed.statement {
-            Statement::Registry(registry) => self.adopt(version, &registry.event),
+            Statement::Registry(registry) => self.adopt(leaf, registry),
             other => Err(TrustError::invalid(format!("a registry entry that is a {}", other.predicate_type()))),
         }
     }
 
-    /// Makes the keys of the next version.
-    pub(crate) fn adopt(&self, version: u64, event: &RegistryEvent) -> Result<(), TrustError> {
-        let mut keys = self.keys.write();
-        let ring = Arc::make_mut(&mut keys.1);
-        match event {
-            RegistryEvent::CertificateAdded(added) => {
-                let certificate = Certificate::from_der(&added.certificate).map_err(|cause| TrustError::invalid(cause.to_string()))?;
-                if certificate.owner != Owner::Agency(added.agency.clone()) {
-                    return Err(TrustError::invalid(format!("a certificate of {} names {}", added.agency, certificate.owner.urn())));
-                }
-                ring.add(certificate.trusted_key(added.role));
-            }
-            RegistryEvent::CertificateRevoked(revoked) => {
-                ring.revoke(&revoked.keyid, revoked.at);
-            }
-            RegistryEvent::Genesis(_) | RegistryEvent::AgencyJoined(_) | RegistryEvent::OrganisationsAdded(_) => {}
+    /// Makes the next version. One that does not follow changes nothing.
+    pub(crate) fn adopt(&self, leaf: LeafIndex, statement: &Registry) -> Result<(), TrustError> {
+        let mut current = self.registry.write();
+        // A connection that broke between this and the record: the next one reads the statement again.
+        if statement.version <= current.version() {
+            return Ok(());
         }
-        keys.0 = version;
+        // Readers keep the version that they have; what does not change is shared with it.
+        let mut next = truc_core::registry::Registry::clone(&current);
+        next.apply(Position(leaf.0), statement).map_err(|cause| TrustError::invalid(cause.to_string()))?;
+        *current = Arc::new(next);
         Ok(())
     }
 }
