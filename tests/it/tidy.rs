@@ -17,7 +17,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("truc-blobs", &["truc-types"]),
     ("truc-edxml", &["truc-types"]),
     ("truc-proto", &[]),
-    ("truc-transport", &["truc-types", "truc-signing", "truc-proto"]),
+    ("truc-settings", &[]),
+    ("truc-transport", &["truc-types", "truc-signing", "truc-proto", "truc-settings"]),
     (
         "truc-broker",
         &[
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "truc-views",
             "truc-blobs",
             "truc-proto",
+            "truc-settings",
             "truc-transport",
         ],
     ),
@@ -43,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "truc-blobs",
             "truc-edxml",
             "truc-proto",
+            "truc-settings",
             "truc-transport",
         ],
     ),

@@ -21,6 +21,7 @@ mod recorder;
 mod run;
 mod sealer;
 mod session;
+pub mod settings;
 mod state;
 mod store;
 mod submit;
@@ -34,5 +35,5 @@ mod witness;
 
 pub use config::EdgeConfig;
 pub use error::EdgeError;
-pub use init::{InitFiles, init, load};
+pub use init::{InitFiles, init, load, open};
 pub use run::run;
