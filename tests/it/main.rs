@@ -11,6 +11,8 @@ mod journey;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod syscalls;
 #[cfg(test)]
 mod tidy;

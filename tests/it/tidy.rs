@@ -18,7 +18,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("truc-blobs", &["truc-types"]),
     ("truc-edxml", &["truc-types"]),
     ("truc-proto", &[]),
-    ("truc-transport", &["truc-types", "truc-signing", "truc-proto"]),
+    ("truc-settings", &[]),
+    ("truc-transport", &["truc-types", "truc-signing", "truc-proto", "truc-settings"]),
     (
         "truc-broker",
         &[
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "truc-views",
             "truc-blobs",
             "truc-proto",
+            "truc-settings",
             "truc-transport",
         ],
     ),
@@ -47,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "truc-blobs",
             "truc-edxml",
             "truc-proto",
+            "truc-settings",
             "truc-transport",
         ],
     ),

@@ -1,15 +1,17 @@
-//! Where a broker keeps its things and how it is told: the data folder that `truc broker init` makes.
+//! What a broker runs with, made of its settings and of the data folder that `truc broker init` makes. The settings are declared in `settings`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use truc_ledger::LogSigner;
+use truc_settings::{Override, Raw, Source};
 use truc_signing::keyfile;
 use truc_transport::tls::TlsFiles;
 use truc_types::{Reason, Refusal};
 use zeroize::Zeroizing;
+
+use crate::settings::BrokerSettings;
 
 /// Everything a broker runs with.
 pub struct BrokerConfig {
@@ -25,45 +27,44 @@ pub struct BrokerConfig {
     pub sync_delay: Duration,
 }
 
-/// `broker.json` in the data folder. Unknown fields are refused.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Settings {
-    /// Address and port where edges connect; port 0 takes a free one.
-    pub(crate) listen: String,
-    /// Origin of the log and name of its key.
-    pub(crate) log_origin: String,
-}
-
-pub(crate) const SETTINGS_FILE: &str = "broker.json";
+pub(crate) const SETTINGS_FILE: &str = "broker.toml";
 pub(crate) const LOG_KEY_FILE: &str = "keys/log.key.pem";
 pub(crate) const TLS_KEY_FILE: &str = "keys/tls.key.pem";
 pub(crate) const TLS_CERTIFICATE_FILE: &str = "keys/tls.cert.pem";
 pub(crate) const AUTHORITY_FILE: &str = "trust/ca.pem";
 
-/// Reads the data folder. `listen` overrules the setting.
+/// Reads a data folder with its own settings file. `listen` overrules the setting.
 ///
 /// # Errors
 /// When a file is missing or wrong, or the password does not open a key.
 pub fn load(data: &Path, password: &[u8], listen: Option<SocketAddr>) -> Result<BrokerConfig, Refusal> {
-    let settings: Settings = serde_json::from_str(&read(data, SETTINGS_FILE)?)
-        .map_err(|cause| Refusal::new(Reason::ConfigInvalid, format!("{SETTINGS_FILE}: {cause}")))?;
-    let listen = match listen {
-        Some(listen) => listen,
-        None => settings.listen.parse().map_err(|_| {
-            Refusal::new(Reason::ConfigInvalid, format!("{SETTINGS_FILE}: listen is {:?}, expected address:port", settings.listen))
-        })?,
-    };
-    let key = |file: &str| {
-        let unreadable = |cause: String| Refusal::new(Reason::KeyUnreadable, format!("{file}: {cause}"));
-        keyfile::read_encrypted(&read(data, file)?, password).map_err(|cause| unreadable(cause.to_string()))
-    };
-    let signer = LogSigner::new(&settings.log_origin, &key(LOG_KEY_FILE)?)
-        .map_err(|cause| Refusal::new(Reason::KeyUnreadable, cause.to_string()))?;
-    let key_pem: Zeroizing<String> =
-        keyfile::write_plain(&key(TLS_KEY_FILE)?).map_err(|cause| Refusal::new(Reason::KeyUnreadable, cause.to_string()))?;
-    let tls = TlsFiles { certificate_pem: read(data, TLS_CERTIFICATE_FILE)?, key_pem, authority_pem: read(data, AUTHORITY_FILE)? };
-    Ok(BrokerConfig { data: data.to_owned(), listen, tls, signer, sync_delay: Duration::ZERO })
+    let listen = listen.map(|listen| Override { key: "listen", value: Raw::Text(listen.to_string()) });
+    let source = Source { file: data.join(SETTINGS_FILE), overrides: listen.into_iter().collect() };
+    let loaded = truc_settings::load::<BrokerSettings>(&source);
+    open(&loaded.map_err(|mistakes| Refusal::new(Reason::ConfigInvalid, mistakes.to_string()))?.settings, password)
+}
+
+/// Reads the keys and certificates that the settings point to.
+///
+/// # Errors
+/// When a file is missing or wrong, or the password does not open a key.
+pub fn open(settings: &BrokerSettings, password: &[u8]) -> Result<BrokerConfig, Refusal> {
+    let key = keyfile::read_encrypted(&read(&settings.data, LOG_KEY_FILE)?, password);
+    let key = key.map_err(|cause| unreadable(LOG_KEY_FILE, &cause))?;
+    let signer = LogSigner::new(&settings.log_origin, &key).map_err(|cause| Refusal::new(Reason::KeyUnreadable, cause.to_string()))?;
+    let tls = read_tls(&settings.data, password)?;
+    Ok(BrokerConfig { data: settings.data.clone(), listen: settings.listen, tls, signer, sync_delay: Duration::ZERO })
+}
+
+/// The files of the listener: at the start, and again at a reload.
+pub(crate) fn read_tls(data: &Path, password: &[u8]) -> Result<TlsFiles, Refusal> {
+    let key_pem = keyfile::read_encrypted(&read(data, TLS_KEY_FILE)?, password).and_then(|key| keyfile::write_plain(&key));
+    let key_pem: Zeroizing<String> = key_pem.map_err(|cause| unreadable(TLS_KEY_FILE, &cause))?;
+    Ok(TlsFiles { certificate_pem: read(data, TLS_CERTIFICATE_FILE)?, key_pem, authority_pem: read(data, AUTHORITY_FILE)? })
+}
+
+fn unreadable(file: &str, cause: &keyfile::KeyFileError) -> Refusal {
+    Refusal::new(Reason::KeyUnreadable, format!("{file}: {cause}"))
 }
 
 fn read(data: &Path, file: &str) -> Result<String, Refusal> {

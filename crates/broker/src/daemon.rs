@@ -1,32 +1,26 @@
 //! The command line of a running broker, for `truc broker run` and `truc-broker` alike.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use truc_settings::{Override, Raw};
 use truc_transport::daemon::{announce, password};
-use truc_transport::logging::{self, LogFormat};
+use truc_transport::launch::{Launch, LaunchArgs};
+use truc_transport::logging;
 use truc_transport::shutdown::Shutdown;
 use truc_types::{Reason, Refusal};
 
-/// Runs a broker on a data folder that `truc broker init` made.
+use crate::settings::BrokerSettings;
+
+/// Runs a broker until it is told to stop.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// The data folder.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
-    /// Address and port where edges connect; port 0 takes a free one. Overrules broker.json.
+    /// Flags of every daemon.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+    /// Address and port where edges connect; port 0 takes a free one. Overrules broker.toml.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// File with the password of the key files; without it TRUC_KEY_PASSWORD is read.
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-    /// Log lines as JSON.
-    #[arg(long)]
-    pub log_json: bool,
-    /// Print the ready line as JSON.
-    #[arg(long)]
-    pub json: bool,
     /// For benches: every block takes so many milliseconds longer to be durable, like a slower disk.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
     pub sync_delay_ms: u64,
@@ -37,17 +31,18 @@ pub struct RunArgs {
 /// # Errors
 /// Why it could not start, or why it had to end.
 pub fn run(args: &RunArgs) -> Result<(), Refusal> {
-    logging::start(if args.log_json { LogFormat::Json } else { LogFormat::Human }, "info");
-    if !args.data.join("broker.json").is_file() {
-        let data = args.data.display();
-        return Err(Refusal::new(Reason::ConfigInvalid, format!("{data} holds no broker: `truc broker init` makes one")));
-    }
-    let password = password(args.password_file.as_deref())?;
-    let mut config = crate::load(&args.data, &password, args.listen)?;
+    let listen = args.listen.map(|listen| Override { key: "listen", value: Raw::Text(listen.to_string()) });
+    let check = |settings: &BrokerSettings, password: &[u8]| crate::open(settings, password).map(drop);
+    let launch = args.launch.settings("broker", listen.into_iter().collect(), check, |settings| settings.password_file.as_deref())?;
+    let Launch::Run(loaded, _source) = launch else { return Ok(()) };
+    let settings = &loaded.settings;
+    logging::start(settings.log.format, settings.log.level);
+    let password = password(settings.password_file.as_deref())?;
+    let mut config = crate::open(settings, &password)?;
     config.sync_delay = Duration::from_millis(args.sync_delay_ms);
     let failed = |cause: std::io::Error| Refusal::new(Reason::ConfigInvalid, format!("cannot start: {cause}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
-    let json = args.json;
+    let json = args.launch.json;
     let ended = runtime.block_on(async move {
         let shutdown = Shutdown::on_signals().map_err(failed)?;
         crate::run(config, shutdown, |address| announce(address, json)).await

@@ -9,16 +9,19 @@ use truc_core::{Entry, State};
 use truc_journal::Journal as _;
 use truc_journal::segment::{SegmentJournal, SegmentOptions};
 use truc_ledger::{Frontier, LogSigner};
+use truc_settings::{Override, Raw};
 use truc_signing::statement::{
     AgencyJoined, CertificateAdded, Genesis, Organisation, PublishedLimits, Registry, RegistryEvent, SignerRole,
 };
 use truc_signing::{Authority, Certificate, SealKey, keyfile, seal};
+use truc_transport::launch::title;
 use truc_types::names::{ENVELOPE_V1, FACT_V1, RECEIPT_V1, REGISTRY_V1, SENDER_HEAD_V1};
 use truc_types::{BlockNumber, Position, Reason, Refusal, Term, Timestamp, limits};
 
 use crate::block::{Filling, Tail};
-use crate::config::{AUTHORITY_FILE, LOG_KEY_FILE, SETTINGS_FILE, Settings, TLS_CERTIFICATE_FILE, TLS_KEY_FILE};
+use crate::config::{AUTHORITY_FILE, LOG_KEY_FILE, SETTINGS_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE};
 use crate::key::key_of;
+use crate::settings::BrokerSettings;
 
 /// Document kind of the signed loopback message that readiness sends; reserved, never delivered to a DMS.
 const LOOPBACK_KIND: &str = "truc.loopback";
@@ -85,9 +88,11 @@ pub fn init(data: &Path, init: &Init, now: Timestamp) -> Result<Initialised, Ref
     write(data, AUTHORITY_FILE, &init.authority_pem)?;
     write_journal(data, init, &entries, now)?;
     // Last: a folder with settings is a complete one.
-    let settings = Settings { listen: init.listen.clone(), log_origin: init.log_origin.clone() };
-    let settings = serde_json::to_string_pretty(&settings).map_err(|cause| Refusal::new(Reason::ConfigInvalid, cause.to_string()))?;
-    write(data, SETTINGS_FILE, &(settings + "\n"))?;
+    let given = |key, value: &str| Override { key, value: Raw::Text(value.to_owned()) };
+    let given = [given("listen", &init.listen), given("log_origin", &init.log_origin)];
+    let settings = truc_settings::compose::<BrokerSettings>(&title("broker"), &data.join(SETTINGS_FILE), &given);
+    let (settings, _) = settings.map_err(|mistakes| Refusal::new(Reason::ConfigInvalid, mistakes.to_string()))?;
+    write(data, SETTINGS_FILE, &settings)?;
     Ok(Initialised { entries: entries.len() as u64, log_vkey })
 }
 

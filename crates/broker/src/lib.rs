@@ -17,10 +17,11 @@ mod published;
 mod rows;
 mod run;
 mod sequencer;
+pub mod settings;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use config::{BrokerConfig, load};
+pub use config::{BrokerConfig, load, open};
 pub use genesis::{Init, Initialised, init};
 pub use run::run;

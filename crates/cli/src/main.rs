@@ -8,7 +8,7 @@ use truc::commands;
 use truc::failure::Exit;
 use truc::language::Language;
 use truc::output::Output;
-use truc_transport::logging::{self, LogFormat};
+use truc_transport::logging::{self, LogFormat, LogLevel};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let mut output = Output::to_standard(arguments.json, Language::chosen(arguments.lang));
     // Daemons start their own logging, with their own format.
     if !arguments.command.is_daemon() {
-        logging::start(LogFormat::Human, "warn");
+        logging::start(LogFormat::Human, LogLevel::Warn);
     }
     let exit = commands::run(arguments.command, &mut output).unwrap_or_else(|failure| {
         output.failure(&failure);

@@ -22,6 +22,9 @@ pub enum EdgeError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The settings file is wrong.
+    #[error("{0}")]
+    Settings(truc_settings::Mistakes),
     /// A file of the data folder cannot be read or written.
     #[error("{path}: {source}", path = .path.display())]
     File {
@@ -105,7 +108,7 @@ impl EdgeError {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Config { .. } | Self::Listen { .. } | Self::Serve(_) => Reason::ConfigInvalid,
+            Self::Config { .. } | Self::Settings(_) | Self::Listen { .. } | Self::Serve(_) => Reason::ConfigInvalid,
             Self::File { .. } | Self::Thread(_) => Reason::JournalStorage,
             Self::Key { .. } => Reason::KeyUnreadable,
             Self::Journal(cause) => cause.reason(),

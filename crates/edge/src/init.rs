@@ -9,15 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use truc_ledger::LogVerifier;
+use truc_settings::{Override, Raw, Source};
 use truc_signing::statement::SignerRole;
 use truc_signing::{Authority, Certificate, CertificateError, Owner, SealKey, TrustedKey, keyfile};
 use truc_transport::clock;
+use truc_transport::launch::title;
 use truc_transport::tls::TlsFiles;
 use truc_types::AgencyCode;
 use zeroize::Zeroizing;
 
-use crate::config::{EdgeConfig, Layout, Settings, check_listen, parse_broker};
+use crate::config::{EdgeConfig, Layout, parse_broker};
 use crate::error::EdgeError;
+use crate::settings::EdgeSettings;
 
 /// Bytes of a key, certificate or trust file; far above any of them.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -50,17 +53,20 @@ pub struct InitFiles {
 /// Makes a data folder. An existing one is refused, whatever is in it.
 ///
 /// # Errors
-/// [`EdgeError::Config`], [`EdgeError::Key`] and [`EdgeError::File`]: nothing is left behind but possibly an incomplete folder without `edge.json`.
+/// [`EdgeError::Config`], [`EdgeError::Key`] and [`EdgeError::File`]: nothing is left behind but possibly an incomplete folder without `edge.toml`.
 pub fn init(data: &Path, files: &InitFiles, password: &[u8]) -> Result<(), EdgeError> {
-    check_listen(files.listen)?;
-    parse_broker(&files.broker)?;
     let layout = Layout::of(data);
     if layout.settings().exists() {
         return Err(EdgeError::Config { setting: "data", cause: format!("{} is an edge's data folder already", data.display()) });
     }
-    for folder in [data.to_owned(), layout.keys(), layout.trust()] {
-        make_folder(&folder)?;
-    }
+    make_folder(data)?;
+    let given = |key, value: String| Override { key, value: Raw::Text(value) };
+    let given =
+        [given("agency", files.agency.to_string()), given("broker", files.broker.clone()), given("listen", files.listen.to_string())];
+    let (text, settings) =
+        truc_settings::compose::<EdgeSettings>(&title("edge"), &layout.settings(), &given).map_err(EdgeError::Settings)?;
+    make_folder(&layout.keys())?;
+    make_folder(&layout.trust())?;
     let copies = [
         (&files.seal_key, layout.seal_key()),
         (&files.seal_certificate, layout.seal_certificate()),
@@ -73,30 +79,29 @@ pub fn init(data: &Path, files: &InitFiles, password: &[u8]) -> Result<(), EdgeE
     for (from, to) in copies {
         write_private(&to, read_text(from)?.as_bytes())?;
     }
-    let settings = Settings { agency: files.agency.to_string(), broker: files.broker.clone(), listen: files.listen };
-    assemble(&layout, data, &settings, password)?;
-    let text =
-        serde_json::to_vec_pretty(&settings).map_err(|cause| EdgeError::Config { setting: "edge.json", cause: cause.to_string() })?;
+    open(&settings, password)?;
     // Last: a folder with settings is a complete one.
-    write_private(&layout.settings(), &text)
+    write_private(&layout.settings(), text.as_bytes())
 }
 
-/// Loads a data folder that [`init`] made.
+/// Loads a data folder that [`init`] made, with its own settings file.
+///
+/// # Errors
+/// [`EdgeError::Settings`], [`EdgeError::Config`], [`EdgeError::Key`] and [`EdgeError::File`].
+pub fn load(data: &Path, password: &[u8]) -> Result<EdgeConfig, EdgeError> {
+    let source = Source { file: Layout::of(data).settings(), overrides: Vec::new() };
+    open(&truc_settings::load::<EdgeSettings>(&source).map_err(EdgeError::Settings)?.settings, password)
+}
+
+/// Reads the keys and certificates that the settings point to, and checks that they fit together.
 ///
 /// # Errors
 /// [`EdgeError::Config`], [`EdgeError::Key`] and [`EdgeError::File`].
-pub fn load(data: &Path, password: &[u8]) -> Result<EdgeConfig, EdgeError> {
-    let layout = Layout::of(data);
-    let text = read_text(&layout.settings())?;
-    let settings = serde_json::from_str(&text).map_err(|cause| EdgeError::Config { setting: "edge.json", cause: cause.to_string() })?;
-    assemble(&layout, data, &settings, password)
-}
-
-fn assemble(layout: &Layout, data: &Path, settings: &Settings, password: &[u8]) -> Result<EdgeConfig, EdgeError> {
+pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, EdgeError> {
+    let layout = &Layout::of(&settings.data);
     let config = |setting, cause: String| EdgeError::Config { setting, cause };
     let agency: AgencyCode = settings.agency.parse().map_err(|cause| config("agency", format!("{cause}")))?;
-    let broker = parse_broker(&settings.broker)?;
-    check_listen(settings.listen)?;
+    let broker = parse_broker(&settings.broker).map_err(|cause| config("broker", cause))?;
     let authority_pem = read_text(&layout.authority())?;
     let authorities = Authority::chain_from_pem(&authority_pem).map_err(|cause| config("trust/ca.pem", cause.to_string()))?;
     let (seal, seal_certificate) = seal_key(layout, &agency, &authorities, password)?;
@@ -104,12 +109,11 @@ fn assemble(layout: &Layout, data: &Path, settings: &Settings, password: &[u8]) 
     let log = read_text(&layout.log_key())?;
     let log: LogVerifier = log.trim_end().parse().map_err(|cause| config("trust/log.vkey", format!("{cause}")))?;
     let tls = tls_files(layout, &agency, authority_pem, password)?;
-    let listen = settings.listen;
     Ok(EdgeConfig {
-        data: data.to_owned(),
+        data: settings.data.clone(),
         agency,
         broker,
-        listen,
+        listen: settings.listen,
         seal: Arc::new(seal),
         seal_certificate,
         tls,

@@ -22,6 +22,7 @@ mod recorder;
 mod run;
 mod sealer;
 mod session;
+pub mod settings;
 mod state;
 mod store;
 mod submit;
@@ -35,5 +36,5 @@ mod witness;
 
 pub use config::EdgeConfig;
 pub use error::EdgeError;
-pub use init::{InitFiles, init, load};
+pub use init::{InitFiles, init, load, open};
 pub use run::run;

@@ -30,7 +30,7 @@ use crate::{grpc, state};
 /// # Errors
 /// What [`EdgeError`] lists. After [`EdgeError::Append`] the outcome of calls that were not answered is unknown; the next start finds it out.
 pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), EdgeError> {
-    check_listen(config.listen)?;
+    check_listen(config.listen).map_err(|cause| EdgeError::Config { setting: "listen", cause })?;
     let listener = TcpListener::bind(config.listen).await.map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let node = Arc::new(open(config).await?);

@@ -12,11 +12,12 @@ struct Cli {
     run: truc_edge::daemon::RunArgs,
 }
 
+#[expect(clippy::print_stderr, reason = "why a program failed goes to standard error")]
 fn main() -> ExitCode {
     match truc_edge::daemon::run(&Cli::parse().run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            tracing::error!(reason = %refusal.reason, advice = refusal.reason.advice(), "{}", refusal.message);
+            eprintln!("truc-edge: {refusal}\n  {}", refusal.reason.advice());
             ExitCode::FAILURE
         }
     }

@@ -303,7 +303,7 @@ async fn a_second_edge_of_an_agency_takes_over_and_the_first_one_stops() {
             std::fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
         }
     }
-    std::fs::copy(from.join("edge.json"), to.join("edge.json")).unwrap();
+    std::fs::copy(from.join("edge.toml"), to.join("edge.toml")).unwrap();
     let mut second = axis.edge_on(&to, true).await;
     let message_id = second.send("HS-2", &["H53"], &[b"bytes"]).await.unwrap();
     second.watch(&message_id, Step::Queued).await;
