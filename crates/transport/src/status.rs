@@ -41,6 +41,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::SealCertificateSwapped
         | R::SealRevoked
         | R::IdentityMismatch
+        | R::OperatorOnly
         | R::ReceiptNotRecipient => Code::PermissionDenied,
         R::IdentityMissing => Code::Unauthenticated,
         R::SenderUnknown | R::RecipientUnknown | R::MessageUnknown | R::BlobUnknown | R::CursorUnknown => Code::NotFound,
@@ -60,11 +61,12 @@ pub const fn code(reason: Reason) -> Code {
         | R::JournalLocked
         | R::JournalFormat
         | R::BlobInUse
+        | R::BackupForeign
         | R::ViewAhead => Code::FailedPrecondition,
         R::BlobOffset => Code::OutOfRange,
         R::FlowFlooding | R::BusyViews => Code::ResourceExhausted,
         R::OutcomeUnknown | R::ShuttingDown | R::BrokerAway | R::JournalStorage | R::BlobStorage => Code::Unavailable,
-        R::JournalTruncated | R::JournalCorrupt | R::LogFork | R::LogProofInvalid => Code::DataLoss,
+        R::JournalTruncated | R::JournalCorrupt | R::BackupDamaged | R::LogFork | R::LogProofInvalid => Code::DataLoss,
     }
 }
 

@@ -139,6 +139,9 @@ reasons! {
     LogFork "log.fork" Peer No "stop and call the auditors: the axis shows two histories"
     LogProofInvalid "log.proof_invalid" Peer No "keep the bytes and call the auditors: the axis' proof does not hold"
     ConfigInvalid "config.invalid" Operator AfterChange "correct the setting, file or address that the message names"
+    BackupDamaged "backup.damaged" Operator No "use another backup: this one is not what was written, the message names the file"
+    BackupForeign "backup.foreign" Operator AfterChange "name another folder: this one holds something else, or the backup of another history"
+    OperatorOnly "identity.operator_only" Caller No "connect with the operator's client certificate: this service is for the operator of the axis"
     KeyUnreadable "key.unreadable" Operator AfterChange "check the key file and its password"
 }
 
