@@ -66,6 +66,7 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::ReceiptDigestMismatch
         | R::ReceiptMixedSenders
         | R::BlobOffset
+        | R::OperatorOnly
         | R::BlobInUse => "axis",
         R::ReceiptOutOfOrder | R::ReceiptRepeated | R::BlobUnknown => "axis, dms",
         R::IdentityTokenMissing
@@ -102,6 +103,7 @@ const fn arrives(reason: Reason) -> &'static str {
         R::OutcomeUnknown | R::Descriptors | R::DiskFull | R::FileUnusable | R::JournalCorrupt | R::JournalStorage => "axis, dms, end",
         R::TermSuperseded => "axis, end",
         R::JournalTruncated | R::JournalFormat | R::JournalLocked | R::ViewAhead | R::ConfigInvalid | R::KeyUnreadable => "end, offline",
+        R::BackupDamaged | R::BackupForeign => "offline",
         R::LogFork | R::LogProofInvalid => "axis, end, offline",
     }
 }

@@ -116,7 +116,7 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State) -> Result<(St
 }
 
 /// The log key must be the one that the genesis names: another one would sign a second history.
-fn check_genesis(registry: &Registry, signer: &LogSigner, origin: &str) -> Result<(), Refusal> {
+pub(crate) fn check_genesis(registry: &Registry, signer: &LogSigner, origin: &str) -> Result<(), Refusal> {
     let genesis =
         registry.genesis().ok_or_else(|| Refusal::new(Reason::JournalCorrupt, "the journal does not begin with a genesis statement"))?;
     let vkey = signer.verifier().to_string();

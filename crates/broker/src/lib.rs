@@ -14,6 +14,7 @@ mod genesis;
 mod grpc;
 mod key;
 mod published;
+mod rehearse;
 mod rows;
 mod run;
 mod sequencer;
@@ -24,4 +25,5 @@ mod tests;
 
 pub use config::{BrokerConfig, load, open};
 pub use genesis::{Init, Initialised, init};
+pub use rehearse::{Rehearsal, rehearse};
 pub use run::run;

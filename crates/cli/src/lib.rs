@@ -3,12 +3,14 @@
 //! Nothing of the protocol is decided here: daemons live in `truc-broker` and `truc-edge`, formats in `truc-signing` and `truc-ledger`.
 
 pub mod args;
+pub mod backup;
 pub mod bench;
 pub mod commands;
 pub mod demo;
 pub mod directory;
 pub mod failure;
 pub mod language;
+pub mod measure;
 mod media;
 pub mod output;
 pub mod pki;

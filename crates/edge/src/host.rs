@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use truc_transport::daemon::{announce_agency, password};
-use truc_transport::logging::{self, LogFormat};
+use truc_transport::logging::{self, LogFormat, LogLevel};
 use truc_transport::shutdown::Shutdown;
 use truc_types::{Reason, Refusal};
 
@@ -41,7 +41,7 @@ pub struct HostArgs {
 /// # Errors
 /// Why nothing could start; or, at the end, the first edge that failed.
 pub fn host(args: &HostArgs) -> Result<(), Refusal> {
-    logging::start(if args.log_json { LogFormat::Json } else { LogFormat::Human }, "info");
+    logging::start(if args.log_json { LogFormat::Json } else { LogFormat::Human }, LogLevel::Info);
     let password = password(args.password_file.as_deref())?;
     let mut configs = Vec::with_capacity(args.data.len());
     let mut mistakes = Vec::new();

@@ -47,6 +47,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::SealCertificateSwapped
         | R::SealRevoked
         | R::IdentityMismatch
+        | R::OperatorOnly
         | R::ReceiptNotRecipient => Code::PermissionDenied,
         R::IdentityMissing | R::IdentityTokenMissing | R::IdentityTokenUnknown => Code::Unauthenticated,
         R::SenderUnknown | R::RecipientUnknown | R::MessageUnknown | R::BlobUnknown | R::CursorUnknown => Code::NotFound,
@@ -67,12 +68,13 @@ pub const fn code(reason: Reason) -> Code {
         | R::JournalLocked
         | R::JournalFormat
         | R::BlobInUse
+        | R::BackupForeign
         | R::ViewAhead => Code::FailedPrecondition,
         R::BlobOffset => Code::OutOfRange,
         R::FlowFlooding | R::UploadTooMany | R::BusyViews | R::DiskFull | R::Descriptors => Code::ResourceExhausted,
         R::FlowStalled => Code::DeadlineExceeded,
         R::OutcomeUnknown | R::ShuttingDown | R::ClockSteppedBack | R::BrokerAway | R::JournalStorage | R::BlobStorage => Code::Unavailable,
-        R::JournalTruncated | R::JournalCorrupt | R::LogFork | R::LogProofInvalid => Code::DataLoss,
+        R::JournalTruncated | R::JournalCorrupt | R::BackupDamaged | R::LogFork | R::LogProofInvalid => Code::DataLoss,
     }
 }
 

@@ -305,6 +305,15 @@ reasons! {
     ConfigInvalid "config.invalid" Operator AfterChange
         en "a setting, file or address is wrong" "correct the setting, file or address that the message names"
         vi "thiết lập, tệp hoặc địa chỉ không đúng" "sửa thiết lập, tệp hoặc địa chỉ nêu trong thông báo"
+    BackupDamaged "backup.damaged" Operator No
+        en "the backup is not what was written" "use another backup: this one is not what was written, the message names the file"
+        vi "bản sao lưu không còn nguyên vẹn" "dùng bản sao lưu khác; thông báo nêu tệp bị hỏng"
+    BackupForeign "backup.foreign" Operator AfterChange
+        en "the folder holds something else, or the backup of another history" "name another folder: this one holds something else, or the backup of another history"
+        vi "thư mục chứa dữ liệu khác hoặc bản sao lưu của một lịch sử khác" "chọn thư mục khác"
+    OperatorOnly "identity.operator_only" Caller No
+        en "the service is for the operator of the axis only" "connect with the operator's client certificate: this service is for the operator of the axis"
+        vi "dịch vụ này chỉ dành cho đơn vị vận hành trục" "kết nối bằng chứng thư số của đơn vị vận hành trục"
     KeyUnreadable "key.unreadable" Operator AfterChange
         en "a key or certificate file cannot be used" "check the key file and its password"
         vi "không dùng được tệp khóa hoặc chứng thư số" "kiểm tra tệp khóa và mật khẩu của tệp"

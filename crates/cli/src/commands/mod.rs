@@ -2,6 +2,7 @@
 //!
 //! Verbs without a network run as they are; the others get a runtime of their own here.
 
+pub mod admin;
 pub mod broker;
 pub mod directory;
 pub mod edge;
@@ -48,6 +49,9 @@ pub enum Command {
     /// Check national message files, take their attachments out.
     #[command(subcommand)]
     Edxml(edxml::Command),
+    /// Look at a running axis, back it up, restore it.
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Show the whole axis on loopback, with a crash in between.
     Demo(crate::demo::Arguments),
     /// Measure real processes under load.
@@ -79,6 +83,7 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Evidence(arguments) => on_runtime(evidence::run(arguments, output)),
         Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Edxml(command) => edxml::run(&command, output),
+        Command::Admin(command) => admin::run(command, output),
         Command::Demo(arguments) => on_runtime(crate::demo::run(arguments, output)),
         Command::Bench(command) => crate::bench::run(command, output),
     }

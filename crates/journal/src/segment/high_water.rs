@@ -39,7 +39,7 @@ impl HighWater {
         Self { number: end.number, position: end.position, tree_size: end.tree_size, term: end.term, root: end.root }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(BYTES);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&FORMAT.to_be_bytes());

@@ -20,6 +20,7 @@ mod lock;
 mod open;
 mod reader;
 mod scrub;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -41,6 +42,7 @@ use index::{Covered, Row};
 use lock::FolderLock;
 use reader::{BlockPlace, SegmentInfo, SegmentReader};
 pub use scrub::{FINDINGS_MAX, ScrubProgress, ScrubReport, scrub};
+pub use snapshot::{Snapshot, SnapshotFile, SnapshotRequest, snapshot};
 use walk::segment_name;
 
 /// Blocks after which the mark is written even if the block time stands still: a clock that stepped back must not keep it behind.

@@ -5,6 +5,7 @@ mod faults;
 mod hostile;
 mod power_cut;
 mod record;
+mod snapshots;
 
 use std::collections::BTreeMap;
 use std::fs;
