@@ -108,6 +108,14 @@ fn broken_base64_is_refused_and_its_attachment_is_not_ended() {
     check(with_attachment("a.pdf", "application/pdf", "aGVs<b/>bG8="), "edxml.element_misplaced");
 }
 
+#[test]
+fn a_fault_of_the_content_is_told_even_when_the_xml_breaks_behind_it() {
+    let broken = with_attachment("a.pdf", "application/pdf", "aGVs*G8=</x>");
+    let Err(ReadError::Refused { diagnostics, .. }) = read(broken).0 else { panic!("refused") };
+    let rules: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.rule.code()).collect();
+    assert_eq!(rules, ["edxml.base64_character", "edxml.not_well_formed"]);
+}
+
 fn check_archive(archive: &[u8], rule: &str) {
     check(with_attachment("a.csv", "application/zip", &base64(archive)), rule);
 }

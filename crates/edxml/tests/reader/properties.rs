@@ -134,7 +134,7 @@ fn mutated_samples_never_panic_and_what_is_accepted_is_stable() {
         ["<", ">", "/", "&", "&#13;", "&amp;", "N/A", "\t", "\r\n", "05/11/2025", "application/zip", "..", "\u{a0}", "<edXML:To>"];
     let mut numbers = Numbers(0x5eed_2025);
     let (mut accepted, mut refused) = (0, 0);
-    for round in 0..3_000 {
+    for round in 0..2_000 {
         let mut bytes = sample(NAMES[round % NAMES.len()]).into_bytes();
         for _ in 0..=numbers.below(2) {
             let mut at = numbers.below(bytes.len());
@@ -166,5 +166,5 @@ fn mutated_samples_never_panic_and_what_is_accepted_is_stable() {
         }
         if check_stable(&bytes) { accepted += 1 } else { refused += 1 }
     }
-    assert!(accepted > 400 && refused > 400, "{accepted} accepted, {refused} refused: the mutations test one side only");
+    assert!(accepted > 250 && refused > 250, "{accepted} accepted, {refused} refused: the mutations test one side only");
 }
