@@ -124,17 +124,16 @@ fn content<R: BufRead>(
     let path = place.path.to_owned();
     let place = Place { path: &path, ..place };
     let mut running = Some(Content::begin(index, unpack, sink).map_err(|fault| stop_of(fault, steps))?);
-    let mut first_fault: Option<ContentFault> = None;
     loop {
-        let mut feed = |text: &[u8]| {
-            if let Some(Err(fault)) = running.as_mut().map(|content| content.push(text)) {
+        let mut feed = |text: &[u8]| match running.as_mut().map(|content| content.push(text)) {
+            Some(Err(ContentFault::Sink(error))) => Err(Stop::Sink(error)),
+            Some(Err(fault)) => {
+                // Said at once: what follows may stop the reader.
+                findings.push(finding(&fault, place));
                 running = None;
-                match fault {
-                    ContentFault::Sink(error) => return Err(Stop::Sink(error)),
-                    fault => first_fault = Some(fault),
-                }
+                Ok(())
             }
-            Ok(())
+            Some(Ok(())) | None => Ok(()),
         };
         steps.stream_text(&mut feed)?;
         match steps.next()? {
@@ -143,15 +142,11 @@ fn content<R: BufRead>(
             Step::Close | Step::End => break,
         }
     }
-    let ended = match (first_fault, running) {
-        (Some(fault), _) => Err(fault),
-        (None, Some(content)) => content.finish(),
-        (None, None) => return Ok(None),
-    };
-    match ended {
-        Ok(received) => Ok(Some(received)),
-        Err(ContentFault::Sink(error)) => Err(Stop::Sink(error)),
-        Err(fault) => {
+    match running.map(Content::finish) {
+        None => Ok(None),
+        Some(Ok(received)) => Ok(Some(received)),
+        Some(Err(ContentFault::Sink(error))) => Err(Stop::Sink(error)),
+        Some(Err(fault)) => {
             findings.push(finding(&fault, place));
             Ok(None)
         }

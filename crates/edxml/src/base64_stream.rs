@@ -14,6 +14,25 @@ pub(crate) enum Base64Fault {
     Truncated,
 }
 
+/// The 64 letters, as a table: one look a byte.
+const LETTERS: [bool; 256] = {
+    let mut letters = [false; 256];
+    let mut index = 0;
+    while index < ALPHABET.len() {
+        #[expect(clippy::indexing_slicing, reason = "both arrays are constant and so is the index; a fault would stop the compiler")]
+        {
+            letters[ALPHABET[index] as usize] = true;
+        }
+        index += 1;
+    }
+    letters
+};
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn is_letter(byte: u8) -> bool {
+    LETTERS.get(usize::from(byte)).is_some_and(|letter| *letter)
+}
+
 /// A decoder that is fed text and gives bytes.
 #[derive(Debug)]
 pub(crate) struct Base64Stream {
@@ -29,18 +48,29 @@ impl Base64Stream {
 
     /// Takes text; whole chunks go to `out` as bytes.
     pub(crate) fn push<E: From<Base64Fault>>(&mut self, text: &[u8], mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        for byte in text {
-            match byte {
-                b' ' | b'\t' | b'\r' | b'\n' => continue,
-                b'=' => self.padding += 1,
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if self.padding == 0 => {}
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => return Err(Base64Fault::Padding.into()),
-                other => return Err(Base64Fault::Character(char::from(*other)).into()),
+        let mut rest = text;
+        while let Some(first) = rest.first() {
+            if self.padding == 0 && is_letter(*first) {
+                // Long runs of letters are taken at once: they are nearly everything there is.
+                let room = GROUPS_BYTES - self.pending.len();
+                let (part, _) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+                let run = part.iter().position(|byte| !is_letter(*byte)).unwrap_or(part.len());
+                let (letters, behind) = rest.split_at_checked(run).unwrap_or((rest, &[]));
+                self.pending.extend_from_slice(letters);
+                rest = behind;
+            } else {
+                rest = rest.get(1..).unwrap_or_default();
+                match first {
+                    b' ' | b'\t' | b'\r' | b'\n' => continue,
+                    b'=' => self.padding += 1,
+                    letter if is_letter(*letter) => return Err(Base64Fault::Padding.into()),
+                    other => return Err(Base64Fault::Character(char::from(*other)).into()),
+                }
+                if self.padding > 2 {
+                    return Err(Base64Fault::Padding.into());
+                }
+                self.pending.push(*first);
             }
-            if self.padding > 2 {
-                return Err(Base64Fault::Padding.into());
-            }
-            self.pending.push(*byte);
             if self.pending.len() == GROUPS_BYTES {
                 self.flush(&mut out)?;
             }

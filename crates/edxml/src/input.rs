@@ -89,12 +89,14 @@ impl<R: BufRead> BufRead for Guard<R> {
             let consumed = available.get(..amount).unwrap_or(available);
             let newlines = consumed.iter().filter(|byte| **byte == b'\n').count();
             self.line = self.line.saturating_add(u64::try_from(newlines).unwrap_or(u64::MAX));
-            let behind_newline = consumed.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            // Each of these passes is a plain sum, which compilers vectorise; searching stops at the first hit and is not.
+            let behind_newline = if newlines > 0 { consumed.rsplit(|byte| *byte == b'\n').next().unwrap_or_default() } else { consumed };
             // Every byte of a character but its first is 10xxxxxx.
             let characters = behind_newline.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count();
             let before = if newlines > 0 { 1 } else { self.column };
             self.column = before.saturating_add(u64::try_from(characters).unwrap_or(u64::MAX));
-            if self.fault.is_none() {
+            let excluded = consumed.iter().filter(|byte| is_excluded(**byte)).count();
+            if excluded > 0 && self.fault.is_none() {
                 self.fault = consumed.iter().copied().find(|byte| is_excluded(*byte)).map(GuardFault::ControlCharacter);
             }
         }

@@ -53,7 +53,7 @@ impl<O: FnMut(&[u8]) -> io::Result<()>> Archive<O> {
             out,
             name,
             segment: Vec::with_capacity(SEGMENT_BYTES),
-            deflater: Compress::new(Compression::default(), false),
+            deflater: Compress::new(Compression::fast(), false),
             packed: Vec::with_capacity(SEGMENT_BYTES + SEGMENT_BYTES / 8),
             crc: Crc::new(),
             plain_bytes: 0,

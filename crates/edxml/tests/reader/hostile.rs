@@ -108,6 +108,14 @@ fn broken_base64_is_refused_and_its_attachment_is_not_ended() {
     check(with_attachment("a.pdf", "application/pdf", "aGVs<b/>bG8="), "edxml.element_misplaced");
 }
 
+#[test]
+fn a_fault_of_the_content_is_told_even_when_the_xml_breaks_behind_it() {
+    let broken = with_attachment("a.pdf", "application/pdf", "aGVs*G8=</x>");
+    let Err(ReadError::Refused { diagnostics, .. }) = read(broken).0 else { panic!("refused") };
+    let rules: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.rule.code()).collect();
+    assert_eq!(rules, ["edxml.base64_character", "edxml.not_well_formed"]);
+}
+
 fn check_archive(archive: &[u8], rule: &str) {
     check(with_attachment("a.csv", "application/zip", &base64(archive)), rule);
 }
@@ -139,6 +147,58 @@ fn bad_archives_are_refused_by_name() {
     let mut wide = zip_entry("a", b"plain", Packing::Stored);
     wide[18..26].fill(0xff);
     check_archive(&wide, "edxml.zip_unsupported");
+}
+
+#[test]
+fn ten_thousand_diagnostics_are_counted_and_a_hundred_kept() {
+    let unknown = behind_root(&"<strange/>".repeat(9_000));
+    let (reading, _) = read(unknown);
+    let reading = reading.unwrap();
+    assert_eq!((reading.warnings.len(), reading.more_warnings), (100, 8_900));
+    match read(change(&behind_root(&"<strange/>".repeat(9_000)), "<edXML:Priority>1<", "<edXML:Priority>9<")).0 {
+        Err(ReadError::Refused { diagnostics, more }) => {
+            assert_eq!((diagnostics.len(), more), (100, 8_901));
+            assert!(diagnostics.iter().any(|diagnostic| diagnostic.rule.code() == "edxml.priority_invalid"), "a refusal says why");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_xml_cannot_carry_is_refused_wherever_it_stands() {
+    for character in ['\u{1}', '\u{b}', '\u{fffe}', '\u{ffff}'] {
+        check(change(&new_document(), ">Văn bản mới<", &format!(">{character}<")), "edxml.control_character");
+        check(
+            change(
+                &new_document(),
+                " version=\"1.0\">\n        <edXML:TraceHeader>",
+                &format!(" version=\"{character}\">\n        <edXML:TraceHeader>"),
+            ),
+            "edxml.control_character",
+        );
+    }
+}
+
+#[test]
+fn a_sample_cut_anywhere_is_refused() {
+    let message = new_document().into_bytes();
+    let end = message.len() - "\n".len();
+    for length in (0..end).step_by(53).chain(end - 60..end) {
+        match read(&message[..length]).0 {
+            Err(ReadError::Refused { diagnostics, .. }) => assert!(!diagnostics.is_empty()),
+            other => panic!("cut to {length} bytes: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_one_sentence_with_or_without_a_path() {
+    let text = |bytes: &str| read(bytes).0.unwrap_err().to_string();
+    assert_eq!(text("hello"), "the edXML message is refused: edxml.not_well_formed at 1:1");
+    assert_eq!(
+        text("<edXML xmlns=\"http://www.mic.gov.vn/TBT/QCVN_102_2016\"></x>"),
+        "the edXML message is refused: edxml.not_well_formed at 1:56, edXML"
+    );
 }
 
 #[test]

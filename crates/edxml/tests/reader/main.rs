@@ -1,4 +1,4 @@
-//! The reader against real samples, hostile bytes and every tolerance it promises. Constant memory is shown in `memory.rs`.
+//! Reader and writer against real samples, hostile bytes and every tolerance it promises. Constant memory is shown in `memory.rs`.
 
 #[cfg(test)]
 mod hostile;
@@ -14,3 +14,5 @@ mod specification;
 mod support;
 #[cfg(test)]
 mod tolerance;
+#[cfg(test)]
+mod writer;

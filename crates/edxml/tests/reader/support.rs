@@ -16,8 +16,9 @@ pub(crate) struct Kept {
 
 impl AttachmentSink for Kept {
     fn begin(&mut self, index: usize) -> io::Result<()> {
-        assert_eq!(index, self.attachments.len());
-        self.attachments.push(Vec::new());
+        // An attachment without content, for which the message is refused, leaves a gap.
+        assert!(index >= self.attachments.len());
+        self.attachments.resize(index + 1, Vec::new());
         Ok(())
     }
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -1,9 +1,12 @@
 //! What real messages do and the reader survives, with the diagnostics their writers get.
 
 use expect_test::expect;
+use truc_edxml::StatusCode;
 use truc_types::{Date, Urgency};
 
-use crate::support::{Packing, base64, change, codes, document, new_document, read, report, with_attachment, zip, zip_entry};
+use crate::support::{
+    Packing, base64, change, codes, document, new_document, read, report, sample, status, with_attachment, zip, zip_entry,
+};
 
 #[test]
 fn any_prefix_or_none_gives_the_same_message() {
@@ -150,4 +153,57 @@ fn an_archive_before_its_description_is_refused_and_a_plain_file_is_not() {
     let archive = base64(&zip(&[zip_entry("entry", b"plain", Packing::Stored)]));
     assert_eq!(codes(move_up(with_attachment("a.csv", "application/zip", &archive))), ["edxml.zip_undecided"]);
     assert_eq!(codes(move_up(with_attachment("a.pdf", "application/pdf", "aGVsbG8="))), [""; 0]);
+}
+
+fn in_status(from: &str, to: &str) -> String {
+    change(&sample("made/02b-status-03-accepted.edxml"), from, to)
+}
+
+#[test]
+fn status_codes_are_read_and_strange_ones_told() {
+    let code = |text: &str| in_status("StatusCode>03<", &format!("StatusCode>{text}<"));
+    assert_eq!(status(code("3")).code, StatusCode::ACCEPTED);
+    assert_eq!(codes(code("3")), ["edxml.status_code_spelling"]);
+    assert_eq!((status(code("14")).code.number(), codes(code("14"))), (14, vec!["edxml.status_code_unknown"]));
+    for text in ["x", "103", "-3", "+3"] {
+        assert_eq!(codes(code(text)), ["edxml.status_code_invalid"], "{text}");
+    }
+}
+
+#[test]
+fn a_status_has_an_addressee_and_a_time_with_one_meaning() {
+    assert_eq!(codes(in_status("<edXML:OrganId>G12</edXML:OrganId>", "")), ["edxml.missing"]);
+    assert_eq!(codes(in_status("2025/11/17 17:05:44", "05/11/2025 17:05:44")), ["edxml.date_ambiguous"]);
+    assert_eq!(codes(in_status("2025/11/17 17:05:44", "2025-11-17T17:05:44")), ["edxml.date_spelling"]);
+    assert_eq!(codes(in_status("2025/11/17 17:05:44", "yesterday")), ["edxml.time_invalid"]);
+    // A hop of the trace is display only: it is left out.
+    assert_eq!(codes(change(&new_document(), "2025/11/17 16:42:10", "05/11/2025 16:42:10")), ["edxml.time_invalid"]);
+}
+
+#[test]
+fn organisation_and_number_of_an_answer_may_be_exchanged() {
+    let organisation = "<edXML:OrganId>G12</edXML:OrganId>\n          <edXML:Code>4127/BTC-NSNN</edXML:Code>";
+    let swapped = in_status(organisation, "<edXML:OrganId>4127/BTC-NSNN</edXML:OrganId><edXML:Code>G12</edXML:Code>");
+    assert_eq!(codes(&swapped), ["edxml.answer_swapped"]);
+    assert_eq!(status(&swapped), status(sample("made/02b-status-03-accepted.edxml")));
+}
+
+#[test]
+fn codes_with_a_missing_group_are_codes() {
+    assert_eq!(codes(new_document().replace("<edXML:OrganId>H37<", "<edXML:OrganId>000.1137.H53<")), [""; 0]);
+}
+
+#[test]
+fn an_archive_that_is_not_declared_is_kept_and_told() {
+    let archive = base64(&zip(&[zip_entry("entry", b"plain", Packing::Stored)]));
+    assert_eq!(codes(with_attachment("a.pdf", "application/pdf", &archive)), ["edxml.zip_undeclared"]);
+    assert_eq!(codes(with_attachment("a.docx", "application/docx", &archive)), [""; 0], "the format is an archive itself");
+}
+
+#[test]
+fn a_status_with_an_attachment_is_read_without_it() {
+    let attachment = "<AttachmentEncoded><Attachment><ContentId>x</ContentId><AttachmentName>a.pdf</AttachmentName><ContentTransferEncoded/></Attachment></AttachmentEncoded></edXML>";
+    let message = in_status("</edXML>", attachment);
+    assert!(codes(&message).contains(&"edxml.attachment_ignored"));
+    assert_eq!(status(&message).code, StatusCode::ACCEPTED);
 }
