@@ -9,9 +9,13 @@ mod errors;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod exhaustion;
+#[cfg(test)]
 mod journey;
 #[cfg(test)]
 mod recovery;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]

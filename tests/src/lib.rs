@@ -3,6 +3,8 @@
 //! No part of the product is replaced: the processes are the `truc` binary that the same build made.
 
 pub mod axis;
+pub mod bare;
 pub mod daemon;
 pub mod dms;
+pub mod peer;
 pub mod tools;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use truc_types::limits::ATTACHMENT_BYTES_MAX;
-use truc_types::{Digest, Reason};
+use truc_types::{Digest, Reason, Refusal};
 
 use crate::upload::OPEN_UPLOADS_PER_AGENCY_MAX;
 
@@ -121,19 +121,43 @@ pub enum BlobError {
 }
 
 impl BlobError {
+    /// The refusal that reaches the caller, with the wrong values by name.
+    #[must_use]
+    pub fn to_refusal(&self) -> Refusal {
+        let mut message = self.to_string();
+        if let Self::Storage { source, .. } | Self::Reader { source } = self {
+            message = format!("{message}: {source}");
+        }
+        let refusal = Refusal::new(self.reason(), message);
+        match self {
+            Self::TooLarge { size } => refusal.with("found", size).with("limit", ATTACHMENT_BYTES_MAX),
+            Self::WrongOffset { digest, offset, expected } => refusal.with("sha256", digest).with("found", offset).with("offset", expected),
+            Self::TooLong { digest, length, size } | Self::Incomplete { digest, length, size } => {
+                refusal.with("sha256", digest).with("found", length).with("declared", size)
+            }
+            Self::SizeMismatch { digest, declared, size } => refusal.with("sha256", digest).with("found", size).with("declared", declared),
+            Self::DigestMismatch { declared, found } => refusal.with("found", found).with("declared", declared),
+            Self::OffsetOutside { digest, offset, size } => refusal.with("sha256", digest).with("found", offset).with("limit", size),
+            Self::TooManyUploads => refusal.with("limit", OPEN_UPLOADS_PER_AGENCY_MAX),
+            Self::NotBegun { digest } | Self::Unknown { digest } | Self::Pinned { digest } => refusal.with("sha256", digest),
+            Self::Locked { .. } | Self::Reader { .. } | Self::Storage { .. } => refusal,
+        }
+    }
+
     /// The stable reason for users and operators.
     #[must_use]
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::TooLarge { .. } => Reason::AttachmentTooLarge,
             Self::NotBegun { .. } | Self::WrongOffset { .. } | Self::OffsetOutside { .. } => Reason::BlobOffset,
-            Self::TooLong { .. } | Self::Incomplete { .. } | Self::SizeMismatch { .. } => Reason::AttachmentSizeMismatch,
+            Self::TooLong { .. } | Self::SizeMismatch { .. } => Reason::AttachmentSizeMismatch,
+            Self::Incomplete { .. } => Reason::AttachmentTruncated,
             Self::DigestMismatch { .. } => Reason::AttachmentDigestMismatch,
-            Self::TooManyUploads => Reason::FlowFlooding,
+            Self::TooManyUploads => Reason::UploadTooMany,
             Self::Unknown { .. } => Reason::BlobUnknown,
             Self::Pinned { .. } => Reason::BlobInUse,
             Self::Locked { .. } => Reason::JournalLocked,
-            Self::Reader { .. } | Self::Storage { .. } => Reason::BlobStorage,
+            Self::Reader { source } | Self::Storage { source, .. } => Reason::of_system(source, Reason::BlobStorage),
         }
     }
 

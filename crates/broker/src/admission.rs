@@ -106,11 +106,13 @@ fn pin_attachments(needs: &Needs, agency: &AgencyCode, admitted: &Admitted) -> R
     for (digest, size) in attachments.chain(edxml) {
         let missing = || Refusal::new(Reason::AttachmentMissing, format!("attachment {digest} is not uploaded")).with("sha256", digest);
         let pin = needs.blobs.pin(&digest).map_err(|_| missing())?;
-        let stored =
-            needs.blobs.owns(agency, &digest).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?.ok_or_else(missing)?;
+        let stored = needs.blobs.owns(agency, &digest).map_err(|cause| cause.to_refusal())?.ok_or_else(missing)?;
         if stored != size {
             let message = format!("attachment {digest} has {stored} bytes, the envelope says {size}");
-            return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("found", stored).with("declared", size));
+            return Err(Refusal::new(Reason::AttachmentSizeMismatch, message)
+                .with("sha256", digest)
+                .with("found", stored)
+                .with("declared", size));
         }
         pins.push(pin);
     }

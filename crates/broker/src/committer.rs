@@ -239,8 +239,9 @@ impl Committer {
     }
 }
 
+/// Why the process ends; submitters are told that the outcome is unknown.
 fn append_failed(cause: &AppendError) -> Refusal {
-    Refusal::new(cause.reason(), cause.to_string())
+    Refusal::new(cause.end_reason(), cause.to_string())
 }
 
 /// Nobody knows whether the block is durable: submitters must ask again, and are never told that they were refused.

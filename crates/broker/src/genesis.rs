@@ -193,5 +193,5 @@ fn write(data: &Path, file: &str, text: &str) -> Result<(), Refusal> {
 }
 
 fn storage(path: &Path, cause: &std::io::Error) -> Refusal {
-    Refusal::new(Reason::JournalStorage, format!("{}: {cause}", path.display()))
+    Refusal::new(Reason::of_system(cause, Reason::FileUnusable), format!("{}: {cause}", path.display()))
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::server::NamedService as _;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use truc_blobs::{BlobStore, FolderStore};
@@ -18,8 +17,11 @@ use truc_proto::broker::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::broker::v1::log_service_server::LogServiceServer;
 use truc_proto::broker::v1::submit_service_server::SubmitServiceServer;
 use truc_transport::shutdown::Shutdown;
-use truc_transport::{clock, tls};
-use truc_types::limits::{GRPC_MESSAGE_BYTES_MAX, SEQUENCER_QUEUE_MAX, SHUTDOWN_MILLIS_MAX};
+use truc_transport::{clock, incoming, tls};
+use truc_types::limits::{
+    CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX, SEQUENCER_QUEUE_MAX,
+    SHUTDOWN_MILLIS_MAX,
+};
 use truc_types::{Reason, Refusal};
 use truc_views::Writer;
 
@@ -39,10 +41,7 @@ use crate::sequencer::{Command, Sequencer};
 /// HTTP/2 windows: a stream may have this many bytes under way.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// A connection that answers no ping for this long is dead.
-const KEEPALIVE: Duration = Duration::from_secs(20);
-/// Calls that one connection may have open at once: an edge has two streams, and uploads and downloads beside them.
-const CALLS_PER_CONNECTION_MAX: u32 = 128;
+const KEEPALIVE: Duration = Duration::from_millis(KEEPALIVE_MILLIS);
 /// How often uploads that nobody goes on with are looked for.
 const UPLOAD_SWEEP: Duration = Duration::from_secs(60 * 60);
 /// An upload to which nothing was added for so long is dropped, and its place is free again: an edge that retries for days resumes before.
@@ -95,6 +94,9 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
         .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
         .add_service(health_service)
         .add_service(submits.max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(DeliveryServiceServer::new(deliveries).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
@@ -107,8 +109,7 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
     tracing::info!(%address, "listening");
     ready(address);
 
-    // Without this, an answer waits 40 ms for an acknowledgement that the other side delays.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = incoming::connections(listener);
     let served = {
         let serve = server.serve_with_incoming_shutdown(incoming, shutdown.begun());
         tokio::pin!(serve);
@@ -172,9 +173,11 @@ async fn sweep_uploads(blobs: Arc<dyn BlobStore>) {
 
 impl Engine {
     fn start(config: BrokerConfig) -> Result<Self, Refusal> {
-        let failed = |cause: std::io::Error| Refusal::new(Reason::ConfigInvalid, format!("cannot start a thread: {cause}"));
+        let failed = |cause: std::io::Error| {
+            Refusal::new(Reason::of_system(&cause, Reason::ConfigInvalid), format!("cannot start a thread: {cause}"))
+        };
         let Booted { journal, state, tail, tree, views, published } = boot(&config.data, &config.signer)?;
-        let blobs = FolderStore::open(&config.data.join("blobs")).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+        let blobs = FolderStore::open(&config.data.join("blobs")).map_err(|cause| cause.to_refusal())?;
         let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
         let writer = Writer::start(views.clone(), |_| {}).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
         let endings = Endings::default();

@@ -109,11 +109,13 @@ impl EdgeError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Config { .. } | Self::Settings(_) | Self::Listen { .. } | Self::Serve(_) => Reason::ConfigInvalid,
-            Self::File { .. } | Self::Thread(_) => Reason::JournalStorage,
+            Self::File { source, .. } => Reason::of_system(source, Reason::FileUnusable),
+            // Threads count against the same kind of limit as files do, and are the operator's to give.
+            Self::Thread(cause) => Reason::of_system(cause, Reason::ConfigInvalid),
             Self::Key { .. } => Reason::KeyUnreadable,
             Self::Journal(cause) => cause.reason(),
             Self::JournalRead(cause) => cause.reason(),
-            Self::Append(cause) => cause.reason(),
+            Self::Append(cause) => cause.end_reason(),
             Self::View(cause) => cause.reason(),
             Self::Blob(cause) => cause.reason(),
             Self::Record { .. } | Self::RootMismatch { .. } => Reason::JournalCorrupt,

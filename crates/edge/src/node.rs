@@ -47,7 +47,7 @@ impl Node {
         let blobs = Arc::clone(&self.blobs);
         let done = tokio::task::spawn_blocking(move || work(blobs.as_ref())).await;
         let done = done.map_err(|cause| Refusal::new(Reason::BlobStorage, format!("a worker of the edge ended: {cause}")))?;
-        done.map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))
+        done.map_err(|cause| cause.to_refusal())
     }
 }
 

@@ -105,7 +105,9 @@ impl Outbox {
             // What the broker says to an upload concerns one document; the connection goes on.
             Err(LinkError::Refused(refusal)) => self.defer(message_id, &refusal),
             // So does an attachment that cannot be read.
-            Err(LinkError::Local(refusal)) if refusal.reason == Reason::BlobStorage => self.defer(message_id, &refusal),
+            Err(LinkError::Local(refusal)) if matches!(refusal.reason, Reason::BlobStorage | Reason::DiskFull | Reason::Descriptors) => {
+                self.defer(message_id, &refusal)
+            }
             Err(cause) => Err(cause),
         }
     }

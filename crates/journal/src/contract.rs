@@ -42,7 +42,7 @@ pub enum AppendError {
     },
     /// A write or sync failed, or the network broke: whether the block is durable is not known. The journal is poisoned: every later call
     /// returns this again. The process must stop trusting its memory and the page cache; with an embedded engine, exit.
-    #[error("it is not known whether the block is durable")]
+    #[error("it is not known whether the block is durable: {source}")]
     Unknown {
         /// The first failure.
         #[source]
@@ -59,6 +59,15 @@ impl AppendError {
     pub const fn reason(&self) -> Reason {
         match self {
             Self::Conflict { .. } | Self::Unknown { .. } | Self::Refused(_) => Reason::OutcomeUnknown,
+        }
+    }
+
+    /// What the operator is told when the process ends because of it: the fault to mend.
+    #[must_use]
+    pub fn end_reason(&self) -> Reason {
+        match self {
+            Self::Unknown { source } => Reason::of_system(source, Reason::JournalStorage),
+            Self::Conflict { .. } | Self::Refused(_) => Reason::OutcomeUnknown,
         }
     }
 }
@@ -121,7 +130,7 @@ pub enum ReadError {
     #[error("the journal is damaged: {0}")]
     Corrupt(Damage),
     /// The storage failed.
-    #[error("reading {path} failed")]
+    #[error("reading {path} failed: {source}", path = .path.display())]
     Storage {
         /// The file.
         path: PathBuf,
@@ -134,11 +143,11 @@ pub enum ReadError {
 impl ReadError {
     /// The stable reason.
     #[must_use]
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::NotDurable { .. } => Reason::RequestInvalid,
             Self::Corrupt(_) => Reason::JournalCorrupt,
-            Self::Storage { .. } => Reason::JournalStorage,
+            Self::Storage { source, .. } => Reason::of_system(source, Reason::JournalStorage),
         }
     }
 }

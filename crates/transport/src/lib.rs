@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod daemon;
+pub mod incoming;
 pub mod launch;
 pub mod logging;
 pub mod shutdown;

@@ -1,8 +1,11 @@
 //! Mutual TLS: who may connect to whom. Revocation of TLS certificates is their short life; seals have their own rules.
 
+use std::time::Duration;
+
 use tonic::Request;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 use truc_signing::{Certificate as AxisCertificate, Owner};
+use truc_types::limits::HANDSHAKE_MILLIS_MAX;
 use truc_types::names::BROKER_DNS_NAME;
 use truc_types::{AgencyCode, Reason, Refusal};
 
@@ -23,6 +26,7 @@ pub fn server(files: &TlsFiles) -> ServerTlsConfig {
     ServerTlsConfig::new()
         .identity(Identity::from_pem(&files.certificate_pem, files.key_pem.as_str()))
         .client_ca_root(Certificate::from_pem(&files.authority_pem))
+        .timeout(Duration::from_millis(HANDSHAKE_MILLIS_MAX))
 }
 
 /// The edge's side: the server must be the broker of this authority.

@@ -137,5 +137,17 @@ pub const DIRECTORY_SCAN_MAX: usize = 16_000;
 pub const NEAR_CODES_MAX: usize = 5;
 /// Entries by which the views may lag behind the journal before admission slows.
 pub const VIEW_LAG_ENTRIES_MAX: u64 = 100_000;
+/// Connections that one process takes: ten for each of 94 agencies, and room for those that are being refused. Each takes about 100 KiB.
+pub const CONNECTIONS_MAX: usize = 1_024;
+/// Calls that one connection may have open at once: an edge has two streams, and uploads and downloads beside them.
+pub const CALLS_PER_CONNECTION_MAX: u32 = 128;
+/// Bytes of the headers of one call: a path, a content type, an access token; a refusal on its way back stays below 8 KiB.
+pub const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+/// How long a TLS handshake may take: two round trips over the slowest line.
+pub const HANDSHAKE_MILLIS_MAX: u64 = 10_000;
+/// Streams that a client opened and reset before they were looked at; more end the connection (rapid reset, CVE-2023-44487).
+pub const RESET_STREAMS_MAX: usize = 20;
+/// An idle connection is probed so often, and dead when it does not answer for as long.
+pub const KEEPALIVE_MILLIS: u64 = 20_000;
 /// Graceful shutdown: what is in flight gets this long.
 pub const SHUTDOWN_MILLIS_MAX: u64 = 10_000;

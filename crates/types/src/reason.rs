@@ -320,6 +320,21 @@ reasons! {
 }
 
 impl Reason {
+    /// The reason of a failure that the operating system reported: the causes that an operator mends in their own way have their own
+    /// reasons, whatever was being done; all others are `otherwise`.
+    #[must_use]
+    pub fn of_system(failure: &std::io::Error, otherwise: Self) -> Self {
+        use std::io::ErrorKind;
+        /// ENFILE and EMFILE, which have no kind of their own; the numbers are those of every Unix.
+        const DESCRIPTORS: [i32; 2] = [23, 24];
+        match failure.kind() {
+            // A limit on the size of files stops a process as a full disk does.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::DiskFull,
+            _ if failure.raw_os_error().is_some_and(|number| DESCRIPTORS.contains(&number)) => Self::Descriptors,
+            _ => otherwise,
+        }
+    }
+
     /// The reason as `GROUP_NAME`, for `google.rpc.ErrorInfo`.
     #[must_use]
     pub fn error_info(self) -> String {
@@ -363,6 +378,15 @@ mod tests {
             assert_eq!(reason.error_info().parse(), Ok(*reason));
             assert!(reason.code().split_once('.').is_some_and(|(group, name)| !group.is_empty() && !name.is_empty()));
         }
+    }
+
+    #[test]
+    fn what_the_system_says_of_a_failure_decides_before_what_was_being_done() {
+        let reason = |number| Reason::of_system(&std::io::Error::from_raw_os_error(number), Reason::BlobStorage);
+        let (enospc, edquot, efbig, emfile, enfile, eio) = (28, 122, 27, 24, 23, 5);
+        assert_eq!([enospc, edquot, efbig].map(reason), [Reason::DiskFull; 3]);
+        assert_eq!([emfile, enfile].map(reason), [Reason::Descriptors; 2]);
+        assert_eq!(reason(eio), Reason::BlobStorage);
     }
 
     #[test]

@@ -79,11 +79,12 @@ pub enum ViewError {
 impl ViewError {
     /// The stable reason for users and operators.
     #[must_use]
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::ViewAhead { .. } => Reason::ViewAhead,
             Self::Locked { .. } => Reason::JournalLocked,
-            Self::Io { .. } | Self::Storage { .. } | Self::Broken | Self::PositionBackwards { .. } => Reason::JournalStorage,
+            Self::Io { source, .. } => Reason::of_system(source, Reason::JournalStorage),
+            Self::Storage { .. } | Self::Broken | Self::PositionBackwards { .. } => Reason::JournalStorage,
             Self::KeyTooLong { .. } | Self::ValueTooLarge { .. } => Reason::RequestInvalid,
             Self::OverlayFull { .. } => Reason::BusyViews,
         }

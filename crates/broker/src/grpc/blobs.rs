@@ -47,7 +47,7 @@ impl BlobService for Blobs {
         let agency = self.agency(&request)?;
         let mut requests = request.into_inner();
         let Some(upload_request::Request::Begin(begin)) = requests.message().await?.and_then(|first| first.request) else {
-            return Err(invalid("the first request is `begin`"));
+            return Err(invalid("request", "the first request is `begin`"));
         };
         let digest = digest(&begin.sha256)?;
         let of = agency.clone();
@@ -61,9 +61,13 @@ impl BlobService for Blobs {
             return Err(status::status(&refusal));
         }
         while let Some(request) = requests.message().await? {
-            let Some(upload_request::Request::Data(data)) = request.request else { return Err(invalid("after `begin` comes `data`")) };
+            let Some(upload_request::Request::Data(data)) = request.request else {
+                return Err(invalid("request", "after `begin` comes `data`"));
+            };
             if data.len() > BLOB_CHUNK_BYTES {
-                return Err(invalid(&format!("a chunk has {} bytes, at most {BLOB_CHUNK_BYTES} are allowed", data.len())));
+                let message = format!("a chunk has {} bytes, at most {BLOB_CHUNK_BYTES} are allowed", data.len());
+                let refusal = Refusal::new(Reason::RequestInvalid, message).with("field", "data");
+                return Err(status::status(&refusal.with("found", data.len()).with("limit", BLOB_CHUNK_BYTES)));
             }
             let of = agency.clone();
             offset = blocking(self.store.clone(), move |store| store.append(&of, &digest, offset, &data)).await?;
@@ -79,7 +83,7 @@ impl BlobService for Blobs {
         let agency = self.agency(&request)?;
         let request = request.into_inner();
         let digest = digest(&request.sha256)?;
-        let message_id: MessageId = request.message_id.parse().map_err(|cause| invalid(&format!("message_id: {cause}")))?;
+        let message_id: MessageId = request.message_id.parse().map_err(|cause| invalid("message_id", &format!("message_id: {cause}")))?;
         let position = self.locate(message_id).await.map_err(|refusal| status::status(&refusal))?;
         let published = self.published.clone();
         let allowed = tokio::task::spawn_blocking(move || may_download(&published, &agency, position, &digest)).await;
@@ -143,7 +147,7 @@ async fn send_chunks(mut reader: BlobReader, chunks: mpsc::Sender<Result<pb::Dow
         let Ok((rest, chunk)) = read.await else { return };
         reader = rest;
         let failed = chunk.is_err();
-        let chunk = chunk.map_err(|cause| status::status(&Refusal::new(Reason::BlobStorage, cause.to_string())));
+        let chunk = chunk.map_err(|cause| status::status(&Refusal::new(Reason::of_system(&cause, Reason::BlobStorage), cause.to_string())));
         if chunks.send(chunk).await.is_err() || failed {
             return;
         }
@@ -158,11 +162,14 @@ fn read_chunk(reader: &mut BlobReader) -> std::io::Result<pb::DownloadResponse> 
 }
 
 fn digest(bytes: &[u8]) -> Result<Digest, Status> {
-    bytes.try_into().map(Digest).map_err(|_| invalid(&format!("sha256 has {} bytes instead of 32", bytes.len())))
+    bytes.try_into().map(Digest).map_err(|_| {
+        let refusal = Refusal::new(Reason::RequestInvalid, format!("sha256 has {} bytes instead of 32", bytes.len()));
+        status::status(&refusal.with("field", "sha256").with("found", bytes.len()))
+    })
 }
 
-fn invalid(message: &str) -> Status {
-    status::status(&Refusal::new(Reason::RequestInvalid, message))
+fn invalid(field: &str, message: &str) -> Status {
+    status::status(&Refusal::new(Reason::RequestInvalid, message).with("field", field))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -171,11 +178,5 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Status> {
     let done = tokio::task::spawn_blocking(move || work(store.as_ref())).await;
     let done = done.map_err(|_| status::status(&Refusal::new(Reason::ShuttingDown, "the broker ends")))?;
-    done.map_err(|cause| {
-        let mut refusal = Refusal::new(cause.reason(), cause.to_string());
-        if let BlobError::WrongOffset { expected, .. } = &cause {
-            refusal = refusal.with("offset", expected);
-        }
-        status::status(&refusal)
-    })
+    done.map_err(|cause| status::status(&cause.to_refusal()))
 }

@@ -64,7 +64,8 @@ async fn read(
         let reply = Reply { place, request_id: request.request_id, charge };
         if request.statement.len() > STATEMENT_FILE_BYTES_MAX {
             let message = format!("the statement has {} bytes, at most {STATEMENT_FILE_BYTES_MAX} are allowed", request.statement.len());
-            reply.send(Answer::Refused(Refusal::new(Reason::StatementTooLarge, message).with("limit", STATEMENT_FILE_BYTES_MAX)));
+            let refusal = Refusal::new(Reason::StatementTooLarge, message).with("found", request.statement.len());
+            reply.send(Answer::Refused(refusal.with("limit", STATEMENT_FILE_BYTES_MAX)));
             continue;
         }
         let file = Arc::from(request.statement.as_ref());

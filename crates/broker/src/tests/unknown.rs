@@ -39,7 +39,7 @@ fn fail(fault: Fault) {
     let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
     tokio.block_on(engine.endings.begun());
     assert_eq!(engine.endings.panicked(), None);
-    assert_eq!(engine.end().unwrap_err().reason, Reason::OutcomeUnknown, "{fault:?}: the process ends with an error");
+    assert_eq!(engine.end().unwrap_err().reason, Reason::JournalStorage, "{fault:?}: the process ends with the fault of the disk");
 
     let journal = keeper.journal.lock().take().unwrap().reopen();
     let found = journal.end().number.0 - number.0;

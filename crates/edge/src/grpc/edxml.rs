@@ -59,7 +59,7 @@ pub(super) async fn send_edxml(
 
 /// Stores the file, then its attachments.
 fn take_apart(blobs: &dyn BlobStore, agency: &AgencyCode, mut intake: Intake) -> Result<(Document, Vec<Diagnostic>, Stored), Refusal> {
-    let blob = |cause: truc_blobs::BlobError| Refusal::new(cause.reason(), cause.to_string());
+    let blob = |cause: truc_blobs::BlobError| cause.to_refusal();
     let source = blobs.put_from_reader(agency, &mut intake).map_err(blob)?;
     let read = |sink: &mut dyn AttachmentSink| {
         let file = BufReader::new(blobs.open_range(&source.digest, 0).map_err(blob)?);

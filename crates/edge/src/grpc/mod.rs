@@ -10,18 +10,19 @@ mod send;
 mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::edge::v1::document_service_server::{DocumentService, DocumentServiceServer};
+use truc_transport::incoming;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::status::status as status_of;
-use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
+use truc_types::limits::{CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX};
 use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
 
 use crate::error::EdgeError;
@@ -38,10 +39,16 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shut
     let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
     let documents =
         DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
-    let server = tonic::transport::Server::builder().add_service(health_service).add_service(directory).add_service(documents);
-    // Without this, an answer waits 40 ms for an acknowledgement that the other side delays.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let served = server.serve_with_incoming_shutdown(incoming, async move { shutdown.begun().await });
+    let keepalive = Some(Duration::from_millis(KEEPALIVE_MILLIS));
+    let server = tonic::transport::Server::builder()
+        .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
+        .http2_keepalive_interval(keepalive)
+        .http2_keepalive_timeout(keepalive)
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX));
+    let server = { server }.add_service(health_service).add_service(directory).add_service(documents);
+    let served = server.serve_with_incoming_shutdown(incoming::connections(listener), async move { shutdown.begun().await });
     served.await.map_err(|cause| EdgeError::Serve(cause.to_string()))
 }
 

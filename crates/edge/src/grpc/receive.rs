@@ -150,7 +150,7 @@ pub(super) async fn stream_blob<T: Send + 'static>(
     let (chunks, mut read) = mpsc::channel::<Bytes>(2);
     let blobs = Arc::clone(&node.blobs);
     let reading = tokio::task::spawn_blocking(move || {
-        let mut reader = blobs.open_range(&digest, offset).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+        let mut reader = blobs.open_range(&digest, offset).map_err(|cause| cause.to_refusal())?;
         loop {
             let mut chunk = Vec::with_capacity(BLOB_CHUNK_BYTES);
             let limit = u64::try_from(BLOB_CHUNK_BYTES).unwrap_or(u64::MAX);

@@ -76,9 +76,7 @@ pub(super) fn check_chunk(data: &Bytes) -> Result<(), Refusal> {
 fn store_attachments(blobs: &dyn BlobStore, agency: &AgencyCode, sizes: &[u64], mut intake: Intake) -> Result<Vec<Digest>, Refusal> {
     let mut digests = Vec::with_capacity(sizes.len());
     for (index, size) in sizes.iter().enumerate() {
-        let stored = blobs
-            .put_from_reader(agency, &mut (&mut intake).take(*size))
-            .map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+        let stored = blobs.put_from_reader(agency, &mut (&mut intake).take(*size)).map_err(|cause| cause.to_refusal())?;
         if stored.size != *size {
             let message = format!("attachment {index} has {} bytes, {size} were declared", stored.size);
             return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("index", index));

@@ -36,7 +36,7 @@ pub enum OpenError {
         found: u16,
     },
     /// The file system failed.
-    #[error("working with {path} failed")]
+    #[error("working with {path} failed: {source}", path = .path.display())]
     Storage {
         /// The file or folder.
         path: PathBuf,
@@ -49,13 +49,13 @@ pub enum OpenError {
 impl OpenError {
     /// The stable reason.
     #[must_use]
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::Locked { .. } => Reason::JournalLocked,
             Self::Truncated(_) => Reason::JournalTruncated,
             Self::Corrupt(_) => Reason::JournalCorrupt,
             Self::Format { .. } => Reason::JournalFormat,
-            Self::Storage { .. } => Reason::JournalStorage,
+            Self::Storage { source, .. } => Reason::of_system(source, Reason::JournalStorage),
         }
     }
 

@@ -394,6 +394,13 @@ impl StatementError {
             Self::IntegerTooLarge { limit, found, .. }
             | Self::IntegerTooSmall { limit, found, .. }
             | Self::AttachmentTooLarge { limit, found, .. } => refusal.with("found", found).with("limit", limit),
+            Self::DocumentSecret { found, .. } => refusal.with("mark", found),
+            Self::UnknownValue { found, .. } | Self::BadEncoding { found, .. } | Self::BadMediaType { found, .. } => {
+                refusal.with("found", found)
+            }
+            Self::Repeated { found, .. } | Self::RecipientTwice { found, .. } => refusal.with("found", found),
+            Self::PayloadType { found } | Self::StatementType { found } | Self::PredicateType { found } => refusal.with("found", found),
+            Self::WrongType { expected, found, .. } => refusal.with("expected", expected).with("found", found),
             Self::TooDeep { limit, .. } | Self::TooManyKeys { limit, .. } => refusal.with("limit", limit),
             _ => refusal,
         }
