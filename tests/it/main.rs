@@ -6,6 +6,7 @@ mod backup;
 mod crash;
 #[cfg(test)]
 mod errors;
+mod directory;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]

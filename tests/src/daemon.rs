@@ -21,22 +21,35 @@ impl Daemon {
     /// # Panics
     /// When it ends before that line; with what it logged.
     #[must_use]
+    pub fn start(command: Command, log: &Path) -> Self {
+        Self::start_host(command, log, 1).0
+    }
+
+    /// The same for a process with several edges, each with its own line `AGENCY listening on ADDRESS`; their agencies and addresses.
+    ///
+    /// # Panics
+    /// When it ends before the last of them; with what it logged.
+    #[must_use]
     #[expect(clippy::expect_used, clippy::panic, reason = "a test whose preparation failed must fail")]
-    pub fn start(mut command: Command, log: &Path) -> Self {
+    pub fn start_host(mut command: Command, log: &Path, edges: usize) -> (Self, Vec<(String, SocketAddr)>) {
         let mut file = File::options().create(true).append(true).open(log).expect("the log can be written");
         let from = file.seek(SeekFrom::End(0)).expect("the log can be read");
         let child = command.env("TRUC_KEY_PASSWORD", PASSWORD).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn();
         let mut child = child.expect("the daemon starts");
         let stdout = child.stdout.take().expect("its output is a pipe");
         let mut lines = BufReader::new(stdout).lines();
-        let line = lines.by_ref().map_while(Result::ok).find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
-        let Some(line) = line else {
+        let address = |line: String| {
+            let (agency, address) = line.split_once("listening on ")?;
+            Some((agency.trim().to_owned(), address.trim().parse().expect("an address")))
+        };
+        let ready: Vec<(String, SocketAddr)> = lines.by_ref().map_while(Result::ok).filter_map(address).take(edges).collect();
+        let Some((_, address)) = ready.last().filter(|_| ready.len() == edges).cloned() else {
             let status = child.wait().expect("it has ended");
             panic!("the daemon ended with {status} before it listened: {}", log_from(log, from));
         };
         // A daemon must never wait for somebody who reads what it prints.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: line.trim().parse().expect("an address"), log: log.to_owned() }
+        (Self { child, address, log: log.to_owned() }, ready)
     }
 
     /// Where it listens.

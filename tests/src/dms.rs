@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
+use truc_proto::edge::v1::directory_service_client::DirectoryServiceClient;
 use truc_proto::edge::v1::document_service_client::DocumentServiceClient;
 use truc_proto::edge::v1::{self as pb, send_document_request, send_edxml_request};
 
@@ -77,15 +78,32 @@ impl Dms {
         Self { address }
     }
 
+    /// Where the edge listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connection to the edge.
     ///
     /// # Errors
     /// When nobody listens there.
     pub async fn client(&self) -> Result<DocumentServiceClient<Channel>, Status> {
+        Ok(DocumentServiceClient::new(self.channel().await?))
+    }
+
+    /// A connection to the edge's directory.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn directory(&self) -> Result<DirectoryServiceClient<Channel>, Status> {
+        Ok(DirectoryServiceClient::new(self.channel().await?))
+    }
+
+    async fn channel(&self) -> Result<Channel, Status> {
         let endpoint =
             Endpoint::from_shared(format!("http://{}", self.address)).map_err(|cause| Status::invalid_argument(cause.to_string()))?;
-        let channel = endpoint.connect().await.map_err(|cause| Status::unavailable(cause.to_string()))?;
-        Ok(DocumentServiceClient::new(channel))
+        endpoint.connect().await.map_err(|cause| Status::unavailable(cause.to_string()))
     }
 
     /// Hands a letter in; the message id.

@@ -17,20 +17,31 @@ pub(super) async fn run(axis: &mut Axis, documents: u32, show: &mut Show<'_>) ->
     for number in 0..documents {
         if number == documents / 2 {
             let pid = axis.kill_broker()?;
-            show.step("killed", &format!("broker  process {pid} got SIGKILL after {number} of {documents} documents were handed in"))?;
+            show.step(
+                "killed",
+                &format!("broker  process {pid} got SIGKILL after {number} of {documents} documents were handed in"),
+                &format!("trục  tiến trình {pid} bị SIGKILL sau khi {number}/{documents} văn bản được gửi"),
+            )?;
         }
         let recipient = if number % 2 == 0 { "G12" } else { "H53" };
-        let requests = letter(&format!("demo-burst-{number}"), &[recipient]);
+        let requests = letter("", &format!("demo-burst-{number}"), &[recipient], 0).requests;
         let message_id = dms.send_document(tokio_stream::iter(requests)).await.map_err(failed)?.into_inner().message_id;
         expected.entry(recipient).or_default().push(message_id);
-        show.progress(&format!("          {} of {documents} handed in", number + 1), number + 1 == documents);
+        let done = number + 1;
+        show.progress(&format!("          {done} of {documents} handed in"), &format!("          đã gửi {done}/{documents}"));
     }
+    let orphans = documents - documents / 2;
     show.step(
         "stored",
-        &format!("all {documents} are stored at the edge of G22, {} while the broker was dead", documents - documents / 2),
+        &format!("all {documents} are stored at the edge of G22, {orphans} while the broker was dead"),
+        &format!("nút biên G22 đã lưu cả {documents}, trong đó {orphans} khi trục đang tắt"),
     )?;
     let pid = axis.start_broker()?;
-    show.step("restarted", &format!("broker  process {pid} starts on the same journal"))?;
+    show.step(
+        "restarted",
+        &format!("broker  process {pid} starts on the same journal"),
+        &format!("trục  tiến trình {pid} khởi động trên cùng nhật ký"),
+    )?;
 
     let mut arrived = 0;
     for (agency, message_ids) in &mut expected {
@@ -39,7 +50,11 @@ pub(super) async fn run(axis: &mut Axis, documents: u32, show: &mut Show<'_>) ->
     }
     let message_ids: Vec<String> = expected.into_values().flatten().collect();
     wait_until_known(axis, &message_ids, show).await?;
-    show.step("counted", &format!("{documents} handed in, {arrived} arrived, 0 lost, 0 doubled; G22 has a sealed receipt for each"))
+    show.step(
+        "counted",
+        &format!("{documents} handed in, {arrived} arrived, 0 lost, 0 doubled; G22 has a sealed receipt for each"),
+        &format!("gửi {documents}, đến {arrived}, mất 0, trùng 0; G22 có biên nhận đóng dấu cho từng văn bản"),
+    )
 }
 
 /// Registers everything that comes until all documents are there; then counts what the edge ever showed.
@@ -57,10 +72,8 @@ async fn register_all(axis: &Axis, agency: &str, message_ids: &[String], show: &
             let request =
                 pb::AcknowledgeRequest { message_id: document.message_id, recipient: document.recipient, arrival_number: String::new() };
             axis.dms(agency).await?.acknowledge(request).await.map_err(failed)?;
-            show.progress(
-                &format!("          {} of {} at {agency}", message_ids.len() - missing.len(), message_ids.len()),
-                missing.is_empty(),
-            );
+            let (here, all) = (message_ids.len() - missing.len(), message_ids.len());
+            show.progress(&format!("          {here} of {all} at {agency}"), &format!("          {here}/{all} tại {agency}"));
         }
     }
     let request = pb::ReceiveDocumentsRequest { after_cursor: Some(0), no_wait: true };
@@ -93,7 +106,11 @@ async fn wait_until_known(axis: &Axis, message_ids: &[String], show: &mut Show<'
                 break;
             }
         }
-        show.progress(&format!("          {number} of {} receipts are back at G22", message_ids.len()), number == message_ids.len());
+        let all = message_ids.len();
+        show.progress(
+            &format!("          {number} of {all} receipts are back at G22"),
+            &format!("          {number}/{all} biên nhận đã về G22"),
+        );
     }
     Ok(())
 }

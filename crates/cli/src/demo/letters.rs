@@ -26,12 +26,18 @@ pub(super) async fn send(axis: &Axis, show: &mut Show<'_>) -> Result<Vec<Sent>, 
     let mut dms = axis.dms("G22").await?;
     let failed = |status: tonic::Status| Failure::of_status("the edge of G22", &status);
     let sample = dms.send_edxml(tokio_stream::iter(edxml_requests())).await.map_err(failed)?.into_inner();
-    show.step("sent", &format!("edXML file of {} bytes stored at the edge of G22 as {}", SAMPLE.len(), sample.message_id))?;
+    let (bytes, id) = (SAMPLE.len(), &sample.message_id);
+    show.step(
+        "sent",
+        &format!("edXML file of {bytes} bytes stored at the edge of G22 as {id}"),
+        &format!("tệp edXML {bytes} byte, nút biên G22 đã lưu với mã {id}"),
+    )?;
     follow(axis, &sample.message_id, show).await?;
 
-    let letter = letter("demo-pdf", &["G12", "H53"]);
-    let pdf = dms.send_document(tokio_stream::iter(letter)).await.map_err(failed)?.into_inner();
-    show.step("sent", &format!("PDF stored at the edge of G22 as {}", pdf.message_id))?;
+    let letter = letter("", "demo-pdf", &["G12", "H53"], 0);
+    let pdf = dms.send_document(tokio_stream::iter(letter.requests)).await.map_err(failed)?.into_inner();
+    let id = &pdf.message_id;
+    show.step("sent", &format!("PDF stored at the edge of G22 as {id}"), &format!("tệp PDF, nút biên G22 đã lưu với mã {id}"))?;
     follow(axis, &pdf.message_id, show).await?;
     Ok(vec![
         Sent { message_id: sample.message_id, recipients: vec!["28.22.H17".to_owned()] },
@@ -54,29 +60,54 @@ async fn follow(axis: &Axis, message_id: &str, show: &mut Show<'_>) -> Result<()
         }
         if !accepted && !status.accepted_at.is_empty() {
             accepted = true;
-            show.step("accepted", &format!("  accepted by the axis as leaf {} of the log", status.leaf))?;
+            let leaf = status.leaf;
+            show.step(
+                "accepted",
+                &format!("  accepted by the axis as leaf {leaf} of the log"),
+                &format!("  trục đã nhận, là lá {leaf} của nhật ký"),
+            )?;
         }
         for recipient in &status.recipients {
             if shown.insert(recipient.recipient.clone(), recipient.step()) == Some(recipient.step()) {
                 continue;
             }
-            let (code, position) = (&recipient.recipient, recipient.queue_position);
-            match recipient.step() {
-                Step::Queued => show.step("queued", &format!("  {code:<10} queued at position {position}"))?,
-                Step::Fetched => {
-                    show.step("fetched", &format!("  {code:<10} fetched: the recipient's edge sealed that it has every byte"))?;
-                    acknowledge(axis, message_id, code, position).await?;
-                }
-                Step::Acknowledged => {
-                    show.step("acknowledged", &format!("  {code:<10} acknowledged under arrival number {}", recipient.arrival_number))?;
-                }
-                Step::Refused => show.step("refused", &format!("  {code:<10} refused: {}", recipient.reason_text))?,
-                Step::Waiting | Step::Unspecified => {}
+            show_step(recipient, show)?;
+            if recipient.step() == Step::Fetched {
+                acknowledge(axis, message_id, &recipient.recipient, recipient.queue_position).await?;
             }
         }
         if accepted && status.recipients.iter().all(|recipient| matches!(recipient.step(), Step::Acknowledged | Step::Refused)) {
             return Ok(());
         }
+    }
+}
+
+/// What became of a document at one recipient.
+fn show_step(recipient: &pb::RecipientStatus, show: &mut Show<'_>) -> Result<(), Failure> {
+    let code = format!("  {:<10}", recipient.recipient);
+    match recipient.step() {
+        Step::Queued => {
+            let position = recipient.queue_position;
+            show.step("queued", &format!("{code} queued at position {position}"), &format!("{code} vào hàng ở vị trí {position}"))
+        }
+        Step::Fetched => show.step(
+            "fetched",
+            &format!("{code} fetched: the recipient's edge sealed that it has every byte"),
+            &format!("{code} đã lấy: nút biên nơi nhận đóng dấu rằng đã có đủ từng byte"),
+        ),
+        Step::Acknowledged => {
+            let number = &recipient.arrival_number;
+            show.step(
+                "acknowledged",
+                &format!("{code} acknowledged under arrival number {number}"),
+                &format!("{code} đã tiếp nhận, số đến {number}"),
+            )
+        }
+        Step::Refused => {
+            let text = &recipient.reason_text;
+            show.step("refused", &format!("{code} refused: {text}"), &format!("{code} từ chối nhận: {text}"))
+        }
+        Step::Waiting | Step::Unspecified => Ok(()),
     }
 }
 
@@ -100,11 +131,18 @@ fn edxml_requests() -> Vec<pb::SendEdxmlRequest> {
     std::iter::once(header).chain(data).map(|request| pb::SendEdxmlRequest { request: Some(request) }).collect()
 }
 
-/// A small PDF with a text of its own.
-pub(super) fn letter(reference: &str, recipients: &[&str]) -> Vec<pb::SendDocumentRequest> {
-    let pdf = pdf(reference);
+/// A document with one PDF, ready to be handed in.
+pub(super) struct Letter {
+    pub(super) requests: Vec<pb::SendDocumentRequest>,
+    pub(super) pdf: Vec<u8>,
+}
+
+/// A PDF with a text of its own and at least so many bytes; from the agency itself if `sender` is empty.
+pub(super) fn letter(sender: &str, reference: &str, recipients: &[&str], bytes_min: usize) -> Letter {
+    let pdf = pdf(reference, bytes_min);
     let header = pb::DocumentHeader {
         client_reference: reference.to_owned(),
+        sender: sender.to_owned(),
         recipients: recipients.iter().map(|code| (*code).to_owned()).collect(),
         number: "7816".to_owned(),
         notation: "VPCP-TTĐT".to_owned(),
@@ -118,12 +156,13 @@ pub(super) fn letter(reference: &str, recipients: &[&str]) -> Vec<pb::SendDocume
         }],
         ..pb::DocumentHeader::default()
     };
-    let requests = [send_document_request::Request::Header(header), send_document_request::Request::Data(pdf.into())];
-    requests.into_iter().map(|request| pb::SendDocumentRequest { request: Some(request) }).collect()
+    let data = pdf.chunks(BLOB_CHUNK_BYTES).map(|chunk| send_document_request::Request::Data(chunk.to_vec().into()));
+    let requests = std::iter::once(send_document_request::Request::Header(header)).chain(data);
+    Letter { requests: requests.map(|request| pb::SendDocumentRequest { request: Some(request) }).collect(), pdf }
 }
 
-/// One page with one line, as small as the format allows.
-fn pdf(text: &str) -> Vec<u8> {
+/// One page with one line; comments fill it up to a size.
+fn pdf(text: &str, bytes_min: usize) -> Vec<u8> {
     let content = format!("BT /F1 18 Tf 72 720 Td ({text}) Tj ET");
     let objects = [
         "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
@@ -133,6 +172,9 @@ fn pdf(text: &str) -> Vec<u8> {
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
     ];
     let (mut file, mut offsets) = ("%PDF-1.4\n".to_owned(), Vec::new());
+    while file.len() < bytes_min {
+        file.push_str("% truc demo: this line makes the file as long as a scanned letter\n");
+    }
     for (number, object) in (1..).zip(&objects) {
         offsets.push(file.len());
         file.push_str(&format!("{number} 0 obj{object}endobj\n"));

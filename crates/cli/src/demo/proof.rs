@@ -7,6 +7,9 @@ use crate::commands::evidence;
 use crate::failure::Failure;
 use crate::verify::{Verdict, verify_folder};
 
+/// Two verifiers that share no code with this one.
+const SCRIPTS: &str = "tools/verify.sh, tools/verify.py";
+
 /// Writes and verifies the evidence of each document for each recipient.
 pub(super) async fn run(axis: &Axis, sent: &[Sent], show: &mut Show<'_>) -> Result<(), Failure> {
     let trust = axis.path("pki/trust");
@@ -19,12 +22,22 @@ pub(super) async fn run(axis: &Axis, sent: &[Sent], show: &mut Show<'_>) -> Resu
             if report.verdict() != Verdict::TotalPassed {
                 return Err(Failure::BadAnswer(format!("evidence that does not verify: run `truc verify {}`", folder.display())));
             }
-            show.step("verified", &format!("{message_id} for {recipient}: {files} files, {} checks passed", report.checks.len()))?;
+            let checks = report.checks.len();
+            show.step(
+                "verified",
+                &format!("{message_id} for {recipient}: {files} files, {checks} checks passed"),
+                &format!("{message_id} gửi {recipient}: {files} tệp, đạt {checks} phép kiểm tra"),
+            )?;
             last = Some(folder);
         }
     }
     if let Some(folder) = last {
-        show.step("openssl", &commands(&folder))?;
+        let commands = commands(&folder);
+        show.step(
+            "openssl",
+            &format!("the seal of the last one without our software (--keep DIR keeps the files):\n{commands}\neverything, with the Merkle proofs: {SCRIPTS}"),
+            &format!("dấu của chứng cứ cuối, không dùng phần mềm của chúng tôi (--keep DIR giữ các tệp):\n{commands}\ntất cả, cùng các bằng chứng Merkle: {SCRIPTS}"),
+        )?;
     }
     Ok(())
 }
@@ -33,14 +46,12 @@ pub(super) async fn run(axis: &Axis, sent: &[Sent], show: &mut Show<'_>) -> Resu
 fn commands(folder: &std::path::Path) -> String {
     let folder = folder.display();
     format!(
-        "the seal of the last one without our software (--keep DIR keeps the files):
-  cd {folder}
+        "  cd {folder}
   sed 's/.*\"payload\":\"\\([^\"]*\\)\".*/\\1/' envelope.dsse.json | base64 -d > /tmp/payload
   {{ printf 'DSSEv1 28 application/vnd.in-toto+json %s ' \"$(stat -c %s /tmp/payload)\"; cat /tmp/payload; }} > /tmp/pae
   sed 's/.*\"sig\":\"\\([^\"]*\\)\".*/\\1/' envelope.dsse.json | base64 -d > /tmp/sig
   openssl x509 -in trust/chain.pem -pubkey -noout > /tmp/key.pem
   openssl pkeyutl -verify -rawin -pubin -inkey /tmp/key.pem -in /tmp/pae -sigfile /tmp/sig
-  openssl verify -CAfile trust/ca.pem trust/chain.pem
-everything, with the Merkle proofs: tools/verify.sh or tools/verify.py, each written from the public specifications"
+  openssl verify -CAfile trust/ca.pem trust/chain.pem"
     )
 }
