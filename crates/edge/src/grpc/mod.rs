@@ -13,12 +13,13 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::TcpIncoming;
+use tonic::server::NamedService as _;
 use tonic::{Request, Response, Status, Streaming};
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::document_service_server::{DocumentService, DocumentServiceServer};
 use truc_transport::shutdown::Shutdown;
 use truc_transport::status::status as status_of;
+use truc_transport::{accept, reflection};
 use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
 use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
 
@@ -28,17 +29,22 @@ use crate::node::Node;
 /// Messages that wait for a slow reader, per stream.
 const STREAM_AHEAD: usize = 4;
 
+/// What the port describes to tools.
+const SERVICES: [&str; 2] = ["grpc.health.v1.Health", DocumentServiceServer::<Documents>::NAME];
+
 /// Serves until the shutdown has begun and the last call has ended.
 pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shutdown) -> Result<(), EdgeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     // The edge takes documents whether the axis is there or not.
     health.set_serving::<DocumentServiceServer<Documents>>().await;
+    let reflection = if node.config.reflection { Some(reflection::services(&SERVICES)) } else { None };
+    let reflection = reflection.transpose().map_err(|refusal| EdgeError::Serve(refusal.to_string()))?;
+    let (reflection, reflection_alpha) = reflection.unzip();
     let documents =
         DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
-    let server = tonic::transport::Server::builder().add_service(health_service).add_service(documents);
-    // Without this, an answer waits 40 ms for an acknowledgement that the other side delays.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let served = server.serve_with_incoming_shutdown(incoming, async move { shutdown.begun().await });
+    let server = tonic::transport::Server::builder().add_optional_service(reflection).add_optional_service(reflection_alpha);
+    let server = server.add_service(health_service).add_service(documents);
+    let served = server.serve_with_incoming_shutdown(accept::plain(listener), async move { shutdown.begun().await });
     served.await.map_err(|cause| EdgeError::Serve(cause.to_string()))
 }
 
