@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use prost::Message as _;
+
 const FILES: [&str; 9] = [
     "truc/broker/v1/evidence.proto",
     "truc/broker/v1/submit_service.proto",
@@ -18,6 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     println!("cargo:rerun-if-changed={}", root.display());
     let descriptors = protox::compile(FILES, [&root])?;
+    // For reflection: tools on the gRPC ports see what the services look like.
+    let out = std::env::var_os("OUT_DIR").ok_or("cargo names OUT_DIR")?;
+    std::fs::write(Path::new(&out).join("truc.bin"), descriptors.encode_to_vec())?;
     // Statements and attachment data stay in the buffer they arrived in.
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
     Ok(())

@@ -4,9 +4,9 @@
 mod backup;
 #[cfg(test)]
 mod crash;
+mod directory;
 #[cfg(test)]
 mod errors;
-mod directory;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use truc_ledger::LogSigner;
 use truc_settings::{Override, Raw, Source};
 use truc_signing::keyfile;
-use truc_transport::tls::TlsFiles;
+use truc_transport::notify::Notify;
+use truc_transport::tls::{ServerTls, TlsFiles};
 use truc_types::{Reason, Refusal};
 use zeroize::Zeroizing;
 
@@ -19,12 +20,16 @@ pub struct BrokerConfig {
     pub data: PathBuf,
     /// Where edges connect.
     pub listen: SocketAddr,
-    /// TLS certificate, key and authority.
-    pub tls: TlsFiles,
+    /// What the listener shows and trusts.
+    pub tls: ServerTls,
     /// Signs checkpoints.
     pub signer: LogSigner,
     /// Every block takes so much longer to be durable; stands for a slower disk in benches. Zero in production.
     pub sync_delay: Duration,
+    /// Whether the port describes its services to tools.
+    pub reflection: bool,
+    /// The service manager of this process.
+    pub notify: Notify,
 }
 
 pub(crate) const SETTINGS_FILE: &str = "broker.toml";
@@ -52,8 +57,16 @@ pub fn open(settings: &BrokerSettings, password: &[u8]) -> Result<BrokerConfig, 
     let key = keyfile::read_encrypted(&read(&settings.data, LOG_KEY_FILE)?, password);
     let key = key.map_err(|cause| unreadable(LOG_KEY_FILE, &cause))?;
     let signer = LogSigner::new(&settings.log_origin, &key).map_err(|cause| Refusal::new(Reason::KeyUnreadable, cause.to_string()))?;
-    let tls = read_tls(&settings.data, password)?;
-    Ok(BrokerConfig { data: settings.data.clone(), listen: settings.listen, tls, signer, sync_delay: Duration::ZERO })
+    let tls = ServerTls::new(&read_tls(&settings.data, password)?)?;
+    Ok(BrokerConfig {
+        data: settings.data.clone(),
+        listen: settings.listen,
+        tls,
+        signer,
+        sync_delay: Duration::ZERO,
+        reflection: settings.reflection,
+        notify: Notify::default(),
+    })
 }
 
 /// The files of the listener: at the start, and again at a reload.

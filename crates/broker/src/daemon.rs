@@ -1,15 +1,21 @@
 //! The command line of a running broker, for `truc broker run` and `truc-broker` alike.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use truc_settings::{Override, Raw};
+use truc_settings::{Loaded, Override, Raw};
 use truc_transport::daemon::{announce, password};
+use truc_transport::descriptors;
 use truc_transport::launch::{Launch, LaunchArgs};
-use truc_transport::logging;
+use truc_transport::logging::{self, Logging};
+use truc_transport::notify::Notify;
+use truc_transport::reload::{Prepare, Reloader};
 use truc_transport::shutdown::Shutdown;
+use truc_transport::tls::{ServerTls, server_config};
 use truc_types::{Reason, Refusal};
 
+use crate::config::read_tls;
 use crate::settings::BrokerSettings;
 
 /// Runs a broker until it is told to stop.
@@ -34,20 +40,40 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     let listen = args.listen.map(|listen| Override { key: "listen", value: Raw::Text(listen.to_string()) });
     let check = |settings: &BrokerSettings, password: &[u8]| crate::open(settings, password).map(drop);
     let launch = args.launch.settings("broker", listen.into_iter().collect(), check, |settings| settings.password_file.as_deref())?;
-    let Launch::Run(loaded, _source) = launch else { return Ok(()) };
-    let settings = &loaded.settings;
-    logging::start(settings.log.format, settings.log.level);
-    let password = password(settings.password_file.as_deref())?;
-    let mut config = crate::open(settings, &password)?;
-    config.sync_delay = Duration::from_millis(args.sync_delay_ms);
+    let Launch::Run(loaded, source) = launch else { return Ok(()) };
+    let Loaded { settings, entries } = *loaded;
+    let logging = logging::start(settings.log.format, settings.log.level);
+    descriptors::raise();
     let failed = |cause: std::io::Error| Refusal::new(Reason::ConfigInvalid, format!("cannot start: {cause}"));
+    let notify = Notify::from_environment().map_err(failed)?;
+    let password = password(settings.password_file.as_deref())?;
+    let mut config = crate::open(&settings, &password)?;
+    config.sync_delay = Duration::from_millis(args.sync_delay_ms);
+    config.notify = notify.clone();
+    let reloader = Reloader { source, entries, prepare: prepare(logging, config.tls.clone()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     let json = args.launch.json;
     let ended = runtime.block_on(async move {
         let shutdown = Shutdown::on_signals().map_err(failed)?;
+        reloader.start(notify).map_err(failed)?;
         crate::run(config, shutdown, |address| announce(address, json)).await
     });
     // Not dropped: that would wait for a thread that a dead disk holds.
     runtime.shutdown_background();
     ended
+}
+
+/// What a running broker takes over: the certificates of its listener, and how much it logs.
+fn prepare(logging: Logging, tls: ServerTls) -> Prepare<BrokerSettings> {
+    let logging = Arc::new(logging);
+    Box::new(move |settings| {
+        let password = password(settings.password_file.as_deref())?;
+        let config = server_config(&read_tls(&settings.data, &password)?)?;
+        let (tls, logging, level) = (tls.clone(), Arc::clone(&logging), settings.log.level);
+        Ok(Box::new(move || {
+            tls.replace(config);
+            logging.set_level(level);
+            vec!["TLS certificates"]
+        }))
+    })
 }

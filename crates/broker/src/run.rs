@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
@@ -17,12 +17,12 @@ use truc_proto::broker::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::broker::v1::log_service_server::LogServiceServer;
 use truc_proto::broker::v1::submit_service_server::SubmitServiceServer;
 use truc_transport::shutdown::Shutdown;
-use truc_transport::{clock, incoming, tls};
+use truc_transport::{accept, clock, reflection};
 use truc_types::limits::{
     CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX, SEQUENCER_QUEUE_MAX,
     SHUTDOWN_MILLIS_MAX,
 };
-use truc_types::{Reason, Refusal};
+use truc_types::{MessageId, Reason, Refusal};
 use truc_views::Writer;
 
 use crate::admission::{Admission, Needs};
@@ -49,6 +49,16 @@ const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How often readiness is looked at.
 const READINESS: Duration = Duration::from_secs(1);
 
+/// What the port describes to tools.
+const SERVICES: [&str; 6] = [
+    "grpc.health.v1.Health",
+    SubmitServiceServer::<Submits>::NAME,
+    DeliveryServiceServer::<Deliveries>::NAME,
+    BlobServiceServer::<Blobs>::NAME,
+    DirectoryServiceServer::<Directory>::NAME,
+    LogServiceServer::<Log>::NAME,
+];
+
 type Thread<T> = std::thread::JoinHandle<T>;
 
 /// The threads behind the services, and the handles to them.
@@ -71,7 +81,7 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
     let listener = tokio::net::TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|cause| Refusal::new(Reason::ConfigInvalid, format!("cannot listen on {}: {cause}", config.listen)))?;
     let address = listener.local_addr().map_err(|cause| Refusal::new(Reason::ConfigInvalid, cause.to_string()))?;
-    let server_tls = tls::server(&config.tls);
+    let (server_tls, notify, reflection) = (config.tls.clone(), config.notify.clone(), config.reflection);
     let engine = tokio::task::spawn_blocking(move || Engine::start(config)).await.map_err(|_| defect("the start panicked"))??;
 
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -86,9 +96,9 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
     let blobs = Blobs { store: engine.blobs.clone(), published: engine.published.clone(), commands: engine.commands.clone() };
     let submits =
         SubmitServiceServer::new(Submits { admission: engine.admission.clone(), flow: Arc::default(), shutdown: shutdown.clone() });
+    let (reflection, reflection_alpha) =
+        if reflection { reflection::services(&SERVICES).map(|(v1, alpha)| (Some(v1), Some(alpha)))? } else { (None, None) };
     let server = Server::builder()
-        .tls_config(server_tls)
-        .map_err(|cause| Refusal::new(Reason::KeyUnreadable, format!("TLS: {cause}")))?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
@@ -97,6 +107,8 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
         .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
+        .add_optional_service(reflection)
+        .add_optional_service(reflection_alpha)
         .add_service(health_service)
         .add_service(submits.max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(DeliveryServiceServer::new(deliveries).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
@@ -107,17 +119,20 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
         )
         .add_service(LogServiceServer::new(Log { published: engine.published.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX));
     tracing::info!(%address, "listening");
+    notify.ready(&format!("serving on {address}"));
     ready(address);
 
-    let incoming = incoming::connections(listener);
+    let incoming = accept::tls(listener, server_tls);
     let served = {
         let serve = server.serve_with_incoming_shutdown(incoming, shutdown.begun());
         tokio::pin!(serve);
         tokio::select! {
             served = &mut serve => served,
+            () = notify.keep_alive(|| sequencer_answers(&engine.commands)) => Ok(()),
             () = watch(&engine, &health, &shutdown) => {
                 set_readiness(&health, false).await;
                 shutdown.begin();
+                notify.stopping();
                 // Streams get a moment for their last answers; a client that holds on longer is cut off.
                 tokio::time::timeout(Duration::from_millis(SHUTDOWN_MILLIS_MAX), &mut serve).await.unwrap_or(Ok(()))
             }
@@ -147,6 +162,13 @@ async fn watch(engine: &Engine, health: &HealthReporter, shutdown: &Shutdown) {
             set_readiness(health, serving).await;
         }
     }
+}
+
+/// Whether the sequencer takes a question and answers it.
+async fn sequencer_answers(commands: &mpsc::Sender<Command>) -> bool {
+    let (reply, answer) = oneshot::channel();
+    let nobody = MessageId::from_bytes([0; 16]);
+    commands.send(Command::Locate { message_id: nobody, reply }).await.is_ok() && answer.await.is_ok()
 }
 
 /// Readiness of the broker as a whole (the empty name) and of submission.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tonic::transport::Uri;
 use truc_ledger::LogVerifier;
 use truc_signing::{Certificate, SealKey, TrustedKey};
-use truc_transport::tls::TlsFiles;
+use truc_transport::notify::Notify;
+use truc_transport::tls::ClientTls;
 use truc_types::AgencyCode;
 
 /// Everything one edge needs; made by [`crate::load`].
@@ -27,13 +28,17 @@ pub struct EdgeConfig {
     /// Its certificate.
     pub seal_certificate: Certificate,
     /// Certificate, key and authority of the connection to the broker.
-    pub tls: TlsFiles,
+    pub tls: ClientTls,
     /// The operator's key: seals the registry.
     pub operator: TrustedKey,
     /// The log's key.
     pub log: LogVerifier,
     /// Take over although the edge of the older term is connected.
     pub take_over: bool,
+    /// Whether the port describes its services to tools.
+    pub reflection: bool,
+    /// The service manager of this process.
+    pub notify: Notify,
 }
 
 impl fmt::Debug for EdgeConfig {

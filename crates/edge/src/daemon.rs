@@ -1,14 +1,20 @@
 //! The command line of a running edge, for `truc edge run` and `truc-edge` alike.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use truc_settings::{Override, Raw};
+use truc_settings::{Loaded, Override, Raw};
 use truc_transport::daemon::{announce, password};
+use truc_transport::descriptors;
 use truc_transport::launch::{Launch, LaunchArgs};
-use truc_transport::logging;
+use truc_transport::logging::{self, Logging};
+use truc_transport::notify::Notify;
+use truc_transport::reload::{Prepare, Reloader};
 use truc_transport::shutdown::Shutdown;
+use truc_transport::tls::{ClientTls, server_config};
 use truc_types::{Reason, Refusal};
 
+use crate::init::read_tls;
 use crate::settings::EdgeSettings;
 
 /// Runs an edge until it is told to stop.
@@ -39,17 +45,39 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     let overrides = listen.into_iter().chain(broker).collect();
     let check = |settings: &EdgeSettings, password: &[u8]| crate::open(settings, password).map(drop).map_err(refusal);
     let launch = args.launch.settings("edge", overrides, check, |settings| settings.password_file.as_deref())?;
-    let Launch::Run(loaded, _source) = launch else { return Ok(()) };
-    let settings = &loaded.settings;
-    logging::start(settings.log.format, settings.log.level);
-    let password = password(settings.password_file.as_deref())?;
-    let mut config = crate::open(settings, &password).map_err(refusal)?;
-    config.take_over = args.take_over;
+    let Launch::Run(loaded, source) = launch else { return Ok(()) };
+    let Loaded { settings, entries } = *loaded;
+    let logging = logging::start(settings.log.format, settings.log.level);
+    descriptors::raise();
     let failed = |cause: std::io::Error| Refusal::new(Reason::ConfigInvalid, format!("cannot start: {cause}"));
+    let notify = Notify::from_environment().map_err(failed)?;
+    let password = password(settings.password_file.as_deref())?;
+    let mut config = crate::open(&settings, &password).map_err(refusal)?;
+    config.take_over = args.take_over;
+    config.notify = notify.clone();
+    let reloader = Reloader { source, entries, prepare: prepare(logging, config.tls.clone()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     let json = args.launch.json;
     runtime.block_on(async move {
         let shutdown = Shutdown::on_signals().map_err(failed)?;
+        reloader.start(notify).map_err(failed)?;
         crate::run(config, shutdown, |address| announce(address, json)).await.map_err(refusal)
+    })
+}
+
+/// What a running edge takes over: the certificate of its next connection to the broker, and how much it logs.
+fn prepare(logging: Logging, tls: ClientTls) -> Prepare<EdgeSettings> {
+    let logging = Arc::new(logging);
+    Box::new(move |settings| {
+        let password = password(settings.password_file.as_deref())?;
+        let files = read_tls(settings, &password).map_err(|cause| cause.to_refusal())?;
+        // A client needs the same three files as a server, and they must fit together alike.
+        server_config(&files)?;
+        let (tls, logging, level) = (tls.clone(), Arc::clone(&logging), settings.log.level);
+        Ok(Box::new(move || {
+            tls.replace(files);
+            logging.set_level(level);
+            vec!["TLS certificates"]
+        }))
     })
 }

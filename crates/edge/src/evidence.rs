@@ -70,7 +70,7 @@ pub(crate) async fn files(node: &Node, message_id: MessageId, recipient: &Organi
     }
     files.extend(attachments(&envelope));
     files.push(file("trust/vkeys.txt", format!("{}\n", node.trust.log())));
-    files.push(file("trust/ca.pem", node.config.tls.authority_pem.as_bytes()));
+    files.push(file("trust/ca.pem", node.config.tls.authority_pem().as_bytes()));
     files.push(file("trust/chain.pem", chain(node, &signers).await?));
     Ok(files)
 }

@@ -14,7 +14,8 @@ use truc_signing::statement::SignerRole;
 use truc_signing::{Authority, Certificate, CertificateError, Owner, SealKey, TrustedKey, keyfile};
 use truc_transport::clock;
 use truc_transport::launch::title;
-use truc_transport::tls::TlsFiles;
+use truc_transport::notify::Notify;
+use truc_transport::tls::{ClientTls, TlsFiles};
 use truc_types::AgencyCode;
 use zeroize::Zeroizing;
 
@@ -116,10 +117,12 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
         listen: settings.listen,
         seal: Arc::new(seal),
         seal_certificate,
-        tls,
+        tls: ClientTls::new(tls),
         operator,
         log,
         take_over: false,
+        reflection: settings.reflection,
+        notify: Notify::default(),
     })
 }
 
@@ -164,6 +167,14 @@ fn issued(setting: &'static str, pem: &str, authorities: &[Authority]) -> Result
         }
     }
     Err(EdgeError::Config { setting, cause: cause.to_string() })
+}
+
+/// The files of the connection to the broker: at a reload.
+pub(crate) fn read_tls(settings: &EdgeSettings, password: &[u8]) -> Result<TlsFiles, EdgeError> {
+    let layout = Layout::of(&settings.data);
+    let agency = settings.agency.parse();
+    let agency: AgencyCode = agency.map_err(|cause| EdgeError::Config { setting: "agency", cause: format!("{cause}") })?;
+    tls_files(&layout, &agency, read_text(&layout.authority())?, password)
 }
 
 fn tls_files(layout: &Layout, agency: &AgencyCode, authority_pem: String, password: &[u8]) -> Result<TlsFiles, EdgeError> {

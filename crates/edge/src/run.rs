@@ -35,6 +35,8 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     let address = listener.local_addr().map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let node = Arc::new(open(config).await?);
     tracing::info!(agency = %node.agency(), %address, "edge serves its document-management system");
+    let notify = node.config.notify.clone();
+    notify.ready(&format!("serving {} on {address}", node.agency()));
     ready(address);
     // Its own: another edge of this process goes on when this one ends.
     let stop = Shutdown::default();
@@ -48,11 +50,13 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
             served = Some(());
             ended.unwrap_or_else(|cause| Err(EdgeError::Serve(cause.to_string()))).err()
         }
+        () = notify.keep_alive(|| async { node.store.record_all(Vec::new()).await.is_ok() }) => None,
         cause = node.store.failed() => Some(EdgeError::Stopped(cause)),
     };
     if let Some(cause) = &fault {
         tracing::error!(agency = %node.agency(), reason = %cause.reason(), %cause, "the edge ends");
     }
+    notify.stopping();
     connection.abort();
     // Calls get their time to end; streams end at once because the shutdown has begun.
     stop.begin();

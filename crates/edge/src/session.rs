@@ -12,7 +12,6 @@ use truc_proto::broker::v1::delivery_service_client::DeliveryServiceClient;
 use truc_proto::broker::v1::directory_service_client::DirectoryServiceClient;
 use truc_proto::broker::v1::log_service_client::LogServiceClient;
 use truc_proto::broker::v1::submit_service_client::SubmitServiceClient;
-use truc_transport::tls;
 use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
 use truc_types::{EdgeTerm, Reason};
 
@@ -108,7 +107,7 @@ async fn connect(node: &Node) -> Result<Link, LinkError> {
             std::iter::successors(std::error::Error::source(&cause), |cause| cause.source()).map(ToString::to_string).collect();
         LinkError::Away(format!("{cause}: {}", causes.join(": ")))
     };
-    let endpoint = Endpoint::from(node.config.broker.clone()).tls_config(tls::client(&node.config.tls)).map_err(away)?;
+    let endpoint = Endpoint::from(node.config.broker.clone()).tls_config(node.config.tls.config()).map_err(away)?;
     let endpoint = endpoint.connect_timeout(CONNECT_MAX).http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(CONNECT_MAX);
     let channel = endpoint.keep_alive_while_idle(true).tcp_nodelay(true).connect().await.map_err(away)?;
     Ok(Link { channel })

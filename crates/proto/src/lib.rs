@@ -2,6 +2,9 @@
 
 #![allow(clippy::all)] // generated: what clippy finds here cannot be mended here
 
+/// All files of `proto/` as a serialized `FileDescriptorSet`, for reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("truc");
+
 /// Between edges and the broker.
 pub mod broker {
     /// Version 1.

@@ -82,10 +82,14 @@ pub fn start(format: LogFormat, level: LogLevel) -> Logging {
 }
 
 impl Logging {
-    /// Logs at another level from now on; whether that was done: not while `TRUC_LOG` overrules it.
-    #[must_use]
-    pub fn set_level(&self, level: LogLevel) -> bool {
-        overruled().is_none() && self.replace.as_ref().is_some_and(|replace| replace(own_crates(level)))
+    /// Logs at another level from now on; not while `TRUC_LOG` overrules it.
+    pub fn set_level(&self, level: LogLevel) {
+        if overruled().is_none()
+            && let Some(replace) = &self.replace
+            && !replace(own_crates(level))
+        {
+            tracing::error!("the level of the log cannot be changed");
+        }
     }
 }
 

@@ -1,11 +1,16 @@
 //! Mutual TLS: who may connect to whom. Revocation of TLS certificates is their short life; seals have their own rules.
 
-use std::time::Duration;
+use std::fmt;
+use std::sync::Arc;
 
+use parking_lot::RwLock;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tonic::Request;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use truc_signing::{Certificate as AxisCertificate, Owner};
-use truc_types::limits::HANDSHAKE_MILLIS_MAX;
 use truc_types::names::BROKER_DNS_NAME;
 use truc_types::{AgencyCode, Reason, Refusal};
 
@@ -20,13 +25,100 @@ pub struct TlsFiles {
     pub authority_pem: String,
 }
 
-/// The broker's side: clients without a certificate of the authority are refused in the handshake.
-#[must_use]
-pub fn server(files: &TlsFiles) -> ServerTlsConfig {
-    ServerTlsConfig::new()
-        .identity(Identity::from_pem(&files.certificate_pem, files.key_pem.as_str()))
-        .client_ca_root(Certificate::from_pem(&files.authority_pem))
-        .timeout(Duration::from_millis(HANDSHAKE_MILLIS_MAX))
+/// What a listener shows and trusts. It may change: connections that are open keep what they began with. Cheap to clone.
+#[derive(Clone)]
+pub struct ServerTls {
+    current: Arc<RwLock<Arc<ServerConfig>>>,
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").finish_non_exhaustive()
+    }
+}
+
+impl ServerTls {
+    /// Shows and trusts what the files say: clients without a certificate of the authority are refused in the handshake.
+    ///
+    /// # Errors
+    /// As [`server_config`].
+    pub fn new(files: &TlsFiles) -> Result<Self, Refusal> {
+        Ok(Self { current: Arc::new(RwLock::new(server_config(files)?)) })
+    }
+
+    /// For the next handshake.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// For all handshakes from now on.
+    pub fn replace(&self, config: Arc<ServerConfig>) {
+        *self.current.write() = config;
+    }
+}
+
+/// The broker's side of a handshake: clients without a certificate of the authority are refused in it.
+///
+/// # Errors
+/// [`Reason::KeyUnreadable`] when a file is no PEM of its kind, or key and certificate do not belong together.
+pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, Refusal> {
+    let wrong = |what: &str, cause: String| Refusal::new(Reason::KeyUnreadable, format!("TLS {what}: {cause}"));
+    let certificates = |what: &str, pem: &str| {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        read.map_err(|cause| wrong(what, cause.to_string()))
+    };
+    let mut roots = RootCertStore::empty();
+    for authority in certificates("authority", &files.authority_pem)? {
+        roots.add(authority).map_err(|cause| wrong("authority", cause.to_string()))?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+    let verifier = verifier.map_err(|cause| wrong("authority", cause.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(files.key_pem.as_bytes()).map_err(|cause| wrong("key", cause.to_string()))?;
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let builder = builder.map_err(|cause| wrong("versions", cause.to_string()))?.with_client_cert_verifier(verifier);
+    let config = builder.with_single_cert(certificates("certificate", &files.certificate_pem)?, key);
+    let mut config = config.map_err(|cause| wrong("certificate", cause.to_string()))?;
+    config.alpn_protocols.push(b"h2".to_vec());
+    Ok(Arc::new(config))
+}
+
+/// What a client shows and trusts. It may change: the next connection uses it. Cheap to clone.
+#[derive(Clone)]
+pub struct ClientTls {
+    current: Arc<RwLock<TlsFiles>>,
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").finish_non_exhaustive()
+    }
+}
+
+impl ClientTls {
+    /// Shows and trusts what the files say.
+    #[must_use]
+    pub fn new(files: TlsFiles) -> Self {
+        Self { current: Arc::new(RwLock::new(files)) }
+    }
+
+    /// For the next connection.
+    #[must_use]
+    pub fn config(&self) -> ClientTlsConfig {
+        client(&self.current.read())
+    }
+
+    /// The authority that is trusted.
+    #[must_use]
+    pub fn authority_pem(&self) -> String {
+        self.current.read().authority_pem.clone()
+    }
+
+    /// For all connections from now on.
+    pub fn replace(&self, files: TlsFiles) {
+        *self.current.write() = files;
+    }
 }
 
 /// The edge's side: the server must be the broker of this authority.

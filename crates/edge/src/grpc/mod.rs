@@ -15,13 +15,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::server::NamedService as _;
 use tonic::{Request, Response, Status, Streaming};
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::edge::v1::document_service_server::{DocumentService, DocumentServiceServer};
-use truc_transport::incoming;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::status::status as status_of;
+use truc_transport::{accept, reflection};
 use truc_types::limits::{CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX};
 use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
 
@@ -31,11 +32,17 @@ use crate::node::Node;
 /// Messages that wait for a slow reader, per stream.
 const STREAM_AHEAD: usize = 4;
 
+/// What the port describes to tools.
+const SERVICES: [&str; 2] = ["grpc.health.v1.Health", DocumentServiceServer::<Documents>::NAME];
+
 /// Serves until the shutdown has begun and the last call has ended.
 pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shutdown) -> Result<(), EdgeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     // The edge takes documents whether the axis is there or not.
     health.set_serving::<DocumentServiceServer<Documents>>().await;
+    let reflection = if node.config.reflection { Some(reflection::services(&SERVICES)) } else { None };
+    let reflection = reflection.transpose().map_err(|refusal| EdgeError::Serve(refusal.to_string()))?;
+    let (reflection, reflection_alpha) = reflection.unzip();
     let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
     let documents =
         DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
@@ -46,9 +53,11 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shut
         .http2_keepalive_timeout(keepalive)
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
-        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX));
-    let server = { server }.add_service(health_service).add_service(directory).add_service(documents);
-    let served = server.serve_with_incoming_shutdown(incoming::connections(listener), async move { shutdown.begun().await });
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
+        .add_optional_service(reflection)
+        .add_optional_service(reflection_alpha);
+    let server = server.add_service(health_service).add_service(directory).add_service(documents);
+    let served = server.serve_with_incoming_shutdown(accept::plain(listener), async move { shutdown.begun().await });
     served.await.map_err(|cause| EdgeError::Serve(cause.to_string()))
 }
 
