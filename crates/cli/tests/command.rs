@@ -8,7 +8,7 @@ mod command {
 
     use expect_test::expect_file;
 
-    const VERBS: [&[&str]; 28] = [
+    const VERBS: [&[&str]; 33] = [
         &[],
         &["pki"],
         &["pki", "init"],
@@ -21,6 +21,11 @@ mod command {
         &["edge"],
         &["edge", "init"],
         &["edge", "run"],
+        &["edge", "host"],
+        &["directory"],
+        &["directory", "list"],
+        &["directory", "find"],
+        &["directory", "changes"],
         &["send"],
         &["inbox"],
         &["inbox", "list"],

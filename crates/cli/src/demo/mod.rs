@@ -13,9 +13,10 @@ mod proof;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::output::Output;
 
 /// Show the whole axis on loopback: 94 agencies, a document to all of them, a crash, evidence. Needs nothing and leaves nothing.
@@ -27,18 +28,6 @@ pub struct Arguments {
     /// Documents that are sent while the broker is killed.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=10_000))]
     pub documents: u32,
-    /// Language of what is shown.
-    #[arg(long, value_name = "LANG", value_enum, default_value_t = Lang::En)]
-    pub lang: Lang,
-}
-
-/// Language of what is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Lang {
-    /// Vietnamese.
-    Vi,
-    /// English.
-    En,
 }
 
 /// Runs the demo.
@@ -46,7 +35,7 @@ pub enum Lang {
 /// # Errors
 /// The step that failed.
 pub async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let mut show = Show::new(output, arguments.lang);
+    let mut show = Show::new(output);
     let scratch = tempfile::TempDir::with_prefix("truc-demo-").map_err(|source| Failure::file(&std::env::temp_dir(), source))?;
     let folder = match &arguments.keep {
         Some(keep) => keep.clone(),
@@ -82,7 +71,7 @@ pub async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fail
 /// What the demo shows: a line a step, with the time it came.
 pub(crate) struct Show<'a> {
     output: &'a mut Output,
-    lang: Lang,
+    language: Language,
     started: Instant,
     /// Letters of the progress line that is on the screen.
     progress: usize,
@@ -97,15 +86,15 @@ struct Line<'a> {
 
 impl<'a> Show<'a> {
     #[expect(clippy::disallowed_methods, reason = "how long the demo takes is shown to people; nothing depends on it")]
-    fn new(output: &'a mut Output, lang: Lang) -> Self {
-        Self { output, lang, started: Instant::now(), progress: 0 }
+    fn new(output: &'a mut Output) -> Self {
+        Self { language: output.language(), output, started: Instant::now(), progress: 0 }
     }
 
     /// The text in the language that was asked for.
     const fn words<'t>(&self, english: &'t str, vietnamese: &'t str) -> &'t str {
-        match self.lang {
-            Lang::En => english,
-            Lang::Vi => vietnamese,
+        match self.language {
+            Language::En => english,
+            Language::Vi => vietnamese,
         }
     }
 
