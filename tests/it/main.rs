@@ -4,13 +4,15 @@
 mod backup;
 #[cfg(test)]
 mod crash;
+mod directory;
 #[cfg(test)]
 mod errors;
-mod directory;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod exhaustion;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
