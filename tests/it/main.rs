@@ -12,6 +12,8 @@ mod evidence;
 #[cfg(test)]
 mod exhaustion;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod journey;
 #[cfg(test)]
 mod recovery;

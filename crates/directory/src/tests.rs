@@ -124,7 +124,7 @@ fn a_code_of_either_scheme_is_found_and_an_unknown_one_gets_suggestions() {
 
     let refused = look_up(&registry, "H53.15").unwrap_err();
     assert_eq!(refused.reason, Reason::RecipientUnknown);
-    assert_eq!(refused.values[1], ("near".into(), "H53.13,H53.14".to_owned()));
+    assert_eq!(refused.value("near"), Some("H53.13,H53.14"));
     // The right code in the other scheme's order: what it means is not computed, only suggested.
     assert_eq!(look_up(&registry, "000.00.14.H53").unwrap_err().values[1].1.split(',').next(), Some("H53.14"));
     assert_eq!(look_up(&registry, "h53").unwrap_err().reason, Reason::RequestInvalid);
