@@ -10,6 +10,7 @@ pub mod demo;
 pub mod directory;
 pub mod failure;
 pub mod language;
+mod local;
 pub mod measure;
 mod media;
 pub mod output;

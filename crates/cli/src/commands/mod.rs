@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod inbox;
 pub mod pki;
 pub(crate) mod remote;
+pub mod sandbox;
 pub mod send;
 pub mod status;
 pub mod verify;
@@ -54,6 +55,8 @@ pub enum Command {
     Admin(admin::Command),
     /// Show the whole axis on loopback, with a crash in between.
     Demo(crate::demo::Arguments),
+    /// Run an axis to develop a document-management system against.
+    Sandbox(sandbox::Arguments),
     /// Measure real processes under load.
     #[command(subcommand)]
     Bench(crate::bench::Command),
@@ -85,6 +88,7 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Edxml(command) => edxml::run(&command, output),
         Command::Admin(command) => admin::run(command, output),
         Command::Demo(arguments) => on_runtime(crate::demo::run(arguments, output)),
+        Command::Sandbox(arguments) => on_runtime(sandbox::run(arguments, output)),
         Command::Bench(command) => crate::bench::run(command, output),
     }
 }

@@ -1,0 +1,90 @@
+//! A daemon of this binary as a child process: started until it says where it listens, ended or killed.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use truc_transport::daemon::PASSWORD_VARIABLE;
+
+use crate::failure::Failure;
+
+/// A daemon that runs. Dropping it kills it.
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts a daemon and waits for its ready lines, each an address, after the agency where the process has several. What it logs goes to the end of
+    /// `log`.
+    pub(crate) fn start(
+        verb: &[&str],
+        data: &[PathBuf],
+        log: &Path,
+        password: &str,
+        listeners: usize,
+    ) -> Result<(Self, Vec<(String, SocketAddr)>), Failure> {
+        let own = std::env::current_exe().map_err(|source| Failure::file(Path::new("truc"), source))?;
+        let talk = File::options().create(true).append(true).open(log).map_err(|source| Failure::file(log, source))?;
+        let mut command = Command::new(own);
+        command.args(verb).args(data).env(PASSWORD_VARIABLE, password);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(talk);
+        let child = command.spawn().map_err(|source| Failure::file(Path::new("truc"), source))?;
+        let mut process = Self { child };
+        let mut lines = process.child.stdout.take().map(|stdout| BufReader::new(stdout).lines()).into_iter().flatten();
+        let address = |line: String| {
+            let (agency, address) = line.split_once("listening on ")?;
+            Some((agency.trim().to_owned(), address.parse().ok()?))
+        };
+        let ready: Vec<_> = lines.by_ref().map_while(Result::ok).filter_map(address).take(listeners).collect();
+        if ready.len() < listeners {
+            let name = verb.join(" ");
+            let status = process.child.wait().map_err(|source| Failure::file(Path::new(&name), source))?;
+            let log = log.display();
+            return Err(Failure::BadAnswer(format!("`truc {name}` ended with {status} before it listened; its log is {log}")));
+        }
+        // A daemon must never wait for somebody who reads what it prints.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok((process, ready))
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) -> Result<(), Failure> {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        killed.map(drop).map_err(|source| Failure::file(Path::new("truc"), source))
+    }
+
+    /// SIGTERM, and waits for the end, which must be an orderly one.
+    pub(crate) async fn end(mut self, name: &str, log: &Path) -> Result<(), Failure> {
+        // Not on the runtime's thread: it has connections to close, which the processes wait for.
+        let ended = tokio::task::spawn_blocking(move || {
+            let pid = self.child.id().to_string();
+            Command::new("kill").args(["-TERM", &pid]).status().and_then(|_| self.child.wait())
+        });
+        let failed = |source| Failure::file(Path::new(name), source);
+        let status = ended.await.map_err(|cause| failed(std::io::Error::other(cause)))?.map_err(failed)?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failure::BadAnswer(format!("{name} ended with {status}; its log is {}", log.display())))
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is what is wanted.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
