@@ -100,11 +100,20 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::BusyViews
         | R::ShuttingDown
         | R::ClockSteppedBack => "axis, dms",
+        _ => arrives_from_below(reason),
+    }
+}
+
+/// The same for what does not come from a call, but from the process, its disk or the log.
+const fn arrives_from_below(reason: Reason) -> &'static str {
+    use Reason as R;
+    match reason {
         R::OutcomeUnknown | R::Descriptors | R::DiskFull | R::FileUnusable | R::JournalCorrupt | R::JournalStorage => "axis, dms, end",
         R::TermSuperseded => "axis, end",
         R::JournalTruncated | R::JournalFormat | R::JournalLocked | R::ViewAhead | R::ConfigInvalid | R::KeyUnreadable => "end, offline",
         R::BackupDamaged | R::BackupForeign => "offline",
         R::LogFork | R::LogProofInvalid => "axis, end, offline",
+        _ => panic!("say where this reason arrives"),
     }
 }
 

@@ -17,6 +17,11 @@ use truc_types::{Digest, EdgeTerm, MessageId, Reason, SenderSeq, Timestamp};
 /// A bad statement and what it is refused with.
 type Row = (&'static str, fn(&Peer<'_>) -> Vec<u8>, Reason, Option<(&'static str, &'static str)>);
 
+/// A bad upload and what it is refused with.
+type Upload = (&'static str, Vec<upload_request::Request>, Reason, Option<(&'static str, &'static str)>);
+/// A bad download: by whom, of which message, which digest, from where.
+type Download<'a> = (&'static str, &'a Peer<'a>, &'a str, &'a [u8], u64, Reason);
+
 fn changed(peer: &Peer<'_>, change: impl FnOnce(&mut Envelope)) -> Vec<u8> {
     let mut envelope = peer.envelope(&["H2"]);
     change(&mut envelope);
@@ -288,7 +293,7 @@ async fn bad_uploads_and_downloads_are_refused_with_the_grpc_code_and_the_value(
     let some = [9; 32];
     let half = sha256(b"half");
     h1.upload(half, 4, 0, b"ha").await.unwrap();
-    let rows: [(&str, Vec<upload_request::Request>, Reason, Option<(&str, &str)>); 8] = [
+    let rows: [Upload; 8] = [
         ("nothing", vec![], Reason::RequestInvalid, None),
         ("data before begin", vec![data(1)], Reason::RequestInvalid, None),
         ("begin twice", vec![begin(&some, 5, 0), begin(&some, 5, 0)], Reason::RequestInvalid, None),
@@ -309,7 +314,7 @@ async fn bad_uploads_and_downloads_are_refused_with_the_grpc_code_and_the_value(
     h1.submit(h1.sealed(&envelope.to_json())).await.unwrap();
     let (id, digest) = (envelope.message_id.to_string(), sha256(ATTACHMENT));
     assert_eq!(h2.download(&id, &digest.0, 0).await.unwrap(), ATTACHMENT);
-    let rows: [(&str, &Peer<'_>, &str, &[u8], u64, Reason); 6] = [
+    let rows: [Download<'_>; 6] = [
         ("by the sender, who is no recipient", &h1, &id, &digest.0, 0, Reason::BlobUnknown),
         ("another attachment", &h2, &id, &some, 0, Reason::BlobUnknown),
         ("another message", &h2, "01ARZ3NDEKTSV4RRFFQ69G5FAV", &digest.0, 0, Reason::BlobUnknown),
