@@ -20,6 +20,10 @@ mod recovery;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod syscalls;

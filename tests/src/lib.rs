@@ -7,4 +7,5 @@ pub mod bare;
 pub mod daemon;
 pub mod dms;
 pub mod peer;
+pub mod manager;
 pub mod tools;
