@@ -4,7 +4,10 @@
 mod backup;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod directory;
+#[cfg(test)]
+mod deploy;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
