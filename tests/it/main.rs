@@ -5,9 +5,9 @@ mod backup;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
-mod directory;
-#[cfg(test)]
 mod deploy;
+#[cfg(test)]
+mod directory;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
