@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Rust: strace, openssl, and a Python virtual environment with `cryptography` in .test-tools/.
+# Installs what the tests need beside Rust: strace, openssl, systemd-analyze, and a Python virtual environment with `cryptography` in .test-tools/.
 # Idempotent. Run it once before `cargo test --workspace`; a test that misses a tool fails and names this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
-for tool in strace openssl python3; do
-    command -v "$tool" >/dev/null || missing+=("$tool")
+for tool in strace openssl python3 systemd-analyze; do
+    # The package has another name than its tool.
+    command -v "$tool" >/dev/null || missing+=("${tool%-analyze}")
 done
 if ((${#missing[@]})); then
     sudo=()

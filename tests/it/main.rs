@@ -5,6 +5,8 @@ mod backup;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod directory;
 #[cfg(test)]
 mod errors;
@@ -20,6 +22,10 @@ mod journey;
 mod recovery;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]

@@ -98,6 +98,13 @@ impl Axis {
         self.broker = Some(Daemon::start(self.broker_command(), &self.path("broker.log")));
     }
 
+    /// Starts the broker with a changed command.
+    pub fn start_broker_with(&mut self, change: impl FnOnce(&mut Command)) {
+        let mut command = self.broker_command();
+        change(&mut command);
+        self.broker = Some(Daemon::start(command, &self.path("broker.log")));
+    }
+
     /// SIGKILLs the broker.
     pub fn kill_broker(&mut self) {
         if let Some(broker) = self.broker.take() {
@@ -142,6 +149,16 @@ impl Axis {
     #[expect(clippy::expect_used, reason = "a test that talks to nobody must fail")]
     pub fn dms(&self, agency: &str) -> Dms {
         Dms::new(self.edges.get(agency).expect("the edge runs").address())
+    }
+
+    /// Where the edge of an agency listens.
+    ///
+    /// # Panics
+    /// When that edge does not run.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that talks to nobody must fail")]
+    pub fn edge_address(&self, agency: &str) -> SocketAddr {
+        self.edges.get(agency).expect("the edge runs").address()
     }
 
     /// The log of an edge, or of the `broker`.

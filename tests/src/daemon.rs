@@ -70,6 +70,16 @@ impl Daemon {
         log_from(&self.log, 0)
     }
 
+    /// Sends a signal by its name.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    #[expect(clippy::expect_used, reason = "a test that cannot signal must fail")]
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().expect("kill runs");
+        assert!(sent.success(), "SIG{name} was not sent to {}", self.pid());
+    }
+
     /// SIGKILL.
     ///
     /// # Panics

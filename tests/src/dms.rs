@@ -45,6 +45,11 @@ impl Letter {
         }
     }
 
+    /// The letter as the stream of a call.
+    pub fn stream(&self) -> impl tokio_stream::Stream<Item = pb::SendDocumentRequest> + Send + 'static + use<> {
+        tonic_stream(self.requests())
+    }
+
     fn requests(&self) -> Vec<pb::SendDocumentRequest> {
         let attachment = pb::AttachmentHeader {
             name: "cong-van.pdf".to_owned(),

@@ -6,5 +6,6 @@ pub mod axis;
 pub mod bare;
 pub mod daemon;
 pub mod dms;
+pub mod manager;
 pub mod peer;
 pub mod tools;

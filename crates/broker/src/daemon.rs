@@ -18,6 +18,17 @@ use truc_types::{Reason, Refusal};
 use crate::config::read_tls;
 use crate::settings::BrokerSettings;
 
+/// The broker of an axis: takes sealed documents, logs them, delivers them.
+///
+/// SIGTERM and SIGINT end it in order; SIGHUP reads the settings and certificates again. TRUC_LOG overrules the level of the log.
+#[derive(Debug, clap::Parser)]
+#[command(name = "truc-broker", version)]
+pub struct Program {
+    /// How it runs.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
 /// Runs a broker until it is told to stop.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {

@@ -2,18 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-#[derive(Debug, Parser)]
-#[command(name = "truc-broker", version, about)]
-struct Args {
-    #[command(flatten)]
-    run: truc_broker::daemon::RunArgs,
-}
+use clap::Parser as _;
+use truc_broker::daemon::{self, Program};
 
 #[expect(clippy::print_stderr, reason = "why a program failed goes to standard error")]
 fn main() -> ExitCode {
-    match truc_broker::daemon::run(&Args::parse().run) {
+    match daemon::run(&Program::parse().run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             eprintln!("truc-broker: {refusal}\n  {}", refusal.reason.advice());

@@ -132,12 +132,12 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
             () = watch(&engine, &health, &shutdown) => {
                 set_readiness(&health, false).await;
                 shutdown.begin();
-                notify.stopping();
                 // Streams get a moment for their last answers; a client that holds on longer is cut off.
                 tokio::time::timeout(Duration::from_millis(SHUTDOWN_MILLIS_MAX), &mut serve).await.unwrap_or(Ok(()))
             }
         }
     };
+    notify.stopping();
     if let Err(cause) = served {
         tracing::error!(%cause, "the server ended");
     }

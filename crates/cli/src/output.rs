@@ -56,6 +56,14 @@ impl Output {
         written.and_then(|()| self.data.flush()).map_err(Failure::Output)
     }
 
+    /// Bytes of our own making, as they are: a script for a shell.
+    ///
+    /// # Errors
+    /// [`Failure::Output`] when the stream is closed or full.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.data.write_all(bytes).and_then(|()| self.data.flush()).map_err(Failure::Output)
+    }
+
     /// Something for people to know; not data. A closed standard error is no reason to stop.
     pub fn talk(&mut self, text: &str) {
         let _talked: io::Result<()> = writeln!(self.talk, "{}", printable(text));

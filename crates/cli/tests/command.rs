@@ -8,7 +8,7 @@ mod command {
 
     use expect_test::expect_file;
 
-    const VERBS: [&[&str]; 33] = [
+    const VERBS: [&[&str]; 35] = [
         &[],
         &["pki"],
         &["pki", "init"],
@@ -42,6 +42,8 @@ mod command {
         &["demo"],
         &["bench"],
         &["bench", "submit"],
+        &["completions"],
+        &["man"],
     ];
 
     fn truc(arguments: &[&str], password: Option<&str>) -> Output {
@@ -153,6 +155,35 @@ mod command {
         let output = truc(&["pki", "init", folder.path().join("pki").to_str().unwrap()], None);
         assert!(text(&output.stderr).contains("give --password-file FILE or set TRUC_KEY_PASSWORD"), "{}", text(&output.stderr));
         assert!(!folder.path().join("pki").exists());
+    }
+
+    #[test]
+    fn shells_can_read_the_completions_of_every_program() {
+        for program in ["truc", "truc-broker", "truc-edge"] {
+            for (shell, word) in [("bash", "complete -F"), ("zsh", "#compdef"), ("fish", "complete -c")] {
+                let output = truc(&["completions", shell, "--program", program], None);
+                assert_eq!(output.status.code(), Some(0));
+                let script = text(&output.stdout);
+                assert!(script.contains(word) && script.contains(program) && script.contains("json"), "{script}");
+                if shell == "bash" {
+                    let checked = Command::new("bash").args(["-n", "-c", script]).status().unwrap();
+                    assert!(checked.success(), "{script}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_verb_and_every_daemon_has_a_manual_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = truc(&["man", "--into", folder.path().to_str().unwrap()], None);
+        assert!(written.status.success(), "{}", text(&written.stderr));
+        let pages = VERBS.iter().map(|verb| [&["truc"], *verb].concat().join("-")).chain(["truc-broker", "truc-edge"].map(str::to_owned));
+        for name in pages {
+            let page = fs::read_to_string(folder.path().join(format!("{name}.1"))).unwrap();
+            assert!(page.contains(".TH ") && page.contains(".SH SYNOPSIS"), "{name}: {page}");
+        }
+        assert!(!truc(&["man", "--into", "/nothing/here"], None).status.success());
     }
 
     fn openssl(arguments: &[&str], folder: &Path) -> String {

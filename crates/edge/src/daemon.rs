@@ -17,6 +17,17 @@ use truc_types::{Reason, Refusal};
 use crate::init::read_tls;
 use crate::settings::EdgeSettings;
 
+/// The edge node of one agency: between its document-management system and the axis.
+///
+/// SIGTERM and SIGINT end it in order; SIGHUP reads the settings and certificates again. TRUC_LOG overrules the level of the log.
+#[derive(Debug, clap::Parser)]
+#[command(name = "truc-edge", version)]
+pub struct Program {
+    /// How it runs.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
 /// Runs an edge until it is told to stop.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {

@@ -4,11 +4,13 @@
 
 pub mod admin;
 pub mod broker;
+pub mod completions;
 pub mod directory;
 pub mod edge;
 pub mod edxml;
 pub mod evidence;
 pub mod inbox;
+pub mod man;
 pub mod pki;
 pub(crate) mod remote;
 pub mod sandbox;
@@ -60,6 +62,10 @@ pub enum Command {
     /// Measure real processes under load.
     #[command(subcommand)]
     Bench(crate::bench::Command),
+    /// Print what a shell needs to complete arguments.
+    Completions(completions::Arguments),
+    /// Write the manual pages.
+    Man(man::Arguments),
 }
 
 impl Command {
@@ -90,6 +96,8 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Demo(arguments) => on_runtime(crate::demo::run(arguments, output)),
         Command::Sandbox(arguments) => on_runtime(sandbox::run(arguments, output)),
         Command::Bench(command) => crate::bench::run(command, output),
+        Command::Completions(arguments) => completions::run(&arguments, output),
+        Command::Man(arguments) => man::run(&arguments, output),
     }
 }
 

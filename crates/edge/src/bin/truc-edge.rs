@@ -1,20 +1,13 @@
-//! `truc-edge`: runs an edge. The same as `truc edge run`.
+//! `truc-edge`: the edge alone, over the same code as `truc edge run`.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-/// The edge node of one agency: between its document-management system and the axis.
-#[derive(Parser)]
-#[command(version)]
-struct Cli {
-    #[command(flatten)]
-    run: truc_edge::daemon::RunArgs,
-}
+use clap::Parser as _;
+use truc_edge::daemon::{self, Program};
 
 #[expect(clippy::print_stderr, reason = "why a program failed goes to standard error")]
 fn main() -> ExitCode {
-    match truc_edge::daemon::run(&Cli::parse().run) {
+    match daemon::run(&Program::parse().run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             eprintln!("truc-edge: {refusal}\n  {}", refusal.reason.advice());
