@@ -176,7 +176,7 @@ mod command {
         assert_eq!(text(&made.stdout), fs::read_to_string(format!("{pki}/log.vkey")).unwrap());
         assert!(truc(&["pki", "issue", pki, "G12", "H53.13"], Some("secret words")).status.success());
         let agencies = ["agencies/G12", "agencies/H53.13"];
-        let mut names = vec!["operator".to_owned(), "broker.tls".to_owned()];
+        let mut names = vec!["operator".to_owned(), "operator.tls".to_owned(), "broker.tls".to_owned()];
         names.extend(agencies.iter().flat_map(|agency| [format!("{agency}/seal"), format!("{agency}/tls")]));
         for name in &names {
             openssl(&["verify", "-x509_strict", "-CAfile", "ca.pem", &format!("{name}.cert.pem")], Path::new(pki));
