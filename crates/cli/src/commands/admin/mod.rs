@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod check;
 pub mod connections;
 pub mod errors;
+pub mod journal;
 pub mod queues;
 mod remote;
 pub mod trace;
@@ -34,6 +35,9 @@ pub enum Command {
     /// Explain the reasons of refusals.
     #[command(subcommand)]
     Errors(errors::Command),
+    /// Check the journal of a data folder, or write it out.
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Copy the data folder of a running broker or edge.
     Backup(backup::BackupArguments),
     /// Make a data folder from a backup.
@@ -51,6 +55,7 @@ pub(super) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
         Command::Connections(arguments) => on_runtime(connections::run(arguments, output)),
         Command::Blobs(arguments) => on_runtime(blobs::run(arguments, output)),
         Command::Errors(command) => errors::run(&command, output),
+        Command::Journal(command) => journal::run(&command, output),
         Command::Backup(arguments) => backup::backup(&arguments, output),
         Command::Restore(arguments) => backup::restore(&arguments, output),
         Command::Drill(arguments) => backup::drill(&arguments, output),
