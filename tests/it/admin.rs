@@ -155,7 +155,10 @@ fn the_check_names_what_is_wrong_and_ends_with_the_exit_code_for_it() {
     axis.kill_edge("G12");
     let well = admin(&axis, &["check", "--json"]);
     let found = states(&well);
-    assert_eq!(well.status.code(), Some(0), "{found:?}");
+    // The disk of the machine that runs the tests is not this test's business.
+    let problems: Vec<_> = found.iter().filter(|(_, state)| state == "problem").collect();
+    assert!(problems.iter().all(|(finding, _)| finding == "disk.space"), "{found:?}");
+    assert_eq!(well.status.code(), Some(i32::from(!problems.is_empty())), "{found:?}");
     for finding in ["connect", "ready", "clock.skew", "log.checkpoint", "certificate.tls", "certificate.seals", "backup.age", "queues.age"]
     {
         assert!(has(&found, finding, "ok"), "{finding}: {found:?}");
