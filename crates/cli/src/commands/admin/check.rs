@@ -27,7 +27,7 @@ const CERTIFICATE_PROBLEM_MILLIS: u64 = 7 * DAY_MILLIS;
 /// Free space in hundredths of the disk.
 const DISK_WARNING_PERCENT: u64 = 20;
 const DISK_PROBLEM_PERCENT: u64 = 5;
-/// An urgent document is to be forwarded at once (Decree 30/2020 art. 22), any other on the working day.
+/// Urgent documents are handled at once, any other within the working day.
 const URGENT_WARNING_MILLIS: u64 = 10 * MINUTE_MILLIS;
 const NORMAL_WARNING_MILLIS: u64 = DAY_MILLIS;
 /// A backup a day is the least; after a week without one nobody looks after it.
