@@ -199,7 +199,7 @@ mod command {
             output.stdout
         };
         let (pki, data, into) = (path("pki"), path("broker"), path("log.ndjson"));
-        let directory = format!("{}/../../testdata/directory", env!("CARGO_MANIFEST_DIR"));
+        let directory = format!("{}/../../deploy/example-directory", env!("CARGO_MANIFEST_DIR"));
         run(&["pki", "init", &pki]);
         run(&["pki", "issue", &pki, "G12", "G22"]);
         let (agencies, organisations) = (format!("{directory}/agencies.csv"), format!("{directory}/organisations.csv"));

@@ -57,7 +57,7 @@ pub struct Taken {
 pub fn take(data: &Path, into: &Path, output: &mut Output) -> Result<Taken, Failure> {
     let begun = clock::now();
     let role = Role::of(data)
-        .ok_or_else(|| Failure::Usage(format!("{} is no data folder: it has neither broker.json nor edge.json", data.display())))?;
+        .ok_or_else(|| Failure::Usage(format!("{} is no data folder: it has neither broker.toml nor edge.toml", data.display())))?;
     let _lock = prepare(data, into)?;
     let earlier = Manifest::read(into)?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.role != role) {

@@ -1,9 +1,10 @@
 //! `truc admin errors`: what a stable reason means, whose fault it is and what to do. Offline.
 
 use clap::{Args, Subcommand};
-use truc_types::{Blame, Reason, Retry};
+use truc_types::Reason;
 
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::measure;
 use crate::output::Output;
 
@@ -29,7 +30,10 @@ struct Explained {
     error_info: String,
     fault: &'static str,
     retry: &'static str,
+    meaning: &'static str,
+    meaning_vi: &'static str,
     advice: &'static str,
+    advice_vi: &'static str,
 }
 
 pub(super) fn run(command: &Command, output: &mut Output) -> Result<Exit, Failure> {
@@ -43,11 +47,17 @@ fn explain(text: &str, output: &mut Output) -> Result<Exit, Failure> {
     let reason: Reason =
         text.parse().map_err(|cause| Failure::Usage(format!("{cause}; `truc admin errors list` shows those of this release")))?;
     let explained = of(reason);
+    let (blame, retry) = (reason.blame(), reason.retry());
     let lines = [
         format!("{} ({})", explained.reason, explained.error_info),
-        format!("  whose fault (lỗi của ai): {} / {}", fault(reason.blame()).0, fault(reason.blame()).1),
-        format!("  again (thử lại): {} / {}", retry(reason.retry()).0, retry(reason.retry()).1),
-        format!("  what to do (cần làm gì): {}", explained.advice),
+        format!("  what it means: {}", explained.meaning),
+        format!("  whose fault:   {}", blame.who()),
+        format!("  again:         {}", retry.when()),
+        format!("  what to do:    {}", explained.advice),
+        format!("  nghĩa là:      {}", explained.meaning_vi),
+        format!("  lỗi của:       {}", blame.who_vi()),
+        format!("  thử lại:       {}", retry.when_vi()),
+        format!("  cần làm:       {}", explained.advice_vi),
     ];
     output.data(&lines.join("\n"), &explained)?;
     Ok(Exit::Done)
@@ -58,9 +68,11 @@ fn list(output: &mut Output) -> Result<Exit, Failure> {
         Reason::ALL.iter().try_for_each(|reason| output.data("", &of(*reason)))?;
         return Ok(Exit::Done);
     }
+    let vietnamese = output.language() == Language::Vi;
     let row = |reason: &Reason| {
         let explained = of(*reason);
-        [explained.reason, explained.fault, explained.retry, explained.advice].map(str::to_owned).to_vec()
+        let advice = if vietnamese { explained.advice_vi } else { explained.advice };
+        [explained.reason, explained.fault, explained.retry, advice].map(str::to_owned).to_vec()
     };
     let head = ["REASON", "FAULT", "AGAIN", "WHAT TO DO"].map(str::to_owned).to_vec();
     let rows: Vec<_> = std::iter::once(head).chain(Reason::ALL.iter().map(row)).collect();
@@ -72,35 +84,11 @@ fn of(reason: Reason) -> Explained {
     Explained {
         reason: reason.code(),
         error_info: reason.error_info(),
-        fault: match reason.blame() {
-            Blame::Caller => "caller",
-            Blame::Peer => "peer",
-            Blame::Operator => "operator",
-            Blame::Us => "software",
-        },
-        retry: match reason.retry() {
-            Retry::No => "no",
-            Retry::Later => "later",
-            Retry::AfterChange => "after_change",
-        },
+        fault: reason.blame().word(),
+        retry: reason.retry().word(),
+        meaning: reason.meaning(),
+        meaning_vi: reason.meaning_vi(),
         advice: reason.advice(),
-    }
-}
-
-/// English and Vietnamese.
-const fn fault(blame: Blame) -> (&'static str, &'static str) {
-    match blame {
-        Blame::Caller => ("the caller sent something wrong", "bên gọi gửi sai"),
-        Blame::Peer => ("another party did something wrong", "bên khác làm sai"),
-        Blame::Operator => ("the operator of this process has to act", "người vận hành phải xử lý"),
-        Blame::Us => ("this software or its load", "phần mềm hoặc tải của hệ thống"),
-    }
-}
-
-const fn retry(retry: Retry) -> (&'static str, &'static str) {
-    match retry {
-        Retry::No => ("no, the same bytes are refused for ever", "không, cùng nội dung sẽ luôn bị từ chối"),
-        Retry::Later => ("yes, after a pause", "có, sau một lúc"),
-        Retry::AfterChange => ("yes, after something has been changed", "có, sau khi đã sửa"),
+        advice_vi: reason.advice_vi(),
     }
 }
