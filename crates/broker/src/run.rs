@@ -98,15 +98,7 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
         shutdown: shutdown.clone(),
     };
     let blobs = Blobs { store: engine.blobs.clone(), published: engine.published.clone(), commands: engine.commands.clone() };
-    let admin = Admin {
-        published: engine.published.clone(),
-        commands: engine.commands.clone(),
-        views: engine.views.clone(),
-        blobs: engine.blobs.clone(),
-        clock_stepped_back: engine.clock_stepped_back.clone(),
-        data,
-        started_at: clock::now(),
-    };
+    let admin = engine.admin(data);
     let submits =
         SubmitServiceServer::new(Submits { admission: engine.admission.clone(), flow: Arc::default(), shutdown: shutdown.clone() });
     let (reflection, reflection_alpha) =
@@ -238,6 +230,19 @@ impl Engine {
         let needs = Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone() };
         let admission = Admission::start(&needs, &endings).map_err(failed)?;
         Ok(Self { published, views, blobs, commands, admission, clock_stepped_back, endings, sequencer, committer })
+    }
+
+    /// What the operator looks with.
+    fn admin(&self, data: std::path::PathBuf) -> Admin {
+        Admin {
+            published: self.published.clone(),
+            commands: self.commands.clone(),
+            views: self.views.clone(),
+            blobs: self.blobs.clone(),
+            clock_stepped_back: self.clock_stepped_back.clone(),
+            data,
+            started_at: clock::now(),
+        }
     }
 
     /// Lets the sequencer finish what it has, however many connections still hold a way to it, and waits until that is durable.
