@@ -4,7 +4,7 @@ use std::path::Path;
 
 use prost::Message as _;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "truc/broker/v1/evidence.proto",
     "truc/broker/v1/submit_service.proto",
     "truc/broker/v1/delivery_service.proto",
@@ -14,6 +14,8 @@ const FILES: [&str; 9] = [
     "truc/directory/v1/directory.proto",
     "truc/edge/v1/document_service.proto",
     "truc/edge/v1/directory_service.proto",
+    "truc/admin/v1/broker_admin_service.proto",
+    "truc/admin/v1/edge_admin_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,6 +1,8 @@
 //! The end-to-end tests: one file per promise.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod crash;

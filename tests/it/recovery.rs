@@ -136,6 +136,6 @@ async fn daemons_end_in_order_when_they_are_told_to() {
         assert!(axis.take_edge(agency).unwrap().terminate().success(), "{}", axis.log(&format!("edge-{agency}")));
     }
     stop_broker(&mut axis);
-    let clean = truc_tests::tools::run_truc(&["broker", "journal", "verify", "--data", axis.path("broker").to_str().unwrap()]);
+    let clean = truc_tests::tools::run_truc(&["admin", "journal", "verify", "--data", axis.path("broker").to_str().unwrap()]);
     assert!(clean.status.success(), "{}", String::from_utf8_lossy(&clean.stdout));
 }

@@ -141,6 +141,22 @@ impl Axis {
         self.edges.remove(agency)
     }
 
+    /// Where the broker listens, as edges and operators name it.
+    #[must_use]
+    pub fn broker_url(&self) -> String {
+        format!("https://{}", self.broker_address)
+    }
+
+    /// Where the edge of an agency listens.
+    ///
+    /// # Panics
+    /// When that edge does not run.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that talks to nobody must fail")]
+    pub fn edge_url(&self, agency: &str) -> String {
+        format!("http://{}", self.edges.get(agency).expect("the edge runs").address())
+    }
+
     /// What the document-management system of an agency talks to.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use truc_types::{AgencyCode, Digest, Timestamp};
 
-use crate::{BlobError, BlobPin, BlobReader};
+use crate::{BlobError, BlobPin, BlobReader, Usage};
 
 /// How far an upload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,18 @@ pub trait BlobStore: Send + Sync {
     /// # Errors
     /// [`BlobError::Storage`].
     fn sweep(&self, now: Timestamp, age: Duration) -> Result<u64, BlobError>;
+
+    /// How much is in the store; counting ends at `files_max` blobs. For the operator.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`].
+    fn usage(&self, files_max: u64) -> Result<Usage, BlobError>;
+
+    /// How many agencies own a blob. For the operator, never an answer to an agency.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`].
+    fn owner_count(&self, digest: &Digest) -> Result<u64, BlobError>;
 
     /// On how many machines a blob is once it is stored.
     fn durable_copies(&self) -> usize;

@@ -52,6 +52,10 @@ impl Files {
         Ok(files)
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
         self.root.join(format!("blobs/{:02x}/{digest}", digest.0[0]))
     }
@@ -100,7 +104,7 @@ impl Files {
 }
 
 /// What is in a folder; nothing if there is no such folder.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, BlobError> {
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, BlobError> {
     fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>())
         .or_else(|error| if is_absence(&error) { Ok(Vec::new()) } else { Err(error) })

@@ -16,7 +16,7 @@ use crate::files::{Files, metadata, remove};
 use crate::pins::{BlobPin, PinTable};
 use crate::publish::{publish, unpublish};
 use crate::upload::{OPEN_UPLOADS_PER_AGENCY_MAX, Upload, Uploads};
-use crate::{BlobError, BlobReader};
+use crate::{BlobError, BlobReader, Usage, usage};
 
 /// Attachments in a folder of the local file system: one durable copy.
 #[derive(Debug)]
@@ -228,6 +228,19 @@ impl BlobStore for FolderStore {
             tracing::info!(swept, "abandoned uploads dropped");
         }
         Ok(swept)
+    }
+
+    fn usage(&self, files_max: u64) -> Result<Usage, BlobError> {
+        let usage = usage::count(&self.files, self.files.root(), files_max)?;
+        Ok(Usage { pinned: u64::try_from(self.pins.count()).unwrap_or(u64::MAX), ..usage })
+    }
+
+    fn owner_count(&self, digest: &Digest) -> Result<u64, BlobError> {
+        let mut owners = 0;
+        for owner in self.files.owners(digest)? {
+            owners += u64::from(metadata(&owner)?.is_some());
+        }
+        Ok(owners)
     }
 
     fn durable_copies(&self) -> usize {

@@ -11,6 +11,7 @@ mod pins;
 mod publish;
 mod reader;
 mod upload;
+mod usage;
 
 pub use contract::{BlobStore, Stored, UploadState};
 pub use error::BlobError;
@@ -18,3 +19,4 @@ pub use folder::FolderStore;
 pub use pins::BlobPin;
 pub use reader::BlobReader;
 pub use upload::OPEN_UPLOADS_PER_AGENCY_MAX;
+pub use usage::{AgencyUploads, Usage};

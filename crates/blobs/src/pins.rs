@@ -26,6 +26,10 @@ impl PinTable {
         BlobPin { digest: *digest, table: Arc::clone(self) }
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.counts.lock().len()
+    }
+
     pub(crate) fn is_pinned(&self, digest: &Digest) -> bool {
         self.counts.lock().contains_key(digest)
     }

@@ -72,6 +72,8 @@ pub(crate) enum Output {
     Stream { place: Place, item: StreamItem },
     /// The position of a statement, or that there is none.
     Located { reply: oneshot::Sender<Option<Position>>, position: Option<Position> },
+    /// What the operator asked for.
+    Told(Box<dyn FnOnce() + Send>),
     /// A new registry.
     Registry(Arc<Registry>),
     /// Rows for the views.
@@ -202,6 +204,7 @@ impl Committer {
                     tracing::debug!("nobody waits for a position any more");
                 }
             }
+            Output::Told(tell) => tell(),
             Output::Registry(registry) => self.published.publish_registry(registry),
             Output::Views(batch) => {
                 if self.views.write(batch).is_err() {

@@ -11,6 +11,7 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use truc_blobs::{BlobStore, FolderStore};
+use truc_proto::admin::v1::broker_admin_service_server::BrokerAdminServiceServer;
 use truc_proto::broker::v1::blob_service_server::BlobServiceServer;
 use truc_proto::broker::v1::delivery_service_server::DeliveryServiceServer;
 use truc_proto::broker::v1::directory_service_server::DirectoryServiceServer;
@@ -23,13 +24,14 @@ use truc_types::limits::{
     SHUTDOWN_MILLIS_MAX,
 };
 use truc_types::{MessageId, Reason, Refusal};
-use truc_views::Writer;
+use truc_views::{ViewStore, Writer};
 
 use crate::admission::{Admission, Needs};
 use crate::boot::{Booted, boot};
 use crate::committer::{self, Committer};
 use crate::config::BrokerConfig;
 use crate::ended::Endings;
+use crate::grpc::admin::Admin;
 use crate::grpc::blobs::Blobs;
 use crate::grpc::delivery::Deliveries;
 use crate::grpc::directory::Directory;
@@ -64,6 +66,7 @@ type Thread<T> = std::thread::JoinHandle<T>;
 /// The threads behind the services, and the handles to them.
 struct Engine {
     published: Arc<Published>,
+    views: Arc<ViewStore>,
     blobs: Arc<dyn BlobStore>,
     commands: mpsc::Sender<Command>,
     admission: Admission,
@@ -82,6 +85,7 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
     let listener = listener.map_err(|cause| Refusal::new(Reason::ConfigInvalid, format!("cannot listen on {}: {cause}", config.listen)))?;
     let address = listener.local_addr().map_err(|cause| Refusal::new(Reason::ConfigInvalid, cause.to_string()))?;
     let (server_tls, notify, reflection) = (config.tls.clone(), config.notify.clone(), config.reflection);
+    let data = config.data.clone();
     let engine = tokio::task::spawn_blocking(move || Engine::start(config)).await.map_err(|_| defect("the start panicked"))??;
 
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -94,6 +98,7 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
         shutdown: shutdown.clone(),
     };
     let blobs = Blobs { store: engine.blobs.clone(), published: engine.published.clone(), commands: engine.commands.clone() };
+    let admin = engine.admin(data);
     let submits =
         SubmitServiceServer::new(Submits { admission: engine.admission.clone(), flow: Arc::default(), shutdown: shutdown.clone() });
     let (reflection, reflection_alpha) =
@@ -117,6 +122,7 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
             DirectoryServiceServer::new(Directory { published: engine.published.clone() })
                 .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
         )
+        .add_service(BrokerAdminServiceServer::new(admin))
         .add_service(LogServiceServer::new(Log { published: engine.published.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX));
     tracing::info!(%address, "listening");
     notify.ready(&format!("serving on {address}"));
@@ -214,7 +220,7 @@ impl Engine {
         let committer::Running { jobs, durable, thread: committer } = committer::start(committer, endings.guard()).map_err(failed)?;
         let (commands, inbox) = mpsc::channel(SEQUENCER_QUEUE_MAX);
         let clock_stepped_back = Arc::new(AtomicBool::new(false));
-        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views, jobs, clock_stepped_back.clone());
+        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views.clone(), jobs, clock_stepped_back.clone());
         let ended = endings.guard();
         let sequencer = std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || {
             let _ended = ended;
@@ -223,7 +229,20 @@ impl Engine {
         let sequencer = sequencer.map_err(failed)?;
         let needs = Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone() };
         let admission = Admission::start(&needs, &endings).map_err(failed)?;
-        Ok(Self { published, blobs, commands, admission, clock_stepped_back, endings, sequencer, committer })
+        Ok(Self { published, views, blobs, commands, admission, clock_stepped_back, endings, sequencer, committer })
+    }
+
+    /// What the operator looks with.
+    fn admin(&self, data: std::path::PathBuf) -> Admin {
+        Admin {
+            published: self.published.clone(),
+            commands: self.commands.clone(),
+            views: self.views.clone(),
+            blobs: self.blobs.clone(),
+            clock_stepped_back: self.clock_stepped_back.clone(),
+            data,
+            started_at: clock::now(),
+        }
     }
 
     /// Lets the sequencer finish what it has, however many connections still hold a way to it, and waits until that is durable.

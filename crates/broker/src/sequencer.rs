@@ -4,8 +4,10 @@
 //! the one in flight, is durable. A block closes when the previous one is durable; there is no timer on that path.
 
 mod deliveries;
+mod inspect;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
@@ -26,6 +28,7 @@ use crate::committer::{Answer, Durable, Job, Output, Reply, unknown_to_all};
 use crate::published::Published;
 use crate::rows;
 use crate::stream::{OpenStream, StreamId, StreamItem};
+pub(crate) use inspect::{InspectedAgency, InspectedDelivery, Inspection};
 
 /// How often leases, pauses and view rows are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -48,7 +51,14 @@ pub(crate) enum Command {
         reply: Reply,
     },
     /// An edge opened its delivery stream.
-    Open { agency: AgencyIndex, edge_term: EdgeTerm, feed_cursor: u64, id: StreamId, items: mpsc::Sender<StreamItem> },
+    Open {
+        agency: AgencyIndex,
+        edge_term: EdgeTerm,
+        feed_cursor: u64,
+        id: StreamId,
+        peer: Option<SocketAddr>,
+        items: mpsc::Sender<StreamItem>,
+    },
     /// An edge can take more deliveries.
     Credit { agency: AgencyIndex, id: StreamId, deliveries: u32 },
     /// An edge has stored receipts.
@@ -59,6 +69,10 @@ pub(crate) enum Command {
     Close { agency: AgencyIndex, id: StreamId },
     /// Where a statement stands, if it is open or recent.
     Locate { message_id: MessageId, reply: oneshot::Sender<Option<Position>> },
+    /// What the queues and streams are now, for the operator.
+    Inspect { reply: oneshot::Sender<Inspection> },
+    /// How it stands with the deliveries of one message that nobody has fetched, for the operator.
+    InspectMessage { message_id: MessageId, reply: oneshot::Sender<Vec<InspectedDelivery>> },
     /// Take no more commands, finish what is here, and end. Whoever still has a way to send is told that the broker ends.
     End,
 }
@@ -72,6 +86,8 @@ pub(crate) struct Sequencer {
     pub(crate) views: Arc<ViewStore>,
     queues: Vec<AgencyQueue>,
     streams: Vec<Option<OpenStream>>,
+    /// When the stream of an agency ended last.
+    ended: HashMap<AgencyIndex, Timestamp>,
     /// Received and not handled yet.
     waiting: VecDeque<Command>,
     filling: Filling,
@@ -116,6 +132,7 @@ impl Sequencer {
             views,
             queues: Vec::new(),
             streams: Vec::new(),
+            ended: HashMap::new(),
             waiting: VecDeque::with_capacity(BLOCK_COMMANDS_MAX),
             filling: Filling::default(),
             effects: Vec::new(),
@@ -203,7 +220,9 @@ impl Sequencer {
                 self.submit(*submit, force_takeover, reply);
                 drop(pins);
             }
-            Command::Open { agency, edge_term, feed_cursor, id, items } => self.open_stream(agency, edge_term, feed_cursor, id, items),
+            Command::Open { agency, edge_term, feed_cursor, id, peer, items } => {
+                self.open_stream(agency, edge_term, feed_cursor, (id, peer), items);
+            }
             Command::Credit { agency, id, deliveries } => {
                 if let Some(stream) = self.stream(agency, id) {
                     stream.grant(deliveries);
@@ -229,6 +248,8 @@ impl Sequencer {
                     self.close_stream(agency, None);
                 }
             }
+            Command::Inspect { reply } => self.inspect(reply),
+            Command::InspectMessage { message_id, reply } => self.inspect_message(&message_id, reply),
             Command::End => self.ending = true,
             Command::Locate { message_id, reply } => {
                 let position = self.state.known(&message_id).map(|known| known.position);

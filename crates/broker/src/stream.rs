@@ -1,9 +1,11 @@
 //! The delivery stream of one edge, as the sequencer sees it: credit, feed, and what it is to send.
 
+use std::net::SocketAddr;
+
 use tokio::sync::mpsc;
 use truc_core::dispatch::LeaseId;
 use truc_types::limits::DELIVERY_CREDIT_MAX;
-use truc_types::{EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, Refusal};
+use truc_types::{EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, Refusal, Timestamp};
 
 /// Receipts that an edge may have unconfirmed.
 pub(crate) const FEED_UNCONFIRMED_MAX: u32 = 256;
@@ -62,6 +64,10 @@ pub(crate) struct StreamId(pub u64);
 pub(crate) struct OpenStream {
     pub(crate) id: StreamId,
     pub(crate) edge_term: EdgeTerm,
+    /// Address of the other side, for the operator.
+    pub(crate) peer: Option<SocketAddr>,
+    /// When it was opened.
+    pub(crate) since: Timestamp,
     pub(crate) items: mpsc::Sender<StreamItem>,
     /// For the reason why the stream is closed, however full it is.
     pub(crate) closing: Place,

@@ -45,8 +45,16 @@ pub enum Failure {
         /// What the transport says.
         message: String,
     },
+    /// The broker answered without a reason of ours, or did not answer.
+    #[error("{url} does not answer as a broker does: {message}")]
+    BrokerUnreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What the transport says.
+        message: String,
+    },
     /// The other side sent something that it must not send.
-    #[error("the edge sent {0}")]
+    #[error("the other side sent {0}")]
     BadAnswer(String),
     /// Arguments that do not fit together; clap finds the simpler ones.
     #[error("{0}")]
@@ -95,6 +103,15 @@ impl Failure {
         }
     }
 
+    /// The failure that a gRPC status of a broker is.
+    #[must_use]
+    pub fn of_broker_status(url: &str, status: &tonic::Status) -> Self {
+        match truc_transport::status::refusal(status) {
+            Some(refusal) => Self::Refused(refusal),
+            None => Self::BrokerUnreachable { url: url.to_owned(), message: format!("{}: {}", status.code(), status.message()) },
+        }
+    }
+
     /// The stable reason, where there is one.
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
@@ -120,6 +137,9 @@ impl Failure {
         match self {
             // The message names both ways to give one.
             Self::Unreachable { .. } => Some("see whether `truc edge run` runs and listens on this address, then try again"),
+            Self::BrokerUnreachable { .. } => {
+                Some("see whether `truc broker run` runs and listens on this address, and whether both certificates are of one authority")
+            }
             Self::Exists(_) => Some("name another folder, or take away what is there"),
             _ => match self.reason() {
                 Some(reason) => Some(reason.advice()),
@@ -133,7 +153,7 @@ impl Failure {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Refused(refusal) => exit_of(refusal.reason),
-            Self::Unreachable { .. } => Exit::Later,
+            Self::Unreachable { .. } | Self::BrokerUnreachable { .. } => Exit::Later,
             Self::BadAnswer(_) => Exit::Failed,
             Self::Usage(_) => Exit::Usage,
             Self::File { .. } | Self::Exists(_) | Self::Pki(_) | Self::Directory(_) | Self::Output(_) | Self::Runtime(_) => Exit::Operator,

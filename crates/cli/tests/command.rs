@@ -8,7 +8,7 @@ mod command {
 
     use expect_test::expect_file;
 
-    const VERBS: [&[&str]; 35] = [
+    const VERBS: &[&[&str]] = &[
         &[],
         &["pki"],
         &["pki", "init"],
@@ -16,8 +16,6 @@ mod command {
         &["broker"],
         &["broker", "init"],
         &["broker", "run"],
-        &["broker", "journal"],
-        &["broker", "journal", "verify"],
         &["edge"],
         &["edge", "init"],
         &["edge", "run"],
@@ -39,7 +37,24 @@ mod command {
         &["edxml", "check"],
         &["edxml", "extract"],
         &["edxml", "rules"],
+        &["admin"],
+        &["admin", "agencies"],
+        &["admin", "backup"],
+        &["admin", "blobs"],
+        &["admin", "check"],
+        &["admin", "connections"],
+        &["admin", "drill"],
+        &["admin", "errors"],
+        &["admin", "errors", "explain"],
+        &["admin", "errors", "list"],
+        &["admin", "journal"],
+        &["admin", "journal", "export"],
+        &["admin", "journal", "verify"],
+        &["admin", "queues"],
+        &["admin", "restore"],
+        &["admin", "trace"],
         &["demo"],
+        &["sandbox"],
         &["bench"],
         &["bench", "submit"],
         &["completions"],
@@ -70,7 +85,7 @@ mod command {
     #[test]
     fn the_help_of_every_verb_is_as_written() {
         for verb in VERBS {
-            let output = truc(&[verb, &["--help"]].concat(), None);
+            let output = truc(&[verb, &["--help"][..]].concat(), None);
             assert_eq!(output.status.code(), Some(0), "{verb:?}");
             let name = if verb.is_empty() { "truc".to_owned() } else { verb.join("-") };
             expect_file![format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR"))].assert_eq(text(&output.stdout));
@@ -94,7 +109,15 @@ mod command {
         assert_eq!(code(&["pki", "issue", here, "g12"]), 2);
         // Port 9 is the discard service: nobody listens there.
         assert_eq!(code(&["status", "01ARYZ6S41TSV4RRFFQ69G5FAV", "--edge", "http://127.0.0.1:9"]), 4);
-        assert_eq!(code(&["broker", "journal", "verify", "--data", here]), 2);
+        assert_eq!(code(&["admin", "journal", "verify", "--data", here]), 2);
+        assert_eq!(code(&["admin", "errors", "explain", "seal.expired_reseal"]), 0);
+        assert_eq!(code(&["admin", "errors", "explain", "SEAL_EXPIRED_RESEAL"]), 0);
+        assert_eq!(code(&["admin", "errors", "explain", "nonsense"]), 2);
+        assert_eq!(code(&["admin", "check"]), 2);
+        assert_eq!(code(&["admin", "check", "--edge", "http://127.0.0.1:9"]), 1);
+        assert_eq!(code(&["admin", "backup", here, "--into", here]), 2);
+        assert_eq!(code(&["admin", "restore", "--from", here, "--into", here]), 2);
+        assert_eq!(code(&["admin", "drill", "--from", here]), 2);
     }
 
     #[test]
@@ -198,6 +221,45 @@ mod command {
     }
 
     #[test]
+    fn an_export_has_the_leaves_of_the_tree_and_goes_on_where_it_was_interrupted() {
+        use base64::Engine as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let run = |arguments: &[&str]| {
+            let output = truc(arguments, Some("secret words"));
+            assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+            output.stdout
+        };
+        let (pki, data, into) = (path("pki"), path("broker"), path("log.ndjson"));
+        let directory = format!("{}/../../deploy/example-directory", env!("CARGO_MANIFEST_DIR"));
+        run(&["pki", "init", &pki]);
+        run(&["pki", "issue", &pki, "G12", "G22"]);
+        let (agencies, organisations) = (format!("{directory}/agencies.csv"), format!("{directory}/organisations.csv"));
+        run(&["broker", "init", "--data", &data, "--pki", &pki, "--agencies", &agencies, "--organisations", &organisations]);
+        let verified: serde_json::Value = serde_json::from_slice(&run(&["admin", "journal", "verify", "--data", &data, "--json"])).unwrap();
+
+        let export = |more: &[&str]| -> serde_json::Value {
+            let arguments = [&["admin", "journal", "export", "--data", &data, "--into", &into, "--json"], more].concat();
+            serde_json::from_slice(&run(&arguments)).unwrap()
+        };
+        assert_eq!(export(&["--to", "2"])["next_position"], 2);
+        // As if it had been killed in the middle of a line.
+        let part = fs::read(&into).unwrap();
+        fs::write(&into, &part[..part.len() - 9]).unwrap();
+        let rest = export(&[]);
+        assert_eq!((&rest["next_position"], &rest["root"]), (&verified["position"], &verified["root"]));
+        let mut frontier = truc_ledger::Frontier::new();
+        for line in fs::read_to_string(&into).unwrap().lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["leaf"], frontier.size());
+            let entry = base64::engine::general_purpose::STANDARD.decode(line["entry"].as_str().unwrap()).unwrap();
+            frontier.append(truc_ledger::leaf_hash(&entry));
+        }
+        assert_eq!(verified["root"], frontier.root().to_hex());
+        assert_eq!(export(&[])["written"], 0);
+    }
+
+    #[test]
     fn openssl_reads_the_development_pki_and_nothing_is_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let pki = folder.path().join("pki");
@@ -207,7 +269,7 @@ mod command {
         assert_eq!(text(&made.stdout), fs::read_to_string(format!("{pki}/log.vkey")).unwrap());
         assert!(truc(&["pki", "issue", pki, "G12", "H53.13"], Some("secret words")).status.success());
         let agencies = ["agencies/G12", "agencies/H53.13"];
-        let mut names = vec!["operator".to_owned(), "broker.tls".to_owned()];
+        let mut names = vec!["operator".to_owned(), "operator.tls".to_owned(), "broker.tls".to_owned()];
         names.extend(agencies.iter().flat_map(|agency| [format!("{agency}/seal"), format!("{agency}/tls")]));
         for name in &names {
             openssl(&["verify", "-x509_strict", "-CAfile", "ca.pem", &format!("{name}.cert.pem")], Path::new(pki));

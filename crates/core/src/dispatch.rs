@@ -43,6 +43,39 @@ struct Granted {
     place: Place,
 }
 
+/// What a queue holds, for those who watch it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueStanding {
+    /// By [`Lane::index`].
+    pub lanes: [LaneStanding; Lane::COUNT],
+    /// In the hands of the edge.
+    pub leased: usize,
+    /// Waiting for their pause to end.
+    pub paused: usize,
+    /// Granted more than once.
+    pub redelivered: usize,
+}
+
+/// What one lane of a queue holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneStanding {
+    /// Deliveries, granted ones included.
+    pub waiting: usize,
+    /// The oldest one and its message.
+    pub oldest: Option<(QueuePosition, MessageId)>,
+}
+
+/// How it stands with one delivery that nobody has fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryStanding {
+    /// How often it was granted.
+    pub attempts: u32,
+    /// Whether it is leased now.
+    pub leased: bool,
+    /// When lease or pause end; `None` while it is ready.
+    pub until: Option<Timestamp>,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Ready,
@@ -149,6 +182,45 @@ impl AgencyQueue {
         self.leases.len()
     }
 
+    /// What the queue holds. Takes as long as there are deliveries that were granted before.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "there is one standing per lane")]
+    pub fn standing(&self) -> QueueStanding {
+        let mut standing = QueueStanding::default();
+        for (lane, ready) in standing.lanes.iter_mut().zip(&self.ready) {
+            lane.waiting = ready.len();
+            lane.oldest = ready.first_key_value().map(|(position, (message_id, _))| (*position, *message_id));
+        }
+        for (position, granted) in &self.granted {
+            standing.redelivered += usize::from(granted.attempts > 1);
+            match granted.place {
+                Place::Ready => continue,
+                Place::Leased { .. } => standing.leased += 1,
+                Place::Paused { .. } => standing.paused += 1,
+            }
+            let lane = &mut standing.lanes[granted.delivery.lane.index()];
+            lane.waiting += 1;
+            if lane.oldest.is_none_or(|(oldest, _)| *position < oldest) {
+                lane.oldest = Some((*position, granted.delivery.message_id));
+            }
+        }
+        standing
+    }
+
+    /// How it stands with one delivery that is in the queue.
+    #[must_use]
+    pub fn delivery(&self, position: QueuePosition) -> DeliveryStanding {
+        let Some(granted) = self.granted.get(&position) else {
+            return DeliveryStanding { attempts: 0, leased: false, until: None };
+        };
+        let (leased, until) = match granted.place {
+            Place::Ready => (false, None),
+            Place::Leased { until, .. } => (true, Some(until)),
+            Place::Paused { until } => (false, Some(until)),
+        };
+        DeliveryStanding { attempts: granted.attempts, leased, until }
+    }
+
     /// Whether a grant would find something.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -213,6 +285,36 @@ mod tests {
         let order: Vec<u64> = (0..5).map(|n| queue.grant(Timestamp::default(), LeaseId(n)).unwrap().position.0).collect();
         assert_eq!(order, [3, 2, 4, 1, 5]);
         assert_eq!(queue.grant(Timestamp::default(), LeaseId(9)), None);
+    }
+
+    #[test]
+    fn the_standing_counts_each_delivery_once_wherever_it_is() {
+        let mut queue = AgencyQueue::default();
+        for (n, lane) in [(1, Lane::Normal), (2, Lane::Urgent), (3, Lane::Flash), (4, Lane::Flash), (5, Lane::Normal)] {
+            queue.push(QueuePosition(n), delivery(n, lane));
+        }
+        let mut now = Timestamp::default();
+        // Leased, given back, leased again: 3. Leased: 4. Paused: 2.
+        queue.grant(now, LeaseId(1)).unwrap();
+        queue.release(now, LeaseId(1));
+        now = now.plus_millis(REDELIVERY_PAUSE_MILLIS_MAX);
+        queue.tick(now);
+        for lease in [2, 3, 4] {
+            queue.grant(now, LeaseId(lease)).unwrap();
+        }
+        queue.release(now, LeaseId(4));
+        let standing = queue.standing();
+        assert_eq!((standing.leased, standing.paused, standing.redelivered), (2, 1, 1));
+        let lane = |lane: Lane| (standing.lanes[lane.index()].waiting, standing.lanes[lane.index()].oldest.map(|(position, _)| position.0));
+        assert_eq!(
+            [Lane::Flash, Lane::Urgent, Lane::VeryUrgent, Lane::Normal].map(lane),
+            [(2, Some(3)), (1, Some(2)), (0, None), (2, Some(1))]
+        );
+        assert_eq!(standing.lanes.iter().map(|lane| lane.waiting).sum::<usize>(), queue.waiting());
+        let three = queue.delivery(QueuePosition(3));
+        assert_eq!((three.attempts, three.leased, three.until), (2, true, Some(now.plus_millis(LEASE_MILLIS))));
+        assert_eq!(queue.delivery(QueuePosition(1)), DeliveryStanding { attempts: 0, leased: false, until: None });
+        assert!(!queue.delivery(QueuePosition(2)).leased && queue.delivery(QueuePosition(2)).until.is_some());
     }
 
     #[test]

@@ -191,6 +191,12 @@ impl State {
         self.agency(agency).map_or(0, |agency| agency.feed_last)
     }
 
+    /// How many receipts for an agency its edge has not confirmed.
+    #[must_use]
+    pub fn feed_waiting(&self, agency: AgencyIndex) -> usize {
+        self.agency(agency).map_or(0, |agency| agency.feed.len())
+    }
+
     /// The receipts for an agency after a cursor: their cursors and positions, oldest first.
     pub fn feed_after(&self, agency: AgencyIndex, cursor: u64) -> impl Iterator<Item = (u64, Position)> {
         let (feed, last) = self.agency(agency).map_or((None, 0), |agency| (Some(&agency.feed), agency.feed_last));

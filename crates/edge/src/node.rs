@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -25,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) blobs: Arc<dyn BlobStore>,
     /// The term that this process opened.
     pub(crate) term: Mutex<Option<EdgeTerm>>,
+    /// Whether the connection to the axis stands.
+    pub(crate) connected: AtomicBool,
     /// Uploads at a time: well below what the broker allows one agency, so that broken ones can be resumed beside them.
     pub(crate) uploads: Semaphore,
     /// One download per content at a time.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -88,6 +89,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         sealer,
         blobs: Arc::new(blobs),
         term: Mutex::default(),
+        connected: AtomicBool::new(false),
         uploads: Semaphore::new(UPLOADS_MAX),
         downloads: Mutex::default(),
         registry: tokio::sync::Mutex::default(),

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -61,6 +62,7 @@ pub(crate) async fn keep_connected(node: Arc<Node>) -> EdgeError {
     loop {
         let begun = Instant::now();
         let ended = session(&node).await;
+        node.connected.store(false, Ordering::Relaxed);
         // Only a connection that lasted starts the pauses over: one that ends at once every time must not be a busy loop.
         if begun.elapsed() > LASTED {
             backoff.reset();
@@ -90,6 +92,7 @@ async fn session(node: &Arc<Node>) -> Result<Infallible, LinkError> {
     loops.spawn(answers.hand_out());
     let term = term::open(node, &submitter).await?;
     tracing::info!(agency = %node.agency(), %term, "connected to the axis");
+    node.connected.store(true, Ordering::Relaxed);
     loops.spawn(witness::watch(Arc::clone(node), link.clone()));
     loops.spawn(outbox::run(Arc::clone(node), link.clone(), submitter.clone(), term));
     loops.spawn(receipts::run(Arc::clone(node), submitter, term));

@@ -11,7 +11,7 @@ use truc_journal::segment::{SegmentJournal, SegmentOptions};
 use truc_journal::{Journal, JournalReader};
 use truc_ledger::{Frontier, leaf_hash};
 use truc_types::names::EDGE_ORIGIN_PREFIX;
-use truc_types::{AgencyCode, Digest, Position, Reason, Refusal};
+use truc_types::{AgencyCode, Digest, Position, Reason, Refusal, Timestamp};
 use truc_views::{Overlay, ViewFormat, ViewStore, Writer};
 
 use crate::error::EdgeError;
@@ -134,6 +134,16 @@ impl Store {
             Record::parse(&bytes).map_err(|cause| Refusal::new(Reason::JournalCorrupt, format!("position {position}: {cause}")))
         };
         tokio::task::spawn_blocking(read).await.map_err(|cause| internal(&cause.to_string()))?
+    }
+
+    /// Block time of the record at a position.
+    ///
+    /// # Errors
+    /// When the journal cannot be read there.
+    pub(crate) async fn time_at(&self, position: Position) -> Result<Timestamp, Refusal> {
+        let reader = Arc::clone(&self.reader);
+        let read = move || reader.block_at(position).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()));
+        tokio::task::spawn_blocking(read).await.map_err(|cause| internal(&cause.to_string()))?.map(|block| block.header.time)
     }
 
     /// What changes.

@@ -28,3 +28,11 @@ pub mod edge {
         tonic::include_proto!("truc.edge.v1");
     }
 }
+
+/// What operators look with.
+pub mod admin {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("truc.admin.v1");
+    }
+}

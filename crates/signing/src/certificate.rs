@@ -377,6 +377,11 @@ impl KeyRing {
         self.keys.get(keyid)
     }
 
+    /// All keys, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &TrustedKey> {
+        self.keys.values()
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -5,6 +5,7 @@ pub mod accept;
 pub mod clock;
 pub mod daemon;
 pub mod descriptors;
+pub mod disk;
 pub mod launch;
 pub mod logging;
 pub mod notify;

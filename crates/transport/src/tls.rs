@@ -11,7 +11,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tonic::Request;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use truc_signing::{Certificate as AxisCertificate, Owner};
-use truc_types::names::BROKER_DNS_NAME;
+use truc_types::names::{BROKER_DNS_NAME, OPERATOR_URN};
 use truc_types::{AgencyCode, Reason, Refusal};
 
 /// A party's certificate chain, its private key and the authority it trusts, as PEM texts in memory.
@@ -109,6 +109,12 @@ impl ClientTls {
         client(&self.current.read())
     }
 
+    /// The certificate that is shown.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        self.current.read().certificate_pem.clone()
+    }
+
     /// The authority that is trusted.
     #[must_use]
     pub fn authority_pem(&self) -> String {
@@ -135,15 +141,38 @@ pub fn client(files: &TlsFiles) -> ClientTlsConfig {
 /// # Errors
 /// [`Reason::IdentityMissing`] without a client certificate or without an agency in it.
 pub fn peer_agency<T>(request: &Request<T>) -> Result<AgencyCode, Refusal> {
-    let missing = |message: &str| Refusal::new(Reason::IdentityMissing, message);
+    match peer_owner(request)? {
+        Owner::Agency(agency) => Ok(agency),
+        Owner::Operator | Owner::Broker => Err(missing("the client certificate names no agency (SAN URI urn:truc:agency:<code>)")),
+    }
+}
+
+/// Passes only a request whose client certificate is the operator's.
+///
+/// # Errors
+/// [`Reason::IdentityMissing`] without a client certificate, [`Reason::OperatorOnly`] with that of anybody else.
+pub fn check_operator<T>(request: &Request<T>) -> Result<(), Refusal> {
+    match peer_owner(request)? {
+        Owner::Operator => Ok(()),
+        other @ (Owner::Agency(_) | Owner::Broker) => {
+            let found = other.urn();
+            Err(Refusal::new(Reason::OperatorOnly, format!("the client certificate is of {found}, not of {OPERATOR_URN}"))
+                .with("found", found))
+        }
+    }
+}
+
+/// Whom the client certificate of a request names.
+fn peer_owner<T>(request: &Request<T>) -> Result<Owner, Refusal> {
     let chain = request.peer_certs().ok_or_else(|| missing("the client showed no certificate"))?;
     let leaf = chain.first().ok_or_else(|| missing("the client showed no certificate"))?;
     let certificate =
         AxisCertificate::from_der(leaf.as_ref()).map_err(|cause| missing(&format!("the client certificate is unreadable: {cause}")))?;
-    match certificate.owner {
-        Owner::Agency(agency) => Ok(agency),
-        Owner::Operator | Owner::Broker => Err(missing("the client certificate names no agency (SAN URI urn:truc:agency:<code>)")),
-    }
+    Ok(certificate.owner)
+}
+
+fn missing(message: &str) -> Refusal {
+    Refusal::new(Reason::IdentityMissing, message)
 }
 
 #[cfg(test)]

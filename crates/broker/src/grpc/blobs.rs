@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use truc_blobs::{BlobError, BlobReader, BlobStore, UploadState};
@@ -16,7 +16,7 @@ use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{AgencyCode, Digest, MessageId, Position, Reason, Refusal};
 
 use crate::admission::agency_index;
-use crate::published::{Published, storage};
+use crate::published::Published;
 use crate::sequencer::Command;
 
 /// Chunks of a download that wait for a slow connection.
@@ -84,7 +84,8 @@ impl BlobService for Blobs {
         let request = request.into_inner();
         let digest = digest(&request.sha256)?;
         let message_id: MessageId = request.message_id.parse().map_err(|cause| invalid("message_id", &format!("message_id: {cause}")))?;
-        let position = self.locate(message_id).await.map_err(|refusal| status::status(&refusal))?;
+        let located = super::locate(&self.commands, &self.published, message_id).await;
+        let position = located.map_err(|refusal| status::status(&refusal))?;
         let published = self.published.clone();
         let allowed = tokio::task::spawn_blocking(move || may_download(&published, &agency, position, &digest)).await;
         let allowed = allowed.map_err(|cause| Status::internal(cause.to_string()))?;
@@ -104,19 +105,6 @@ impl Blobs {
         let agency = tls::peer_agency(request).map_err(|refusal| status::status(&refusal))?;
         agency_index(&self.published, &agency).map_err(|refusal| status::status(&refusal))?;
         Ok(agency)
-    }
-
-    /// Where an envelope stands: asked of the sequencer while it is open or recent, of the index when it is older.
-    async fn locate(&self, message_id: MessageId) -> Result<Option<Position>, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        let ending = || Refusal::new(Reason::ShuttingDown, "the broker ends");
-        self.commands.send(Command::Locate { message_id, reply }).await.map_err(|_| ending())?;
-        if let Some(position) = answer.await.map_err(|_| ending())? {
-            return Ok(Some(position));
-        }
-        let reader = self.published.reader().clone();
-        let found = tokio::task::spawn_blocking(move || reader.find(&message_id.to_bytes())).await;
-        found.map_err(|_| ending())?.map_err(|cause| storage(&cause))
     }
 }
 

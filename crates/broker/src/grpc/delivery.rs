@@ -42,7 +42,8 @@ impl DeliveryService for Deliveries {
         let id = StreamId(self.last_stream.fetch_add(1, Ordering::Relaxed) + 1);
         let (items, wanted) = mpsc::channel(STREAM_ITEMS_MAX);
         let (responses, answered) = mpsc::channel(RESPONSES_WAITING_MAX);
-        let reader = Reader { agency, id, commands: self.commands.clone(), items };
+        let peer = request.remote_addr();
+        let reader = Reader { agency, id, peer, commands: self.commands.clone(), items };
         let shutdown = self.shutdown.clone();
         tokio::spawn(write(self.published.clone(), wanted, responses.clone()));
         tokio::spawn(async move {
@@ -70,6 +71,7 @@ impl DeliveryService for Deliveries {
 struct Reader {
     agency: AgencyIndex,
     id: StreamId,
+    peer: Option<std::net::SocketAddr>,
     commands: mpsc::Sender<Command>,
     items: mpsc::Sender<StreamItem>,
 }
@@ -86,6 +88,7 @@ impl Reader {
                         edge_term: EdgeTerm(open.edge_term),
                         feed_cursor: open.feed_cursor,
                         id: self.id,
+                        peer: self.peer,
                         items: self.items.clone(),
                     }
                 }

@@ -1,17 +1,20 @@
 //! The gRPC services: adapters between protobuf and the broker. No decision is made here.
 
+pub(crate) mod admin;
 pub(crate) mod blobs;
 pub(crate) mod delivery;
 pub(crate) mod directory;
 pub(crate) mod log;
 pub(crate) mod submit;
 
+use tokio::sync::{mpsc, oneshot};
 use truc_ledger::InclusionProof;
 use truc_proto::broker::v1 as pb;
-use truc_types::Digest;
+use truc_types::{Digest, MessageId, Position, Reason, Refusal};
 
 use crate::committer::Acceptance;
-use crate::published::{Checkpointed, Proven};
+use crate::published::{Checkpointed, Proven, Published, storage};
+use crate::sequencer::Command;
 
 fn path_bytes(path: &[Digest]) -> bytes::Bytes {
     let mut bytes = Vec::with_capacity(path.len() * 32);
@@ -40,4 +43,20 @@ fn acceptance(acceptance: &Acceptance) -> pb::Acceptance {
 fn acceptance_of(proven: &[Proven], checkpoint: &Checkpointed) -> pb::Acceptance {
     let mut proven = proven.iter().map(logged_proven);
     pb::Acceptance { statement: proven.next(), fact: proven.next(), checkpoint: checkpoint.note.to_string() }
+}
+
+/// Where a statement stands: asked of the sequencer while it is open or recent, of the index when it is older.
+async fn locate(commands: &mpsc::Sender<Command>, published: &Published, message_id: MessageId) -> Result<Option<Position>, Refusal> {
+    let (reply, answer) = oneshot::channel();
+    commands.send(Command::Locate { message_id, reply }).await.map_err(|_| ending())?;
+    if let Some(position) = answer.await.map_err(|_| ending())? {
+        return Ok(Some(position));
+    }
+    let reader = published.reader().clone();
+    let found = tokio::task::spawn_blocking(move || reader.find(&message_id.to_bytes())).await;
+    found.map_err(|_| ending())?.map_err(|cause| storage(&cause))
+}
+
+fn ending() -> Refusal {
+    Refusal::new(Reason::ShuttingDown, "the broker ends")
 }

@@ -2,6 +2,8 @@
 //!
 //! Not which delivery is next: that is `truc_core::dispatch`.
 
+use std::net::SocketAddr;
+
 use tokio::sync::mpsc;
 use truc_core::dispatch::{AgencyQueue, LeaseId};
 use truc_core::registry::AgencyIndex;
@@ -17,7 +19,7 @@ impl Sequencer {
         agency: AgencyIndex,
         edge_term: EdgeTerm,
         feed_cursor: u64,
-        id: StreamId,
+        (id, peer): (StreamId, Option<SocketAddr>),
         items: mpsc::Sender<StreamItem>,
     ) {
         let open = self.state.edge_term(agency);
@@ -40,7 +42,9 @@ impl Sequencer {
         };
         let waiting = self.queue(agency).waiting() as u64;
         self.filling.output(Output::Stream { place: opening, item: StreamItem::Opened { waiting } });
-        let stream = OpenStream { id, edge_term, items, closing, credit: 0, feed_sent: feed_cursor, feed_confirmed: feed_cursor };
+        let since = self.now();
+        let stream =
+            OpenStream { id, edge_term, peer, since, items, closing, credit: 0, feed_sent: feed_cursor, feed_confirmed: feed_cursor };
         if let Some(place) = place(&mut self.streams, agency) {
             *place = Some(stream);
         }
@@ -51,6 +55,8 @@ impl Sequencer {
     pub(super) fn close_stream(&mut self, agency: AgencyIndex, cause: Option<Refusal>) {
         if let Some(stream) = place(&mut self.streams, agency).and_then(Option::take) {
             self.queue(agency).release_all();
+            let now = self.now();
+            self.ended.insert(agency, now);
             if let Some(cause) = cause {
                 self.filling.output(Output::Stream { place: stream.closing, item: StreamItem::Closed(cause) });
             }

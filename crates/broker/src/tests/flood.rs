@@ -28,7 +28,7 @@ fn an_edge_that_does_not_read_gets_no_more_than_its_places_and_loses_nothing() {
     let (agency, id) = (AgencyIndex(1), StreamId(1));
     let (items, mut reading) = mpsc::channel(STREAM_ITEMS_MAX);
     let watched = items.clone();
-    engine.commands.blocking_send(Command::Open { agency, edge_term: EdgeTerm(1), feed_cursor: 0, id, items }).unwrap();
+    engine.commands.blocking_send(Command::Open { agency, edge_term: EdgeTerm(1), feed_cursor: 0, id, peer: None, items }).unwrap();
     for _ in 0..documents {
         engine.commands.blocking_send(Command::Credit { agency, id, deliveries: DELIVERY_CREDIT_MAX }).unwrap();
     }
@@ -43,7 +43,7 @@ fn an_edge_that_does_not_read_gets_no_more_than_its_places_and_loses_nothing() {
     }
     engine
         .commands
-        .blocking_send(Command::Open { agency, edge_term: EdgeTerm(1), feed_cursor: 0, id: StreamId(2), items: watched })
+        .blocking_send(Command::Open { agency, edge_term: EdgeTerm(1), feed_cursor: 0, id: StreamId(2), peer: None, items: watched })
         .unwrap();
     assert!(matches!(reading.blocking_recv(), Some(StreamItem::Closed(_))), "a second stream ends the first, which is told");
     engine.end().unwrap();

@@ -38,7 +38,7 @@ impl Role {
     /// The role of a data folder, by its settings.
     #[must_use]
     pub fn of(data: &Path) -> Option<Self> {
-        [Self::Broker, Self::Edge].into_iter().find(|role| data.join(format!("{}.json", role.name())).is_file())
+        [Self::Broker, Self::Edge].into_iter().find(|role| data.join(format!("{}.toml", role.name())).is_file())
     }
 
     /// As it is written.

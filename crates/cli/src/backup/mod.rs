@@ -23,7 +23,7 @@ mod take;
 pub use drill::{Drilled, Step, drill};
 pub use manifest::{Kept, Manifest, Role};
 pub use restore::{Restored, restore};
-pub use take::{LAST_BACKUP_FILE, Taken, take};
+pub use take::{Taken, take};
 
 use truc_journal::segment::OpenError;
 use truc_types::{Reason, Refusal};

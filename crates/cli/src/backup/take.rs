@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use truc_journal::segment::{Snapshot, SnapshotRequest, snapshot};
 use truc_transport::clock;
+use truc_transport::disk::LAST_BACKUP_FILE;
 use truc_types::{Reason, Refusal};
 
 use super::manifest::{Kept, MANIFEST_FILE, Manifest, Role};
@@ -15,8 +16,6 @@ use crate::failure::Failure;
 use crate::measure;
 use crate::output::Output;
 
-/// Written into the data folder after each backup, so that the node can say how old its last one is.
-pub const LAST_BACKUP_FILE: &str = "last-backup.json";
 /// Two backups into one folder at a time would remove each other's files.
 const LOCK_FILE: &str = "lock";
 /// Folders below a data folder: `blobs/owners/<agency>` and one more.
@@ -58,7 +57,7 @@ pub struct Taken {
 pub fn take(data: &Path, into: &Path, output: &mut Output) -> Result<Taken, Failure> {
     let begun = clock::now();
     let role = Role::of(data)
-        .ok_or_else(|| Failure::Usage(format!("{} is no data folder: it has neither broker.json nor edge.json", data.display())))?;
+        .ok_or_else(|| Failure::Usage(format!("{} is no data folder: it has neither broker.toml nor edge.toml", data.display())))?;
     let _lock = prepare(data, into)?;
     let earlier = Manifest::read(into)?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.role != role) {

@@ -29,7 +29,7 @@ pub enum Command {
     /// Make keys and certificates for development.
     #[command(subcommand)]
     Pki(pki::Command),
-    /// Make and run a broker, check its journal.
+    /// Make and run a broker.
     #[command(subcommand)]
     Broker(broker::Command),
     /// Make and run the edge of an agency.

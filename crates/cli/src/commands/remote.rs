@@ -17,7 +17,7 @@ const CONNECT_MILLIS_MAX: u64 = 5_000;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EdgeAddress {
     /// The edge, as http://address:port.
-    #[arg(long = "edge", value_name = "URL")]
+    #[arg(id = "edge", long, value_name = "URL")]
     pub(crate) url: String,
 }
 
@@ -34,7 +34,8 @@ impl EdgeAddress {
         Ok(DirectoryServiceClient::new(self.channel().await?).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
     }
 
-    async fn channel(&self) -> Result<Channel, Failure> {
+    /// The connection alone, for its other services.
+    pub(crate) async fn channel(&self) -> Result<Channel, Failure> {
         let usage =
             || Failure::Usage(format!("--edge {:?} is not like http://127.0.0.1:7522; `truc edge run` prints address and port", self.url));
         let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|_| usage())?;
@@ -53,7 +54,7 @@ impl EdgeAddress {
 }
 
 /// An error with its causes: the transport's own words are "transport error".
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

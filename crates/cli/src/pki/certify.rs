@@ -31,6 +31,8 @@ pub(super) enum Profile<'a> {
     Operator,
     /// The broker's side of mutual TLS.
     Broker,
+    /// The operator's side of mutual TLS: `truc admin`.
+    OperatorClient,
     /// An agency's transport seal.
     Seal(&'a AgencyCode),
     /// An edge's side of mutual TLS.
@@ -40,7 +42,7 @@ pub(super) enum Profile<'a> {
 impl Profile<'_> {
     fn owner(&self) -> Owner {
         match self {
-            Self::Operator => Owner::Operator,
+            Self::Operator | Self::OperatorClient => Owner::Operator,
             Self::Broker => Owner::Broker,
             Self::Seal(agency) | Self::Client(agency) => Owner::Agency((*agency).clone()),
         }
@@ -49,6 +51,7 @@ impl Profile<'_> {
     fn common_name(&self) -> String {
         match self {
             Self::Operator => "operator".to_owned(),
+            Self::OperatorClient => "operator admin".to_owned(),
             Self::Broker => BROKER_DNS_NAME.to_owned(),
             Self::Seal(agency) => format!("{agency} seal"),
             Self::Client(agency) => format!("{agency} edge"),
@@ -59,14 +62,14 @@ impl Profile<'_> {
         match self {
             Self::Operator | Self::Seal(_) => ExtendedKeyUsagePurpose::Other(DOCUMENT_SIGNING.to_vec()),
             Self::Broker => ExtendedKeyUsagePurpose::ServerAuth,
-            Self::Client(_) => ExtendedKeyUsagePurpose::ClientAuth,
+            Self::Client(_) | Self::OperatorClient => ExtendedKeyUsagePurpose::ClientAuth,
         }
     }
 
     const fn days(&self) -> u64 {
         match self {
             Self::Operator | Self::Seal(_) => SEAL_DAYS,
-            Self::Broker | Self::Client(_) => TLS_DAYS,
+            Self::Broker | Self::Client(_) | Self::OperatorClient => TLS_DAYS,
         }
     }
 

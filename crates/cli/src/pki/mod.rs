@@ -5,6 +5,7 @@
 //! ```text
 //! ca.pem  ca.key.pem                              the authority
 //! operator.cert.pem  operator.key.pem             seals the registry
+//! operator.tls.cert.pem  operator.tls.key.pem     the operator's side of mutual TLS, for `truc admin`
 //! broker.tls.cert.pem  broker.tls.key.pem         the broker's side of mutual TLS
 //! log.key.pem  log.vkey                           signs checkpoints; the vkey is what auditors get
 //! agencies/<CODE>/seal.cert.pem  seal.key.pem     the agency's transport seal
@@ -129,7 +130,7 @@ pub fn init(folder: &Path, axis: &str, password: &[u8], now: Timestamp) -> Resul
         certificate_pem: authority.pem(),
         passwords: PasswordSource::Person,
     };
-    for (name, profile) in [("operator", Profile::Operator), ("broker.tls", Profile::Broker)] {
+    for (name, profile) in [("operator", Profile::Operator), ("operator.tls", Profile::OperatorClient), ("broker.tls", Profile::Broker)] {
         made.certify(folder, name, &profile, password, now)?;
     }
     let log_key = new_key();

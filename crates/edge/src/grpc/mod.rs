@@ -1,5 +1,6 @@
 //! The gRPC server for the DMS: one file per group of calls, which turn messages into values and back. What is done stands in the parts behind.
 
+mod admin;
 mod answer;
 mod directory;
 mod draft;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::server::NamedService as _;
 use tonic::{Request, Response, Status, Streaming};
+use truc_proto::admin::v1::edge_admin_service_server::EdgeAdminServiceServer;
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::edge::v1::document_service_server::{DocumentService, DocumentServiceServer};
@@ -44,6 +46,7 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shut
     let reflection = reflection.transpose().map_err(|refusal| EdgeError::Serve(refusal.to_string()))?;
     let (reflection, reflection_alpha) = reflection.unzip();
     let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
+    let operator = EdgeAdminServiceServer::new(admin::Admin { node: Arc::clone(&node) });
     let documents =
         DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
     let keepalive = Some(Duration::from_millis(KEEPALIVE_MILLIS));
@@ -56,7 +59,7 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shut
         .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
         .add_optional_service(reflection)
         .add_optional_service(reflection_alpha);
-    let server = server.add_service(health_service).add_service(directory).add_service(documents);
+    let server = server.add_service(health_service).add_service(directory).add_service(documents).add_service(operator);
     let served = server.serve_with_incoming_shutdown(accept::plain(listener), async move { shutdown.begun().await });
     served.await.map_err(|cause| EdgeError::Serve(cause.to_string()))
 }

@@ -13,6 +13,7 @@
 
 mod disk;
 mod error;
+mod export;
 mod format;
 mod high_water;
 mod index;
@@ -36,6 +37,7 @@ use crate::block::{Block, JournalEnd};
 use crate::contract::{AppendError, Journal, JournalReader, check_append};
 use disk::{Disk, RealDisk, WriteFile};
 pub use error::{Dropped, OpenError, OpenReport};
+pub use export::export;
 use format::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_block};
 use high_water::HighWater;
 use index::{Covered, Row};

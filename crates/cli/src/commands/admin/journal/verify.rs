@@ -1,4 +1,4 @@
-//! `truc broker journal verify`: the full check of a journal, with every finding and its position.
+//! `truc admin journal verify`: the full check of a journal, with every finding and its position.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,14 @@ use clap::Args;
 use truc_journal::segment::{ScrubProgress, scrub};
 use truc_types::Refusal;
 
+use super::JOURNAL_FOLDER;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
-/// Folder of the journal inside a data folder.
-const JOURNAL_FOLDER: &str = "journal";
-
-/// Check every byte of the journal: checksums, links, Merkle roots. Changes nothing; the broker may run. Exit code 1 when anything is wrong.
+/// Check every byte of the journal: checksums, links, Merkle roots. Changes nothing; the node may run. Exit code 1 when anything is wrong.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The broker's data folder.
+    /// The data folder of a broker or an edge.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
 }

@@ -1,0 +1,171 @@
+//! `EdgeAdminService`: what the operator of this edge sees: the local steps of a message, and what alarms rest on. Reads only.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use truc_proto::admin::v1 as pb;
+use truc_proto::admin::v1::edge_admin_service_server::EdgeAdminService;
+use truc_signing::Certificate;
+use truc_transport::status::status as status_of;
+use truc_transport::{clock, disk};
+use truc_types::limits::PAGE_ITEMS_MAX;
+use truc_types::{Position, Reason, Refusal};
+
+use super::{message_id, unknown};
+use crate::node::Node;
+use crate::record::{Answer, Record};
+use crate::state::{InboxRow, OutboxRow, Visibility};
+
+pub(super) struct Admin {
+    pub(super) node: Arc<Node>,
+}
+
+#[tonic::async_trait]
+impl EdgeAdminService for Admin {
+    async fn trace_local_message(
+        &self,
+        request: Request<pb::TraceLocalMessageRequest>,
+    ) -> Result<Response<pb::TraceLocalMessageResponse>, Status> {
+        let request = allowed(request)?;
+        super::answer(trace(&self.node, &request.message_id).await)
+    }
+
+    async fn get_edge_health(&self, request: Request<pb::GetEdgeHealthRequest>) -> Result<Response<pb::GetEdgeHealthResponse>, Status> {
+        allowed(request)?;
+        super::answer(health(&self.node).await)
+    }
+}
+
+/// The one check of this service: whoever is on this machine, as for documents.
+fn allowed<T>(request: Request<T>) -> Result<T, Status> {
+    match request.remote_addr() {
+        Some(address) if !address.ip().is_loopback() => Err(status_of(&not_local(address))),
+        _ => Ok(request.into_inner()),
+    }
+}
+
+fn not_local(address: SocketAddr) -> Refusal {
+    Refusal::new(Reason::OperatorOnly, format!("{address} is not on this machine")).with("address", address)
+}
+
+async fn trace(node: &Node, id: &str) -> Result<pb::TraceLocalMessageResponse, Refusal> {
+    let id = message_id(id)?;
+    let (sent, arrived) = node.store.read(move |state| Ok((state.outbox(&id)?, state.arrivals_of(&id)?))).await?;
+    if sent.is_none() && arrived.is_empty() {
+        return Err(unknown(&id));
+    }
+    let mut steps = Vec::new();
+    if let Some(row) = sent {
+        sent_steps(node, &row, &mut steps).await?;
+    }
+    for (recipient, row) in arrived {
+        arrived_steps(node, recipient.as_str(), &row, &mut steps).await?;
+    }
+    steps.sort_by_key(|step: &pb::LocalStep| step.position);
+    Ok(pb::TraceLocalMessageResponse { steps, now: clock::now().to_string() })
+}
+
+async fn step(node: &Node, name: &str, position: Position) -> Result<pb::LocalStep, Refusal> {
+    let at = node.store.time_at(position).await?.to_string();
+    Ok(pb::LocalStep { step: name.to_owned(), at, position: position.0, leaf: None, recipient: String::new(), detail: String::new() })
+}
+
+async fn sent_steps(node: &Node, row: &OutboxRow, steps: &mut Vec<pb::LocalStep>) -> Result<(), Refusal> {
+    steps.push(step(node, "stored", row.drafted).await?);
+    if let Some(sealed) = row.sealed {
+        steps.push(pb::LocalStep { detail: format!("edge term {}", sealed.term), ..step(node, "sealed", sealed.position).await? });
+    }
+    if let Some(accepted) = row.accepted {
+        steps.push(pb::LocalStep { leaf: Some(accepted.leaf.0), ..step(node, "accepted", accepted.position).await? });
+    }
+    if let Some((reason, _)) = &row.refusal {
+        let known: Option<Reason> = reason.parse().ok();
+        let reason = known.map_or_else(|| reason.clone(), |known| known.code().to_owned());
+        // Its record is in no row; the step stands at the end, without a time.
+        let last = steps.last().map_or(0, |step| step.position);
+        steps.push(pb::LocalStep { step: "refused_by_axis".to_owned(), position: last, detail: reason, ..pb::LocalStep::default() });
+    }
+    for recipient in &row.recipients {
+        for position in &recipient.receipts {
+            let leaf = match node.store.record_at(Position(*position)).await? {
+                Record::FeedReceipt { leaf, .. } => Some(leaf.index.0),
+                _ => None,
+            };
+            let told = step(node, "receipt", Position(*position)).await?;
+            steps.push(pb::LocalStep { leaf, recipient: recipient.code.to_string(), ..told });
+        }
+    }
+    Ok(())
+}
+
+async fn arrived_steps(node: &Node, recipient: &str, row: &InboxRow, steps: &mut Vec<pb::LocalStep>) -> Result<(), Refusal> {
+    let leaf = match node.store.record_at(row.arrived_at).await? {
+        Record::Arrived { envelope_leaf, .. } => Some(envelope_leaf.index.0),
+        _ => None,
+    };
+    let arrived = pb::LocalStep {
+        leaf,
+        recipient: recipient.to_owned(),
+        detail: format!("queue position {}", row.queue_position),
+        ..step(node, "arrived", row.arrived_at).await?
+    };
+    // Showing and answering change the row of the arrival; their own records are in no row, so these steps have no time.
+    let later = |step: &str, detail: String| pb::LocalStep {
+        step: step.to_owned(),
+        position: row.arrived_at.0,
+        recipient: recipient.to_owned(),
+        detail,
+        ..pb::LocalStep::default()
+    };
+    steps.push(arrived);
+    match row.visibility {
+        Visibility::Stored => steps.push(later("waits_for_fetched", "its fetched receipt is not in the log yet".to_owned())),
+        Visibility::Shown(cursor) => steps.push(later("shown", format!("cursor {cursor}"))),
+        Visibility::Discarded => steps.push(later("discarded", "its fetched receipt was refused".to_owned())),
+    }
+    match &row.answer {
+        Some(Answer::Acknowledged { .. }) => steps.push(later("answered", "acknowledged".to_owned())),
+        Some(Answer::Refused(reason)) => steps.push(later("answered", format!("refused: {}", reason.code))),
+        None => {}
+    }
+    Ok(())
+}
+
+async fn health(node: &Node) -> Result<pb::GetEdgeHealthResponse, Refusal> {
+    let read = node.store.read(|state| {
+        let (open, _) = state.open_documents(None, PAGE_ITEMS_MAX)?;
+        // Ids are ordered by the time at which the DMS handed the document in.
+        let oldest = match open.iter().min() {
+            Some(id) => state.outbox(id)?.map(|row| row.drafted),
+            None => None,
+        };
+        Ok((state.meta()?, open.len(), oldest, state.waiting_receipts(PAGE_ITEMS_MAX)?.len(), state.applied()))
+    });
+    let (meta, open, oldest, receipts, applied) = read.await?;
+    let oldest_waiting_at = match oldest {
+        Some(position) => node.store.time_at(position).await?.to_string(),
+        None => String::new(),
+    };
+    let data = node.config.data.clone();
+    let looked = tokio::task::spawn_blocking(move || (disk::space(&data), disk::last_backup(&data))).await;
+    let (space, last_backup_at) = looked.unwrap_or_default();
+    let tls = Certificate::from_pem(&node.config.tls.certificate_pem()).ok();
+    Ok(pb::GetEdgeHealthResponse {
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+        now: clock::now().to_string(),
+        agency: node.agency().to_string(),
+        edge_term: node.term.lock().map_or(0, |term| term.0),
+        connected: node.connected.load(std::sync::atomic::Ordering::Relaxed),
+        durable_position: applied.0,
+        documents_waiting: open as u64,
+        oldest_waiting_at,
+        receipts_waiting: receipts as u64,
+        observed_log_size: meta.checkpoint.map_or(0, |checkpoint| checkpoint.size),
+        disk_free_bytes: space.free,
+        disk_bytes: space.all,
+        seal_not_after: node.config.seal_certificate.not_after().to_string(),
+        tls_not_after: tls.map(|certificate| certificate.not_after().to_string()).unwrap_or_default(),
+        last_backup_at,
+    })
+}

@@ -1,0 +1,76 @@
+//! Reading a journal folder from outside, beside the process that writes: the blocks that the high-water mark covers, in order, each verified.
+//!
+//! Reads only and takes no lock. Not the reader of an open journal: that one knows what is durable at this moment.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use truc_types::Position;
+
+use super::disk::{Disk as _, RealDisk};
+use super::error::OpenError;
+use super::format::SEGMENT_HEADER_BYTES;
+use super::high_water::HighWater;
+use super::open::{check_first, check_mark};
+use super::walk::{Cursor, Depth, list_segments, read_segment_header, walk};
+use crate::block::{Block, JournalEnd};
+use crate::contract::Damage;
+
+/// Gives every durable block from the one with the entry at `from` on, until `on_block` breaks. Returns the end of the last block that was given,
+/// or `None` if there was none.
+///
+/// # Errors
+/// Damage and storage failures; what was given before is good.
+pub fn export(folder: &Path, from: Position, on_block: &mut dyn FnMut(Block) -> ControlFlow<()>) -> Result<Option<JournalEnd>, OpenError> {
+    let disk = RealDisk;
+    let Some(mark) = HighWater::read(&disk, folder)? else { return Ok(None) };
+    let segments = list_segments(&disk, folder)?;
+    let mut last = None;
+    for (index, segment) in segments.iter().enumerate() {
+        let file = disk.open(&segment.path).map_err(OpenError::storage(&segment.path))?;
+        let header = read_segment_header(&file, segment).map_err(OpenError::storage(&segment.path))?;
+        let header = match header {
+            Ok(header) => header,
+            // Beyond the mark: it is being made.
+            Err(_) if segment.number >= mark.number => break,
+            Err(cause) => {
+                let cause = format!("the segment header cannot be read: {cause}");
+                return Err(OpenError::Corrupt(Damage { file: segment.path.clone(), offset: 0, position: from, cause }));
+            }
+        };
+        let start = header.start();
+        // The next segment begins at or before what is wanted: nothing of this one is.
+        if let Some(next) = segments.get(index + 1) {
+            let next_file = disk.open(&next.path).map_err(OpenError::storage(&next.path))?;
+            let next = read_segment_header(&next_file, next).map_err(OpenError::storage(&next.path))?;
+            if next.is_ok_and(|next| next.position <= from) {
+                continue;
+            }
+        }
+        let mut cursor = Cursor { end: start, offset: u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(u64::MAX) };
+        let mut stopped = false;
+        let bad = walk(&file, segment.length, &header.origin, &mut cursor, Depth::Full, &mut |seen| {
+            check_first(seen, &header)?;
+            check_mark(&seen.stored.header, &mark)?;
+            let end = seen.stored.header.end();
+            if stopped || end.number > mark.number {
+                // The only way out of a walk is a fault; this one is known below.
+                stopped = true;
+                return Err(String::new());
+            }
+            if end.position > from {
+                let block = Block { header: seen.stored.header.clone(), entries: seen.entries.to_vec() };
+                last = Some(end);
+                stopped = on_block(block).is_break();
+            }
+            Ok(())
+        });
+        match bad.map_err(OpenError::storage(&segment.path))? {
+            _ if stopped => break,
+            Some(_) if cursor.end.number >= mark.number => break,
+            Some(bad) => return Err(OpenError::Corrupt(bad.damage(segment, &cursor))),
+            None => {}
+        }
+    }
+    Ok(last)
+}
