@@ -4,6 +4,7 @@
 //! the one in flight, is durable. A block closes when the previous one is durable; there is no timer on that path.
 
 mod deliveries;
+mod load;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,12 +24,15 @@ use truc_views::ViewStore;
 
 use crate::block::{Filling, Tail};
 use crate::committer::{Answer, Durable, Job, Output, Reply, unknown_to_all};
+use crate::meters::Meters;
 use crate::published::Published;
 use crate::rows;
 use crate::stream::{OpenStream, StreamId, StreamItem};
 
 /// How often leases, pauses and view rows are looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// Ticks after which the load of the queues is looked at.
+const LOAD_TICKS: u32 = 25;
 /// Ticks after which rows are taken, however few they are.
 const VIEW_ROWS_AGE_TICKS: u32 = 5;
 /// Entries after which rows are taken at the next tick. Under load many small flushes delay nobody for long; one large one a second shows in the
@@ -59,6 +63,8 @@ pub(crate) enum Command {
     Close { agency: AgencyIndex, id: StreamId },
     /// Where a statement stands, if it is open or recent.
     Locate { message_id: MessageId, reply: oneshot::Sender<Option<Position>> },
+    /// Whether commands still go through: answered when all before it is durable.
+    Probe { reply: oneshot::Sender<()> },
     /// Take no more commands, finish what is here, and end. Whoever still has a way to send is told that the broker ends.
     End,
 }
@@ -81,10 +87,12 @@ pub(crate) struct Sequencer {
     ending: bool,
     views_taken: Position,
     views_age_ticks: u32,
+    load_age_ticks: u32,
     views_broken: bool,
     last_now: Timestamp,
     clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
     jobs: SyncSender<Job>,
+    meters: Arc<Meters>,
 }
 
 /// Why the loop ended.
@@ -97,6 +105,7 @@ enum End {
 
 impl Sequencer {
     /// A sequencer over a state that is durable up to its end.
+    #[expect(clippy::too_many_arguments, reason = "each of them is another part of the engine; the start makes them in this order")]
     pub(crate) fn new(
         state: State,
         frontier: Frontier,
@@ -105,6 +114,7 @@ impl Sequencer {
         views: Arc<ViewStore>,
         jobs: SyncSender<Job>,
         clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
+        meters: Arc<Meters>,
     ) -> Self {
         let views_taken = views.position();
         let last_now = tail.time;
@@ -124,10 +134,12 @@ impl Sequencer {
             ending: false,
             views_taken,
             views_age_ticks: 0,
+            load_age_ticks: LOAD_TICKS,
             views_broken: false,
             last_now,
             clock_stepped_back,
             jobs,
+            meters,
         };
         sequencer.fill_queues();
         sequencer
@@ -229,6 +241,7 @@ impl Sequencer {
                     self.close_stream(agency, None);
                 }
             }
+            Command::Probe { reply } => self.filling.output(Output::Probed { reply }),
             Command::End => self.ending = true,
             Command::Locate { message_id, reply } => {
                 let position = self.state.known(&message_id).map(|known| known.position);
@@ -293,7 +306,13 @@ impl Sequencer {
                 self.queue(agency).push(position, delivery);
                 self.deliver(agency);
             }
-            Effect::Dequeued { agency, position } => self.queue(agency).remove(position),
+            Effect::Dequeued { agency, position, accepted_at } => {
+                self.queue(agency).remove(position);
+                if self.state.registry().axis_agency() != Some(agency) {
+                    let waited = self.block_time().millis_since(accepted_at);
+                    self.filling.tally.waited_millis.push(waited);
+                }
+            }
             Effect::Fed { agency, .. } => self.feed(agency),
             Effect::RegistryChanged => self.filling.output(Output::Registry(self.state.registry().clone())),
         }
@@ -308,6 +327,12 @@ impl Sequencer {
             }
             self.deliver(AgencyIndex(index));
             self.feed(AgencyIndex(index));
+        }
+        self.load_age_ticks += 1;
+        if self.load_age_ticks >= LOAD_TICKS {
+            self.load_age_ticks = 0;
+            let load = self.load();
+            self.filling.output(Output::Load(Box::new(load)));
         }
         self.views_age_ticks += 1;
         let entries = self.state.next().0.saturating_sub(self.views_taken.0);
@@ -340,6 +365,7 @@ impl Sequencer {
     /// Closes the block and gives it to the committer; false if that has ended.
     fn hand_over(&mut self) -> bool {
         let job = std::mem::take(&mut self.filling).close(&mut self.tail, &mut self.frontier);
+        self.meters.decided.store(self.tail.position.0, std::sync::atomic::Ordering::Relaxed);
         match self.jobs.try_send(job) {
             Ok(()) => {
                 self.in_flight = true;

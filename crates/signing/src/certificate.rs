@@ -323,6 +323,12 @@ impl Authority {
         &self.parsed.der
     }
 
+    /// End of validity, inclusive.
+    #[must_use]
+    pub const fn not_after(&self) -> Timestamp {
+        self.parsed.not_after
+    }
+
     /// Whether this authority issued `certificate` and both are valid at `at`.
     ///
     /// # Errors
@@ -375,6 +381,11 @@ impl KeyRing {
     #[must_use]
     pub fn key(&self, keyid: &Digest) -> Option<&TrustedKey> {
         self.keys.get(keyid)
+    }
+
+    /// All keys, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &TrustedKey> {
+        self.keys.values()
     }
 
     /// How many keys there are.

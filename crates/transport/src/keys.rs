@@ -1,8 +1,10 @@
-//! Key files and certificates of a running process: still there, and valid now. Not what they are used for.
+//! Key files and certificates of a running process: still there, and valid now. Not what they are used for: whether the process has taken a renewed file
+//! over shows the connection.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
 use truc_signing::Certificate;
 use truc_types::{Reason, Refusal, Timestamp};
 
@@ -12,8 +14,8 @@ struct Watched {
     /// What it is for, as metrics call it.
     role: &'static str,
     path: PathBuf,
-    /// Its certificate as the process has it in use; none for keys, and for certificates of an algorithm that only TLS reads.
-    in_use: Option<Certificate>,
+    /// End of the certificate in it when it was read last; none for keys, and for certificates of an algorithm that only TLS reads.
+    ends: Option<Mutex<Timestamp>>,
 }
 
 /// The files of one process.
@@ -24,30 +26,24 @@ impl KeyFiles {
     /// Adds a private key.
     #[must_use]
     pub fn key(mut self, role: &'static str, path: &Path) -> Self {
-        self.0.push(Watched { role, path: path.to_owned(), in_use: None });
+        self.0.push(Watched { role, path: path.to_owned(), ends: None });
         self
     }
 
-    /// Adds a certificate that is in use.
+    /// Adds a certificate.
     #[must_use]
-    pub fn certificate(mut self, role: &'static str, path: &Path, pem: &str) -> Self {
-        self.0.push(Watched { role, path: path.to_owned(), in_use: Certificate::from_pem(pem).ok() });
+    pub fn certificate(mut self, role: &'static str, path: &Path) -> Self {
+        let ends = read(path).ok().map(|certificate| Mutex::new(certificate.not_after()));
+        self.0.push(Watched { role, path: path.to_owned(), ends });
         self
     }
 
-    /// The same, of one that was read already.
-    #[must_use]
-    pub fn in_use(mut self, role: &'static str, path: &Path, certificate: Certificate) -> Self {
-        self.0.push(Watched { role, path: path.to_owned(), in_use: Some(certificate) });
-        self
-    }
-
-    /// When the certificates in use end.
+    /// When the certificates end, by what was read last.
     pub fn ends(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
-        self.0.iter().filter_map(|watched| Some((watched.role, watched.in_use.as_ref()?.not_after())))
+        self.0.iter().filter_map(|watched| Some((watched.role, *watched.ends.as_ref()?.lock())))
     }
 
-    /// Every file can be read; every certificate, in use and in its file, is valid at `now`. Reads the disk.
+    /// Every file can be read, every certificate is valid at `now`. Reads the disk.
     ///
     /// # Errors
     /// [`Reason::KeyUnreadable`] and [`Reason::CertificateEnded`] with the file.
@@ -60,26 +56,23 @@ impl Watched {
     fn check(&self, now: Timestamp) -> Result<(), Refusal> {
         let path = self.path.display();
         let unreadable = |cause: String| Refusal::new(Reason::KeyUnreadable, format!("{path}: {cause}"));
-        let Some(in_use) = &self.in_use else {
+        let Some(ends) = &self.ends else {
             return File::open(&self.path).map(drop).map_err(|cause| unreadable(cause.to_string()));
         };
-        check_time(in_use, now).map_err(|when| ended(&format!("the {} certificate in use {when}", self.role)))?;
-        let pem = std::fs::read_to_string(&self.path).map_err(|cause| unreadable(cause.to_string()))?;
-        let stored = Certificate::from_pem(&pem).map_err(|cause| unreadable(cause.to_string()))?;
-        check_time(&stored, now).map_err(|when| ended(&format!("{path} {when}")))
+        let certificate = read(&self.path).map_err(unreadable)?;
+        *ends.lock() = certificate.not_after();
+        let ended = |when: String| Err(Refusal::new(Reason::CertificateEnded, format!("{path} {when}")));
+        if now < certificate.not_before() {
+            ended(format!("is valid from {}", certificate.not_before()))
+        } else if now > certificate.not_after() {
+            ended(format!("ended at {}", certificate.not_after()))
+        } else {
+            Ok(())
+        }
     }
 }
 
-fn check_time(certificate: &Certificate, now: Timestamp) -> Result<(), String> {
-    if now < certificate.not_before() {
-        Err(format!("is valid from {}", certificate.not_before()))
-    } else if now > certificate.not_after() {
-        Err(format!("ended at {}", certificate.not_after()))
-    } else {
-        Ok(())
-    }
-}
-
-fn ended(message: &str) -> Refusal {
-    Refusal::new(Reason::CertificateEnded, message)
+fn read(path: &Path) -> Result<Certificate, String> {
+    let pem = std::fs::read_to_string(path).map_err(|cause| cause.to_string())?;
+    Certificate::from_pem(&pem).map_err(|cause| cause.to_string())
 }
