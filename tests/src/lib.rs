@@ -8,3 +8,4 @@ pub mod daemon;
 pub mod dms;
 pub mod peer;
 pub mod tools;
+pub mod watch;

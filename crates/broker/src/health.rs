@@ -62,6 +62,7 @@ impl Health {
         let mut every = tokio::time::interval(Duration::from_millis(READINESS_EVERY_MILLIS));
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut clock_watch = ClockWatch::default();
+        let limit = Duration::from_millis(READINESS_PROBE_MILLIS_MAX);
         loop {
             every.tick().await;
             let jump = clock_watch.look();
@@ -73,7 +74,7 @@ impl Health {
             self.checks.note_result(CLOCK, steady);
             let keys = Arc::clone(&self.keys);
             let keys = tokio::task::spawn_blocking(move || keys.check(clock::now()));
-            let ((space, disk), sequencer, keys) = tokio::join!(self.disk.look(), probe(&self.commands), keys);
+            let ((space, disk), sequencer, keys) = tokio::join!(self.disk.look(), probe(&self.commands, limit), keys);
             // An edge that is refused for space would be so for as long as a probe fails for another reason.
             let full = disk.as_ref().is_err_and(|refusal| refusal.reason == Reason::DiskFull);
             self.meters.disk_full.store(full, Ordering::Relaxed);
@@ -98,15 +99,14 @@ fn check_step(stepped_back: &AtomicBool) -> Result<(), Refusal> {
 }
 
 /// A command that does nothing, through sequencer and committer.
-pub(crate) async fn probe(commands: &mpsc::Sender<Command>) -> Result<(), Refusal> {
+pub(crate) async fn probe(commands: &mpsc::Sender<Command>, limit: Duration) -> Result<(), Refusal> {
     let (reply, answered) = oneshot::channel();
     let stopped = |message: &str| Refusal::new(Reason::SequencerStopped, message);
     let round_trip = async {
         commands.send(Command::Probe { reply }).await.map_err(|_| stopped("the sequencer takes no commands"))?;
         answered.await.map_err(|_| stopped("the committer has ended"))
     };
-    let limit = Duration::from_millis(READINESS_PROBE_MILLIS_MAX);
-    let late = || stopped(&format!("a command did not come through sequencer and committer within {READINESS_PROBE_MILLIS_MAX} ms"));
+    let late = || stopped(&format!("a command did not come through sequencer and committer within {} ms", limit.as_millis()));
     tokio::time::timeout(limit, round_trip).await.map_err(|_| late())?
 }
 
@@ -198,9 +198,9 @@ fn until(ends: Timestamp, now: Timestamp) -> f64 {
     seconds(ends.millis_since(now)) - seconds(now.millis_since(ends))
 }
 
-/// Whether the checks of this machine that the loopback message needs pass: it would only say the same again.
-pub(crate) fn local_checks_fail(checks: &Checks) -> bool {
-    [DISK, KEYS, SEQUENCER].iter().any(|name| checks.fails(name))
+/// Whether the checks pass without which a loopback message would only say the same again, and perhaps write to a disk that is full.
+pub(crate) fn local_checks_pass(checks: &Checks) -> bool {
+    checks.passing().iter().all(|(name, passing)| *passing || ![DISK, KEYS, SEQUENCER].contains(name))
 }
 
 /// Notes that the loopback check is off.

@@ -50,3 +50,20 @@ table! {
     LOOPBACK "loopback_total" Counter "messages" ["outcome"] "Signed loopback messages: passed or failed. They stand in no other metric but those of blocks, positions, connections and bytes of attachments"
     LOOPBACK_SECONDS "loopback_seconds" Latency "seconds" [] "From the connection to the receipt in the feed, of loopback messages that came back"
 }
+
+#[cfg(test)]
+mod tests {
+    use truc_transport::metrics::markdown;
+    use truc_transport::process;
+
+    use super::TABLE;
+
+    #[test]
+    fn the_documentation_has_this_table() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")).unwrap();
+        for table in [TABLE, process::TABLE] {
+            let table = markdown(table);
+            assert!(page.contains(&table), "docs/metrics.md has not exactly\n{table}");
+        }
+    }
+}

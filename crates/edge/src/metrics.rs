@@ -48,3 +48,17 @@ table! {
 pub fn new() -> Metrics {
     Metrics::new(&[TABLE, process::TABLE])
 }
+
+#[cfg(test)]
+mod tests {
+    use truc_transport::metrics::markdown;
+
+    use super::TABLE;
+
+    #[test]
+    fn the_documentation_has_this_table() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")).unwrap();
+        let table = markdown(TABLE);
+        assert!(page.contains(&table), "docs/metrics.md has not exactly\n{table}");
+    }
+}

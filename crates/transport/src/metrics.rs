@@ -170,6 +170,17 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
+/// A table as documentation shows it.
+#[must_use]
+pub fn markdown(table: &[&Description]) -> String {
+    let row = |description: &&Description| {
+        let labels: Vec<_> = description.labels.iter().map(|label| format!("`{label}`")).collect();
+        let Description { name, kind, unit, help, .. } = description;
+        format!("| `{name}` | {} | {unit} | {} | {help} |\n", kind.name(), labels.join(", "))
+    };
+    "| name | type | unit | labels | what it says |\n|---|---|---|---|---|\n".to_owned() + &table.iter().map(row).collect::<String>()
+}
+
 /// A whole number as a gauge shows it.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, which nothing that is counted here reaches")]

@@ -21,7 +21,7 @@ use truc_transport::tls::TlsFiles;
 use truc_types::limits::LOOPBACK_MILLIS_MAX;
 use truc_types::{Reason, Refusal, Timestamp};
 
-use crate::health::{LOOPBACK, local_checks_fail};
+use crate::health::{LOOPBACK, local_checks_pass};
 use crate::meters::Meters;
 use crate::metrics as m;
 
@@ -90,7 +90,7 @@ impl Loopback {
                 let quiet = clock::now().millis_since(fetched).min(idle_millis);
                 next = Instant::now() + Duration::from_millis(idle_millis - quiet);
             }
-            if Instant::now() >= next && !local_checks_fail(&self.checks) {
+            if Instant::now() >= next && local_checks_pass(&self.checks) {
                 let outcome = self.send().await;
                 next = Instant::now() + if outcome.is_ok() { self.idle } else { self.idle.min(RETRY) };
                 self.checks.note_result(LOOPBACK, outcome);

@@ -31,7 +31,8 @@ pub(super) struct Engine {
     places: mpsc::Sender<(u64, Answer)>,
     answers: mpsc::Receiver<(u64, Answer)>,
     flow: Flow,
-    pub(super) meters: Arc<Meters>,
+    meters: Arc<Meters>,
+    metrics: Metrics,
     sequencer: JoinHandle<std::io::Result<()>>,
     committer: JoinHandle<Result<(), Refusal>>,
     pub(super) endings: Endings,
@@ -61,7 +62,8 @@ impl Engine {
     pub(super) fn start(booted: Booted) -> Self {
         let Booted { journal, state, tail, tree, views, published } = booted;
         let endings = Endings::default();
-        let meters = Arc::new(Meters::new(&Metrics::new(&[crate::metrics::TABLE])));
+        let metrics = Metrics::new(&[crate::metrics::TABLE]);
+        let meters = Arc::new(Meters::new(&metrics));
         let committer = Committer {
             journal,
             signer: axis::signer(),
@@ -77,7 +79,7 @@ impl Engine {
         let (places, answers) = mpsc::channel(2_000);
         let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views, jobs, Arc::default(), meters.clone());
         let sequencer = std::thread::spawn(move || sequencer.run(inbox, durable));
-        Self { commands, published, places, answers, flow: Flow::default(), meters, sequencer, committer, endings }
+        Self { commands, published, places, answers, flow: Flow::default(), meters, metrics, sequencer, committer, endings }
     }
 
     /// Starts with terms opened of both agencies.
@@ -108,6 +110,13 @@ impl Engine {
             let (reply, _) = oneshot::channel();
             self.commands.blocking_send(Command::Locate { message_id: MessageId::from_bytes([0; 16]), reply }).unwrap();
         }
+    }
+
+    /// What a metric with these labels shows.
+    pub(super) fn shown(&self, metric: &str) -> String {
+        let text = self.metrics.render();
+        let value = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{metric} is not in {text}")).to_owned()
     }
 
     pub(super) fn answer(&mut self) -> (u64, Answer) {
