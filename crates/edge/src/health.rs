@@ -73,6 +73,7 @@ pub(crate) async fn watch(node: Arc<Node>, gauges: Arc<Gauges>) -> Infallible {
         node.checks.note_result(CLOCK, clock_watch.check().and_then(|()| node.meters.check_skew()));
         node.checks.note_result(STORE, backlog.map(|backlog| gauges.backlog(&backlog)));
         node.checks.note_result(LINK, node.meters.check_link());
+        gauges.refresh(&node);
     }
 }
 

@@ -45,17 +45,17 @@ fn a_journal_that_takes_no_block_makes_the_broker_unready_until_it_does() {
 }
 
 #[test]
-fn a_certificate_that_ended_in_use_or_in_its_file_and_a_key_that_went_away_are_named() {
+fn a_certificate_that_ended_and_a_key_that_went_away_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let (pem, path, key) = (axis::certificate_pem(), folder.path().join("tls.cert.pem"), folder.path().join("tls.key.pem"));
     std::fs::write(&path, &pem).unwrap();
     std::fs::write(&key, "a key").unwrap();
-    let files = KeyFiles::default().certificate("tls", &path, &pem).key("tls", &key);
+    let files = KeyFiles::default().certificate("tls", &path).key("tls", &key);
     let at = |time: &str| time.parse::<Timestamp>().unwrap();
     let (before, during, after) = (at("2019-12-31T00:00:00.000Z"), at("2026-11-22T00:00:00.000Z"), at("2120-01-02T00:00:00.000Z"));
     files.check(during).unwrap();
     assert_eq!(files.ends().collect::<Vec<_>>().len(), 1);
-    for (time, said) in [(before, "tls certificate in use is valid from 2020"), (after, "tls certificate in use ended at 2120")] {
+    for (time, said) in [(before, "tls.cert.pem is valid from 2020"), (after, "tls.cert.pem ended at 2120")] {
         let refused = files.check(time).unwrap_err();
         assert!(refused.reason == Reason::CertificateEnded && refused.message.contains(said), "{refused}");
     }
