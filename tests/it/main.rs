@@ -4,6 +4,7 @@
 mod backup;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod directory;
 #[cfg(test)]
 mod errors;
