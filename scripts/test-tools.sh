@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Rust: strace, openssl, systemd-analyze, and a Python virtual environment with `cryptography` in .test-tools/.
+# Installs what the tests need beside Rust: strace, openssl, systemd-analyze, and in .test-tools/ a Python virtual environment with `cryptography` and
+# promtool out of Debian's package, without the service that comes with it.
 # Idempotent. Run it once before `cargo test --workspace`; a test that misses a tool fails and names this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,6 +24,24 @@ if ! "$venv/bin/python" -c 'import cryptography' 2>/dev/null; then
     python3 -m venv "$venv" 2>/dev/null || { python3 -m pip install --quiet --user virtualenv && python3 -m virtualenv --quiet "$venv"; }
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'cryptography>=43,<51'
 fi
+promtool=.test-tools/prometheus/promtool
+if ! [ -x "$promtool" ]; then
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    # Its own user may not write here, which apt only warns of.
+    (cd "$scratch" && apt-get download -q prometheus) || {
+        sudo=()
+        [ "$(id -u)" = 0 ] || sudo=(sudo)
+        "${sudo[@]}" apt-get update -q
+        (cd "$scratch" && apt-get download -q prometheus)
+    }
+    dpkg -x "$scratch"/prometheus_*.deb "$scratch/package"
+    mkdir -p "$(dirname "$promtool")"
+    # Renamed into place: a script that is interrupted leaves no half of it.
+    cp "$scratch/package/usr/bin/promtool" "$promtool.new"
+    mv "$promtool.new" "$promtool"
+fi
+"$promtool" --version 2>&1 | head -1
 "$venv/bin/python" -c 'import cryptography; print("cryptography", cryptography.__version__)'
 strace -V | head -1
 openssl version

@@ -29,11 +29,12 @@ Programs branch on the reason, then on `retry`. `truc` prints all of it, in the 
 
 `Who`: **caller** sent something wrong; **peer**: the other party or its keys; **operator** of this process: disk, keys, settings;
 **us**: this software. `Arrives`: **axis**: at an edge that calls the broker; **dms**: at a DMS that calls its edge, directly or as the
-status of a document that the axis refused; **end**: last words of a daemon that does not start or stops; **offline**: `truc verify` and other
+status of a document that the axis refused; **end**: last words of a daemon that does not start or stops; **readiness**: in `/readyz` of a daemon; **offline**: `truc verify` and other
 commands without a network.
 ";
 
 /// Where a reason can arrive.
+#[expect(clippy::too_many_lines, reason = "one table, without a wildcard: a new reason must say where it arrives")]
 const fn arrives(reason: Reason) -> &'static str {
     use Reason as R;
     match reason {
@@ -109,6 +110,8 @@ const fn arrives_from_below(reason: Reason) -> &'static str {
     use Reason as R;
     match reason {
         R::OutcomeUnknown | R::Descriptors | R::DiskFull | R::FileUnusable | R::JournalCorrupt | R::JournalStorage => "axis, dms, end",
+        R::DocumentKindReserved => "axis, dms",
+        R::ClockJumped | R::CertificateEnded | R::SequencerStopped | R::LoopbackFailed => "readiness",
         R::TermSuperseded => "axis, end",
         R::JournalTruncated | R::JournalFormat | R::JournalLocked | R::ViewAhead | R::ConfigInvalid | R::KeyUnreadable => "end, offline",
         R::BackupDamaged | R::BackupForeign => "offline",

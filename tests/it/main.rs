@@ -21,6 +21,8 @@ mod hostile;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod observability;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod refusals;

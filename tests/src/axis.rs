@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::daemon::Daemon;
 use crate::dms::Dms;
 use crate::tools::{root, truc, truc_ok};
+use crate::watch::Watch;
 
 /// The agencies of the small axis: Office of the Government, Ministry of Finance, People's Committee of Tây Ninh.
 pub const AGENCIES: [&str; 3] = ["G22", "G12", "H53"];
@@ -20,6 +21,8 @@ pub struct Axis {
     broker_address: SocketAddr,
     broker: Option<Daemon>,
     edges: BTreeMap<String, Daemon>,
+    /// Where `broker` and each edge show metrics and readiness.
+    watched: BTreeMap<String, SocketAddr>,
 }
 
 impl Axis {
@@ -31,9 +34,13 @@ impl Axis {
     #[expect(clippy::expect_used, reason = "a test whose preparation failed must fail")]
     pub fn new() -> Self {
         let folder = TempDir::with_prefix("truc-test-").expect("a scratch folder");
-        // The port is free now; a daemon that finds it taken fails the test with the address.
-        let broker_address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-        let axis = Self { folder, broker_address, broker: None, edges: BTreeMap::new() };
+        // Held until all are known, or two would be the same. They are free then; a daemon that finds its port taken fails the test with the address.
+        let bound: Vec<_> = (0..2 + AGENCIES.len()).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let mut free = bound.iter().map(|listener| listener.local_addr().expect("a bound port has an address"));
+        let broker_address = free.next().expect("there is one for each");
+        let watched = ["broker"].into_iter().chain(AGENCIES).map(str::to_owned).zip(free).collect();
+        drop(bound);
+        let axis = Self { folder, broker_address, broker: None, edges: BTreeMap::new(), watched };
         let pki = axis.path("pki");
         let pki = pki.to_str().expect("a UTF-8 path");
         truc_ok(&["pki", "init", pki]);
@@ -95,12 +102,27 @@ impl Axis {
 
     /// Starts the broker.
     pub fn start_broker(&mut self) {
-        self.broker = Some(Daemon::start(self.broker_command(), &self.path("broker.log")));
+        self.start_broker_with(|_| ());
+    }
+
+    fn metrics_listen(&self, name: &str) -> Vec<String> {
+        self.watched.get(name).map(|address| vec!["--metrics-listen".to_owned(), address.to_string()]).unwrap_or_default()
+    }
+
+    /// Watches the `broker` or the edge of an agency.
+    ///
+    /// # Panics
+    /// When there is none of the name.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that watches nobody must fail")]
+    pub fn watch(&self, name: &str) -> Watch {
+        Watch::new(*self.watched.get(name).expect("the broker or an edge of the small axis"))
     }
 
     /// Starts the broker with a changed command.
     pub fn start_broker_with(&mut self, change: impl FnOnce(&mut Command)) {
         let mut command = self.broker_command();
+        command.args(self.metrics_listen("broker"));
         change(&mut command);
         self.broker = Some(Daemon::start(command, &self.path("broker.log")));
     }
@@ -125,7 +147,9 @@ impl Axis {
 
     /// Starts the edge of an agency.
     pub fn start_edge(&mut self, agency: &str) {
-        let daemon = Daemon::start(self.edge_command(&self.edge_folder(agency)), &self.path(&format!("edge-{agency}.log")));
+        let mut command = self.edge_command(&self.edge_folder(agency));
+        command.args(self.metrics_listen(agency));
+        let daemon = Daemon::start(command, &self.path(&format!("edge-{agency}.log")));
         self.edges.insert(agency.to_owned(), daemon);
     }
 

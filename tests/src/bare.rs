@@ -88,6 +88,7 @@ impl Bare {
             password: Zeroizing::new(PASSWORD.as_bytes().to_vec()),
             agencies: CODES.iter().map(|code| (joins(code), read(&format!("agencies/{code}/seal.cert.pem")))).collect(),
             organisations: Vec::new(),
+            loopback: None,
         };
         let made = truc_broker::init(&data, &init, then).expect("a new log");
         let operator = seal_key(&pki_folder, "operator");

@@ -9,3 +9,4 @@ pub mod dms;
 pub mod manager;
 pub mod peer;
 pub mod tools;
+pub mod watch;

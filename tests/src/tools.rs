@@ -36,6 +36,17 @@ pub fn python() -> PathBuf {
     path
 }
 
+/// The checker of Prometheus' rules.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+pub fn promtool() -> Command {
+    let path = root().join(".test-tools/prometheus/promtool");
+    assert!(path.exists(), "{} is missing: run scripts/test-tools.sh", path.display());
+    Command::new(path)
+}
+
 /// A program of the system that a test needs.
 ///
 /// # Panics

@@ -124,6 +124,15 @@ pub trait BlobStore: Send + Sync {
     /// [`BlobError::Storage`].
     fn owner_count(&self, digest: &Digest) -> Result<u64, BlobError>;
 
+    /// Uploads that are not finished, of all agencies together.
+    fn uploads_open(&self) -> usize;
+
+    /// Bytes of all blobs that are stored. Reads every name: for once an hour.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`].
+    fn stored_bytes(&self) -> Result<u64, BlobError>;
+
     /// On how many machines a blob is once it is stored.
     fn durable_copies(&self) -> usize;
 }

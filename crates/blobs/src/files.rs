@@ -90,6 +90,17 @@ impl Files {
         Ok(found)
     }
 
+    /// Bytes of all blobs.
+    pub(crate) fn stored_bytes(&self) -> Result<u64, BlobError> {
+        let mut bytes = 0_u64;
+        for folder in list(&self.root.join("blobs"))? {
+            for blob in list(&folder)? {
+                bytes = bytes.saturating_add(metadata(&blob)?.map_or(0, |found| found.len()));
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Makes the folder that holds `file`, durably; once for each process.
     pub(crate) fn ensure_folder_of(&self, file: &Path) -> Result<(), BlobError> {
         let Some((folder, parent)) = file.parent().and_then(|folder| Some((folder, folder.parent()?))) else { return Ok(()) };

@@ -243,6 +243,14 @@ impl BlobStore for FolderStore {
         Ok(owners)
     }
 
+    fn uploads_open(&self) -> usize {
+        self.uploads.len()
+    }
+
+    fn stored_bytes(&self) -> Result<u64, BlobError> {
+        self.files.stored_bytes()
+    }
+
     fn durable_copies(&self) -> usize {
         1
     }

@@ -161,6 +161,10 @@ impl Uploads {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.by_agency.lock().values().map(HashMap::len).sum()
+    }
+
     pub(crate) fn all(&self) -> Vec<(AgencyCode, Digest, Arc<Mutex<Upload>>)> {
         let by_agency = self.by_agency.lock();
         let each =

@@ -14,6 +14,7 @@ use truc_types::{AgencyCode, Position, Reason, Refusal};
 
 use crate::committer::{Answer, Reply};
 use crate::ended::Endings;
+use crate::meters::Meters;
 use crate::published::Published;
 use crate::sequencer::{Command, look_up};
 
@@ -38,6 +39,7 @@ pub(crate) struct Needs {
     pub(crate) published: Arc<Published>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl Admission {
@@ -100,6 +102,7 @@ fn prepare(needs: &Needs, agency: &AgencyCode, file: Arc<[u8]>) -> Result<(Submi
 /// An envelope may name only what its own agency has fully uploaded; the pins keep it there until it is decided.
 fn pin_attachments(needs: &Needs, agency: &AgencyCode, admitted: &Admitted) -> Result<Vec<BlobPin>, Refusal> {
     let Statement::Envelope(envelope) = &admitted.entry.statement else { return Ok(Vec::new()) };
+    check_disk(&needs.meters)?;
     let attachments = envelope.attachments.iter().map(|attachment| (attachment.sha256, attachment.size));
     let edxml = envelope.edxml.iter().map(|edxml| (edxml.sha256, edxml.size));
     let mut pins = Vec::with_capacity(envelope.attachments.len());
@@ -117,6 +120,14 @@ fn pin_attachments(needs: &Needs, agency: &AgencyCode, admitted: &Admitted) -> R
         pins.push(pin);
     }
     Ok(pins)
+}
+
+/// Below the reserve no document and no attachment is taken in. Receipts go on, and what is in the log already gets its acceptance again.
+pub(crate) fn check_disk(meters: &Meters) -> Result<(), Refusal> {
+    if meters.disk_full.load(Ordering::Relaxed) {
+        return Err(Refusal::new(Reason::DiskFull, "the disk of the axis is full: nothing new is taken in until there is room"));
+    }
+    Ok(())
 }
 
 /// The registry index of a connected agency.

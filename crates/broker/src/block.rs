@@ -8,6 +8,7 @@ use truc_types::limits::{BLOCK_BYTES_MAX, BLOCK_COMMANDS_MAX, BLOCK_ENTRIES_MAX,
 use truc_types::{BlockNumber, Digest, LeafIndex, Position, Term, Timestamp};
 
 use crate::committer::{Job, Output};
+use crate::meters::Tally;
 
 /// What one command may add: a statement of the largest size and a fact of the largest.
 const DECISION_BYTES_MAX: usize = STATEMENT_FILE_BYTES_MAX + ENTRY_BYTES_MAX + 4;
@@ -22,6 +23,8 @@ pub(crate) struct Filling {
     leaves: Vec<Digest>,
     bytes: usize,
     outputs: Vec<Output>,
+    /// What is counted once the block is durable.
+    pub(crate) tally: Tally,
 }
 
 /// Where the journal ends once everything that was handed over is durable.
@@ -65,7 +68,7 @@ impl Filling {
     /// The job for the committer. Moves tail and frontier behind the block.
     pub(crate) fn close(self, tail: &mut Tail, frontier: &mut Frontier) -> Job {
         if self.entries.is_empty() {
-            return Job { block: None, outputs: self.outputs };
+            return Job { block: None, outputs: self.outputs, tally: self.tally };
         }
         let extension = Extension::new(frontier, &self.leaves);
         let header = BlockHeader {
@@ -83,6 +86,6 @@ impl Filling {
         tail.position = tail.position.plus(self.entries.len() as u64);
         tail.time = header.time;
         *frontier = extension.frontier().clone();
-        Job { block: Some((Block { header, entries: self.entries }, extension, self.leaves)), outputs: self.outputs }
+        Job { block: Some((Block { header, entries: self.entries }, extension, self.leaves)), outputs: self.outputs, tally: self.tally }
     }
 }

@@ -17,6 +17,7 @@ use truc_views::{ViewBatch, Writer};
 
 use crate::ended::Ended;
 use crate::flow::Charge;
+use crate::meters::{Load, Metered, Meters, Tally};
 use crate::published::{Checkpointed, Proven, Published};
 use crate::stream::{Place, StreamItem};
 
@@ -38,6 +39,8 @@ pub(crate) struct Acceptance {
     pub fact: Option<Proven>,
     /// The checkpoint that covers both.
     pub checkpoint: Arc<str>,
+    /// It was in the log before.
+    pub repeated: bool,
 }
 
 /// Where an answer goes: a place on the stream that was kept for it when the request was read.
@@ -49,12 +52,17 @@ pub(crate) struct Reply {
     pub request_id: u64,
     /// What the statement takes of the memory for statements in flight, until it is answered.
     pub charge: Charge,
+    /// Counts the answer; the axis' own statements are not counted.
+    pub metered: Option<Metered>,
 }
 
 impl Reply {
     /// Sends the answer. A client that went away does not get it: it will ask again.
     pub(crate) fn send(self, answer: Answer) {
-        let Self { place, request_id, charge } = self;
+        let Self { place, request_id, charge, metered } = self;
+        if let Some(metered) = metered {
+            metered.answered(&answer);
+        }
         place.send((request_id, answer));
         drop(charge);
     }
@@ -74,6 +82,10 @@ pub(crate) enum Output {
     Located { reply: oneshot::Sender<Option<Position>>, position: Option<Position> },
     /// What the operator asked for.
     Told(Box<dyn FnOnce() + Send>),
+    /// Somebody wants to know whether commands still go through.
+    Probed { reply: oneshot::Sender<()> },
+    /// How full the queues are.
+    Load(Box<Load>),
     /// A new registry.
     Registry(Arc<Registry>),
     /// Rows for the views.
@@ -84,6 +96,7 @@ pub(crate) enum Output {
 pub(crate) struct Job {
     pub(crate) block: Option<(Block, Extension, Vec<Digest>)>,
     pub(crate) outputs: Vec<Output>,
+    pub(crate) tally: Tally,
 }
 
 /// What the committer tells the sequencer after each job.
@@ -105,6 +118,7 @@ pub(crate) struct Committer {
     pub(crate) views_broken: bool,
     /// Stands for a slower disk in benches: every block takes so much longer to be durable.
     pub(crate) sync_delay: Duration,
+    pub(crate) meters: Arc<Meters>,
 }
 
 /// A committer that runs.
@@ -145,6 +159,7 @@ impl Committer {
     fn commit(&mut self, job: Job, durable: &mpsc::Sender<Durable>) -> Result<(), Refusal> {
         let mut extension = None;
         if let Some((block, grown, leaves)) = job.block {
+            let begun = tokio::time::Instant::now();
             if let Err(cause) = self.journal.append(block.clone()) {
                 let refusal = append_failed(&cause);
                 tracing::error!(%cause, position = block.header.position.0, "the journal did not take a block; this process ends");
@@ -154,6 +169,7 @@ impl Committer {
             if !self.sync_delay.is_zero() {
                 std::thread::sleep(self.sync_delay);
             }
+            self.meters.commit.observe(begun.elapsed().as_secs_f64());
             let checkpoint = match self.sign(&block) {
                 Ok(checkpoint) => checkpoint,
                 Err(refusal) => {
@@ -161,7 +177,9 @@ impl Committer {
                     return Err(refusal);
                 }
             };
+            let (time, bytes, end) = (block.header.time, block.entries.iter().map(|entry| entry.len()).sum(), block.header.position);
             self.published.publish_block(block, &leaves, checkpoint);
+            self.meters.block(leaves.len(), bytes, time, end.plus(leaves.len() as u64));
             extension = Some(grown);
         }
         // The sequencer may close the next block while the answers of this one leave.
@@ -172,6 +190,7 @@ impl Committer {
         if durable.blocking_send(notice).is_err() {
             tracing::debug!("the sequencer has ended");
         }
+        self.meters.tally(&job.tally);
         let checkpoint = self.published.checkpoint();
         for output in job.outputs {
             self.release(output, extension.as_ref(), &checkpoint);
@@ -194,7 +213,8 @@ impl Committer {
             }
             Output::Repeated { reply, statement, has_fact } => {
                 let answer = self.acceptance(statement, has_fact, None, checkpoint);
-                reply.send(answer.map_or_else(Answer::Refused, |acceptance| Answer::Accepted(Box::new(acceptance))));
+                let repeated = |acceptance| Answer::Accepted(Box::new(Acceptance { repeated: true, ..acceptance }));
+                reply.send(answer.map_or_else(Answer::Refused, repeated));
             }
             Output::Refused { reply, refusal } => reply.send(Answer::Refused(refusal)),
             // A stream that has ended meanwhile gave its leases back.
@@ -205,6 +225,12 @@ impl Committer {
                 }
             }
             Output::Told(tell) => tell(),
+            Output::Probed { reply } => {
+                if reply.send(()).is_err() {
+                    tracing::debug!("nobody waits for a probe any more");
+                }
+            }
+            Output::Load(load) => self.meters.load(&load, &self.published.registry()),
             Output::Registry(registry) => self.published.publish_registry(registry),
             Output::Views(batch) => {
                 if self.views.write(batch).is_err() {
@@ -233,12 +259,12 @@ impl Committer {
                 None => None,
             };
             let fact = fact.map(|(entry, proof)| Proven { entry, proof });
-            return Ok(Acceptance { statement: proof, fact, checkpoint: checkpoint.note.clone() });
+            return Ok(Acceptance { statement: proof, fact, checkpoint: checkpoint.note.clone(), repeated: false });
         }
         let (proven, checkpoint) = self.published.prove([Some(statement), fact].into_iter().flatten())?;
         let mut proven = proven.into_iter();
         let proof = proven.next().ok_or_else(|| Refusal::new(Reason::MessageUnknown, "nothing was proven"))?.proof;
-        Ok(Acceptance { statement: proof, fact: proven.next(), checkpoint: checkpoint.note })
+        Ok(Acceptance { statement: proof, fact: proven.next(), checkpoint: checkpoint.note, repeated: false })
     }
 }
 

@@ -12,6 +12,7 @@ use truc_transport::tls::{ServerTls, TlsFiles};
 use truc_types::{Reason, Refusal};
 use zeroize::Zeroizing;
 
+use crate::loopback::LoopbackKeys;
 use crate::settings::BrokerSettings;
 
 /// Everything a broker runs with.
@@ -26,6 +27,14 @@ pub struct BrokerConfig {
     pub signer: LogSigner,
     /// Every block takes so much longer to be durable; stands for a slower disk in benches. Zero in production.
     pub sync_delay: Duration,
+    /// Where metrics and readiness are read; nowhere without it. A loopback or management address: it has no TLS.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Free bytes on the disk of the data folder below which nothing new is taken in.
+    pub disk_reserve_bytes: u64,
+    /// Keys of the axis' own agency, for the loopback message; an axis that was made without has none.
+    pub loopback: Option<LoopbackKeys>,
+    /// Time without a real document through the whole path after which a loopback message is sent; zero turns it off.
+    pub loopback_idle: Duration,
     /// Whether the port describes its services to tools.
     pub reflection: bool,
     /// The service manager of this process.
@@ -36,6 +45,10 @@ pub(crate) const SETTINGS_FILE: &str = "broker.toml";
 pub(crate) const LOG_KEY_FILE: &str = "keys/log.key.pem";
 pub(crate) const TLS_KEY_FILE: &str = "keys/tls.key.pem";
 pub(crate) const TLS_CERTIFICATE_FILE: &str = "keys/tls.cert.pem";
+pub(crate) const LOOPBACK_SEAL_KEY_FILE: &str = "keys/loopback.seal.key.pem";
+pub(crate) const LOOPBACK_SEAL_CERTIFICATE_FILE: &str = "keys/loopback.seal.cert.pem";
+pub(crate) const LOOPBACK_TLS_KEY_FILE: &str = "keys/loopback.tls.key.pem";
+pub(crate) const LOOPBACK_TLS_CERTIFICATE_FILE: &str = "keys/loopback.tls.cert.pem";
 pub(crate) const AUTHORITY_FILE: &str = "trust/ca.pem";
 
 /// Reads a data folder with its own settings file. `listen` overrules the setting.
@@ -58,6 +71,8 @@ pub fn open(settings: &BrokerSettings, password: &[u8]) -> Result<BrokerConfig, 
     let key = key.map_err(|cause| unreadable(LOG_KEY_FILE, &cause))?;
     let signer = LogSigner::new(&settings.log_origin, &key).map_err(|cause| Refusal::new(Reason::KeyUnreadable, cause.to_string()))?;
     let tls = ServerTls::new(&read_tls(&settings.data, password)?)?;
+    let has_loopback = settings.data.join(LOOPBACK_SEAL_CERTIFICATE_FILE).exists();
+    let loopback = if has_loopback { Some(read_loopback(&settings.data, password)?) } else { None };
     Ok(BrokerConfig {
         data: settings.data.clone(),
         listen: settings.listen,
@@ -66,14 +81,30 @@ pub fn open(settings: &BrokerSettings, password: &[u8]) -> Result<BrokerConfig, 
         sync_delay: Duration::ZERO,
         reflection: settings.reflection,
         notify: Notify::default(),
+        metrics_listen: settings.metrics_listen,
+        disk_reserve_bytes: settings.disk_reserve_bytes,
+        loopback,
+        loopback_idle: Duration::from_secs(settings.loopback_idle_seconds),
     })
 }
 
 /// The files of the listener: at the start, and again at a reload.
 pub(crate) fn read_tls(data: &Path, password: &[u8]) -> Result<TlsFiles, Refusal> {
-    let key_pem = keyfile::read_encrypted(&read(data, TLS_KEY_FILE)?, password).and_then(|key| keyfile::write_plain(&key));
-    let key_pem: Zeroizing<String> = key_pem.map_err(|cause| unreadable(TLS_KEY_FILE, &cause))?;
-    Ok(TlsFiles { certificate_pem: read(data, TLS_CERTIFICATE_FILE)?, key_pem, authority_pem: read(data, AUTHORITY_FILE)? })
+    tls_files(data, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, password)
+}
+
+/// The keys of the axis' own agency.
+fn read_loopback(data: &Path, password: &[u8]) -> Result<LoopbackKeys, Refusal> {
+    let certificate = read(data, LOOPBACK_SEAL_CERTIFICATE_FILE)?;
+    let key = keyfile::read_encrypted(&read(data, LOOPBACK_SEAL_KEY_FILE)?, password);
+    let key = key.map_err(|cause| unreadable(LOOPBACK_SEAL_KEY_FILE, &cause))?;
+    LoopbackKeys::new(&certificate, key, tls_files(data, LOOPBACK_TLS_CERTIFICATE_FILE, LOOPBACK_TLS_KEY_FILE, password)?)
+}
+
+fn tls_files(data: &Path, certificate: &str, key: &str, password: &[u8]) -> Result<TlsFiles, Refusal> {
+    let key_pem = keyfile::read_encrypted(&read(data, key)?, password).and_then(|key| keyfile::write_plain(&key));
+    let key_pem: Zeroizing<String> = key_pem.map_err(|cause| unreadable(key, &cause))?;
+    Ok(TlsFiles { certificate_pem: read(data, certificate)?, key_pem, authority_pem: read(data, AUTHORITY_FILE)? })
 }
 
 fn unreadable(file: &str, cause: &keyfile::KeyFileError) -> Refusal {

@@ -38,6 +38,15 @@ pub struct RunArgs {
     /// Address and port where edges connect; port 0 takes a free one. Overrules broker.toml.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Address and port where metrics and readiness are read; no TLS. Overrules broker.toml.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Free bytes on the disk below which nothing new is taken in. Overrules broker.toml.
+    #[arg(long, value_name = "BYTES")]
+    pub disk_reserve_bytes: Option<u64>,
+    /// Seconds without a real document after which the broker sends a signed message to itself; 0 turns that off. Overrules broker.toml.
+    #[arg(long, value_name = "SECONDS")]
+    pub loopback_idle_seconds: Option<u64>,
     /// For benches: every block takes so many milliseconds longer to be durable, like a slower disk.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
     pub sync_delay_ms: u64,
@@ -48,9 +57,17 @@ pub struct RunArgs {
 /// # Errors
 /// Why it could not start, or why it had to end.
 pub fn run(args: &RunArgs) -> Result<(), Refusal> {
-    let listen = args.listen.map(|listen| Override { key: "listen", value: Raw::Text(listen.to_string()) });
+    let address = |key, address: Option<SocketAddr>| address.map(|address| Override { key, value: Raw::Text(address.to_string()) });
+    let number = |key, number: Option<u64>| number.map(|number| Override { key, value: Raw::Integer(number.into()) });
+    let overrides = [
+        address("listen", args.listen),
+        address("metrics_listen", args.metrics_listen),
+        number("disk_reserve_bytes", args.disk_reserve_bytes),
+        number("loopback_idle_seconds", args.loopback_idle_seconds),
+    ];
+    let overrides = overrides.into_iter().flatten().collect();
     let check = |settings: &BrokerSettings, password: &[u8]| crate::open(settings, password).map(drop);
-    let launch = args.launch.settings("broker", listen.into_iter().collect(), check, |settings| settings.password_file.as_deref())?;
+    let launch = args.launch.settings("broker", overrides, check, |settings| settings.password_file.as_deref())?;
     let Launch::Run(loaded, source) = launch else { return Ok(()) };
     let Loaded { settings, entries } = *loaded;
     let logging = logging::start(settings.log.format, settings.log.level);

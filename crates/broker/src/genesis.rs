@@ -15,16 +15,16 @@ use truc_signing::statement::{
 };
 use truc_signing::{Authority, Certificate, SealKey, keyfile, seal};
 use truc_transport::launch::title;
-use truc_types::names::{ENVELOPE_V1, FACT_V1, RECEIPT_V1, REGISTRY_V1, SENDER_HEAD_V1};
+use truc_types::names::{AXIS_AGENCY_KIND, ENVELOPE_V1, FACT_V1, LOOPBACK_AGENCY, LOOPBACK_KIND, RECEIPT_V1, REGISTRY_V1, SENDER_HEAD_V1};
 use truc_types::{BlockNumber, Position, Reason, Refusal, Term, Timestamp, limits};
 
 use crate::block::{Filling, Tail};
-use crate::config::{AUTHORITY_FILE, LOG_KEY_FILE, SETTINGS_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE};
+use crate::config::{
+    AUTHORITY_FILE, LOG_KEY_FILE, LOOPBACK_SEAL_CERTIFICATE_FILE, LOOPBACK_SEAL_KEY_FILE, LOOPBACK_TLS_CERTIFICATE_FILE,
+    LOOPBACK_TLS_KEY_FILE, SETTINGS_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE,
+};
 use crate::key::key_of;
 use crate::settings::BrokerSettings;
-
-/// Document kind of the signed loopback message that readiness sends; reserved, never delivered to a DMS.
-const LOOPBACK_KIND: &str = "truc.loopback";
 
 /// What a new axis begins with.
 pub struct Init {
@@ -52,6 +52,20 @@ pub struct Init {
     pub agencies: Vec<(AgencyJoined, String)>,
     /// Further organisations.
     pub organisations: Vec<Organisation>,
+    /// Keys of the axis' own agency; without them the broker sends no loopback message.
+    pub loopback: Option<LoopbackFiles>,
+}
+
+/// Certificates and encrypted keys of the agency that the axis itself is, PEM.
+pub struct LoopbackFiles {
+    /// Its transport seal.
+    pub seal_certificate_pem: String,
+    /// The key of it.
+    pub seal_key_pem: String,
+    /// Its side of mutual TLS.
+    pub tls_certificate_pem: String,
+    /// The key of it.
+    pub tls_key_pem: String,
 }
 
 /// What was written.
@@ -86,6 +100,12 @@ pub fn init(data: &Path, init: &Init, now: Timestamp) -> Result<Initialised, Ref
     write(data, TLS_KEY_FILE, &init.tls_key_pem)?;
     write(data, TLS_CERTIFICATE_FILE, &init.tls_certificate_pem)?;
     write(data, AUTHORITY_FILE, &init.authority_pem)?;
+    if let Some(loopback) = &init.loopback {
+        write(data, LOOPBACK_SEAL_KEY_FILE, &loopback.seal_key_pem)?;
+        write(data, LOOPBACK_SEAL_CERTIFICATE_FILE, &loopback.seal_certificate_pem)?;
+        write(data, LOOPBACK_TLS_KEY_FILE, &loopback.tls_key_pem)?;
+        write(data, LOOPBACK_TLS_CERTIFICATE_FILE, &loopback.tls_certificate_pem)?;
+    }
     write_journal(data, init, &entries, now)?;
     // Last: a folder with settings is a complete one.
     let given = |key, value: &str| Override { key, value: Raw::Text(value.to_owned()) };
@@ -107,7 +127,9 @@ fn statements(init: &Init, log_vkey: &str, now: Timestamp) -> Result<Vec<Entry>,
     let operator_key = SealKey::new(operator_key, &operator).map_err(|cause| Refusal::new(Reason::KeyUnreadable, cause.to_string()))?;
 
     let mut events = vec![RegistryEvent::Genesis(Box::new(genesis(init, log_vkey, &operator)))];
-    for (joined, certificate_pem) in &init.agencies {
+    let own = init.loopback.as_ref().map(|loopback| axis_agency().map(|joined| (joined, loopback.seal_certificate_pem.clone())));
+    let own = own.transpose()?;
+    for (joined, certificate_pem) in init.agencies.iter().chain(&own) {
         let of = |cause: String| invalid(format!("seal certificate of {}: {cause}", joined.agency));
         let certificate = Certificate::from_pem(certificate_pem).map_err(|cause| of(cause.to_string()))?;
         authority.check(&certificate, now).map_err(|cause| of(cause.to_string()))?;
@@ -132,6 +154,20 @@ fn statements(init: &Init, log_vkey: &str, now: Timestamp) -> Result<Vec<Entry>,
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// The agency that the axis itself is.
+fn axis_agency() -> Result<AgencyJoined, Refusal> {
+    Ok(AgencyJoined {
+        agency: LOOPBACK_AGENCY.parse().map_err(|cause| Refusal::new(Reason::ConfigInvalid, format!("{LOOPBACK_AGENCY}: {cause}")))?,
+        old_code: None,
+        name_vi: "Trục liên thông (thông điệp tự kiểm tra)".to_owned(),
+        name_en: Some("The axis itself (loopback messages)".to_owned()),
+        kind: AXIS_AGENCY_KIND.to_owned(),
+        code_status: "reserved".to_owned(),
+        valid_from: None,
+        predicates: vec![ENVELOPE_V1.to_owned(), RECEIPT_V1.to_owned()],
+    })
 }
 
 fn genesis(init: &Init, log_vkey: &str, operator: &Certificate) -> Genesis {

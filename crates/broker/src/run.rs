@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_stream::StreamExt as _;
 use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
@@ -17,6 +18,7 @@ use truc_proto::broker::v1::delivery_service_server::DeliveryServiceServer;
 use truc_proto::broker::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::broker::v1::log_service_server::LogServiceServer;
 use truc_proto::broker::v1::submit_service_server::SubmitServiceServer;
+use truc_transport::metrics::number;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{accept, clock, reflection};
 use truc_types::limits::{
@@ -30,6 +32,7 @@ use crate::admission::{Admission, Needs};
 use crate::boot::{Booted, boot};
 use crate::committer::{self, Committer};
 use crate::config::BrokerConfig;
+use crate::connections::Counted;
 use crate::ended::Endings;
 use crate::grpc::admin::Admin;
 use crate::grpc::blobs::Blobs;
@@ -37,8 +40,10 @@ use crate::grpc::delivery::Deliveries;
 use crate::grpc::directory::Directory;
 use crate::grpc::log::Log;
 use crate::grpc::submit::Submits;
+use crate::meters::Meters;
 use crate::published::Published;
 use crate::sequencer::{Command, Sequencer};
+use crate::watching::{Prepared, Watching};
 
 /// HTTP/2 windows: a stream may have this many bytes under way.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -48,8 +53,6 @@ const KEEPALIVE: Duration = Duration::from_millis(KEEPALIVE_MILLIS);
 const UPLOAD_SWEEP: Duration = Duration::from_secs(60 * 60);
 /// An upload to which nothing was added for so long is dropped, and its place is free again: an edge that retries for days resumes before.
 const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How often readiness is looked at.
-const READINESS: Duration = Duration::from_secs(1);
 
 /// What the port describes to tools.
 const SERVICES: [&str; 6] = [
@@ -64,13 +67,13 @@ const SERVICES: [&str; 6] = [
 type Thread<T> = std::thread::JoinHandle<T>;
 
 /// The threads behind the services, and the handles to them.
-struct Engine {
-    published: Arc<Published>,
-    views: Arc<ViewStore>,
-    blobs: Arc<dyn BlobStore>,
-    commands: mpsc::Sender<Command>,
+pub(crate) struct Engine {
+    pub(crate) published: Arc<Published>,
+    pub(crate) views: Arc<ViewStore>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) commands: mpsc::Sender<Command>,
     admission: Admission,
-    clock_stepped_back: Arc<AtomicBool>,
+    pub(crate) clock_stepped_back: Arc<AtomicBool>,
     endings: Endings,
     sequencer: Thread<std::io::Result<()>>,
     committer: Thread<Result<(), Refusal>>,
@@ -80,27 +83,27 @@ struct Engine {
 ///
 /// # Errors
 /// Why it could not start, or [`Reason::OutcomeUnknown`] when the journal failed: the process must end then, and start anew.
-pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr)) -> Result<(), Refusal> {
+pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr)) -> Result<(), Refusal> {
     let listener = tokio::net::TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|cause| Refusal::new(Reason::ConfigInvalid, format!("cannot listen on {}: {cause}", config.listen)))?;
     let address = listener.local_addr().map_err(|cause| Refusal::new(Reason::ConfigInvalid, cause.to_string()))?;
     let (server_tls, notify, reflection) = (config.tls.clone(), config.notify.clone(), config.reflection);
     let data = config.data.clone();
-    let engine = tokio::task::spawn_blocking(move || Engine::start(config)).await.map_err(|_| defect("the start panicked"))??;
+    let prepared = Prepared::new(&mut config).await?;
+    let (meters, counting) = (prepared.meters.clone(), prepared.meters.clone());
+    let engine = tokio::task::spawn_blocking(move || Engine::start(config, counting)).await.map_err(|_| defect("the start panicked"))??;
 
     let (health, health_service) = tonic_health::server::health_reporter();
-    set_readiness(&health, true).await;
-    let sweeping = tokio::spawn(sweep_uploads(engine.blobs.clone()));
+    set_readiness(&health, false).await;
+    let sweeping = tokio::spawn(sweep_uploads(engine.blobs.clone(), meters.clone()));
     let deliveries = Deliveries {
         published: engine.published.clone(),
         commands: engine.commands.clone(),
         last_stream: AtomicU64::new(0),
         shutdown: shutdown.clone(),
     };
-    let blobs = Blobs { store: engine.blobs.clone(), published: engine.published.clone(), commands: engine.commands.clone() };
     let admin = engine.admin(data);
-    let submits =
-        SubmitServiceServer::new(Submits { admission: engine.admission.clone(), flow: Arc::default(), shutdown: shutdown.clone() });
+    let (blobs, submits) = (engine.blob_service(&meters), SubmitServiceServer::new(engine.submit_service(&meters, &shutdown)));
     let (reflection, reflection_alpha) =
         if reflection { reflection::services(&SERVICES).map(|(v1, alpha)| (Some(v1), Some(alpha)))? } else { (None, None) };
     let server = Server::builder()
@@ -125,17 +128,19 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
         .add_service(BrokerAdminServiceServer::new(admin))
         .add_service(LogServiceServer::new(Log { published: engine.published.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX));
     tracing::info!(%address, "listening");
+    let watching = prepared.start(&engine, address);
     notify.ready(&format!("serving on {address}"));
     ready(address);
 
     let incoming = accept::tls(listener, server_tls);
+    let incoming = incoming.map(move |stream| stream.map(|stream| Counted::new(stream, &meters.connections)));
     let served = {
         let serve = server.serve_with_incoming_shutdown(incoming, shutdown.begun());
         tokio::pin!(serve);
         tokio::select! {
             served = &mut serve => served,
             () = notify.keep_alive(|| sequencer_answers(&engine.commands)) => Ok(()),
-            () = watch(&engine, &health, &shutdown) => {
+            () = watch(&engine, &watching, &health, &shutdown) => {
                 set_readiness(&health, false).await;
                 shutdown.begin();
                 // Streams get a moment for their last answers; a client that holds on longer is cut off.
@@ -151,21 +156,19 @@ pub async fn run(config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnce(So
     engine.finish().await
 }
 
-/// Looks at what readiness depends on; returns when the process has to end.
-async fn watch(engine: &Engine, health: &HealthReporter, shutdown: &Shutdown) {
-    let mut every = tokio::time::interval(READINESS);
-    let mut serving = true;
+/// Tells of readiness; returns when the process has to end.
+async fn watch(engine: &Engine, watching: &Watching, health: &HealthReporter, shutdown: &Shutdown) {
+    let mut readiness = watching.checks.subscribe();
     loop {
+        let ready = *readiness.borrow_and_update();
+        set_readiness(health, ready).await;
+        tracing::info!(ready, "readiness");
         tokio::select! {
             () = shutdown.begun() => return,
             () = engine.endings.begun() => return,
-            _ = every.tick() => {}
-        }
-        let ready = !engine.clock_stepped_back.load(std::sync::atomic::Ordering::Relaxed);
-        if ready != serving {
-            serving = ready;
-            tracing::warn!(serving, "readiness changed");
-            set_readiness(health, serving).await;
+            changed = readiness.changed() => if changed.is_err() {
+                return;
+            }
         }
     }
 }
@@ -186,21 +189,26 @@ async fn set_readiness(health: &HealthReporter, serving: bool) {
 }
 
 /// Drops uploads that nobody goes on with, now and every hour.
-async fn sweep_uploads(blobs: Arc<dyn BlobStore>) {
+async fn sweep_uploads(blobs: Arc<dyn BlobStore>, meters: Arc<Meters>) {
     let mut every = tokio::time::interval(UPLOAD_SWEEP);
     loop {
         every.tick().await;
-        let blobs = blobs.clone();
+        let (blobs, counted) = (blobs.clone(), blobs.clone());
         match tokio::task::spawn_blocking(move || blobs.sweep(clock::now(), UPLOAD_AGE_MAX)).await {
             Ok(Ok(_)) => {}
             Ok(Err(cause)) => tracing::warn!(%cause, "unfinished uploads cannot be swept"),
             Err(cause) => tracing::error!(%cause, "sweeping unfinished uploads panicked"),
         }
+        match tokio::task::spawn_blocking(move || counted.stored_bytes()).await {
+            Ok(Ok(bytes)) => drop(meters.blob_stored.set(number(bytes))),
+            Ok(Err(cause)) => tracing::warn!(%cause, "stored attachments cannot be counted"),
+            Err(cause) => tracing::error!(%cause, "counting stored attachments panicked"),
+        }
     }
 }
 
 impl Engine {
-    fn start(config: BrokerConfig) -> Result<Self, Refusal> {
+    fn start(config: BrokerConfig, meters: Arc<Meters>) -> Result<Self, Refusal> {
         let failed = |cause: std::io::Error| {
             Refusal::new(Reason::of_system(&cause, Reason::ConfigInvalid), format!("cannot start a thread: {cause}"))
         };
@@ -216,18 +224,20 @@ impl Engine {
             views: writer,
             views_broken: false,
             sync_delay: config.sync_delay,
+            meters: meters.clone(),
         };
         let committer::Running { jobs, durable, thread: committer } = committer::start(committer, endings.guard()).map_err(failed)?;
         let (commands, inbox) = mpsc::channel(SEQUENCER_QUEUE_MAX);
         let clock_stepped_back = Arc::new(AtomicBool::new(false));
-        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views.clone(), jobs, clock_stepped_back.clone());
+        let stepped = clock_stepped_back.clone();
+        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views.clone(), jobs, stepped, meters.clone());
         let ended = endings.guard();
         let sequencer = std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || {
             let _ended = ended;
             sequencer.run(inbox, durable)
         });
         let sequencer = sequencer.map_err(failed)?;
-        let needs = Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone() };
+        let needs = Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone(), meters };
         let admission = Admission::start(&needs, &endings).map_err(failed)?;
         Ok(Self { published, views, blobs, commands, admission, clock_stepped_back, endings, sequencer, committer })
     }
@@ -243,6 +253,16 @@ impl Engine {
             data,
             started_at: clock::now(),
         }
+    }
+
+    fn blob_service(&self, meters: &Arc<Meters>) -> Blobs {
+        let (store, published, commands) = (self.blobs.clone(), self.published.clone(), self.commands.clone());
+        Blobs { store, published, commands, meters: meters.clone() }
+    }
+
+    fn submit_service(&self, meters: &Arc<Meters>, shutdown: &Shutdown) -> Submits {
+        let (admission, published) = (self.admission.clone(), self.published.clone());
+        Submits { admission, flow: Arc::default(), published, meters: meters.clone(), shutdown: shutdown.clone() }
     }
 
     /// Lets the sequencer finish what it has, however many connections still hold a way to it, and waits until that is durable.

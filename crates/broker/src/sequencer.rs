@@ -5,6 +5,7 @@
 
 mod deliveries;
 mod inspect;
+mod load;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use truc_views::ViewStore;
 
 use crate::block::{Filling, Tail};
 use crate::committer::{Answer, Durable, Job, Output, Reply, unknown_to_all};
+use crate::meters::Meters;
 use crate::published::Published;
 use crate::rows;
 use crate::stream::{OpenStream, StreamId, StreamItem};
@@ -32,6 +34,8 @@ pub(crate) use inspect::{InspectedAgency, InspectedDelivery, Inspection};
 
 /// How often leases, pauses and view rows are looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// Ticks after which the load of the queues is looked at.
+const LOAD_TICKS: u32 = 25;
 /// Ticks after which rows are taken, however few they are.
 const VIEW_ROWS_AGE_TICKS: u32 = 5;
 /// Entries after which rows are taken at the next tick. Under load many small flushes delay nobody for long; one large one a second shows in the
@@ -73,6 +77,8 @@ pub(crate) enum Command {
     Inspect { reply: oneshot::Sender<Inspection> },
     /// How it stands with the deliveries of one message that nobody has fetched, for the operator.
     InspectMessage { message_id: MessageId, reply: oneshot::Sender<Vec<InspectedDelivery>> },
+    /// Whether commands still go through: answered when all before it is durable.
+    Probe { reply: oneshot::Sender<()> },
     /// Take no more commands, finish what is here, and end. Whoever still has a way to send is told that the broker ends.
     End,
 }
@@ -97,10 +103,12 @@ pub(crate) struct Sequencer {
     ending: bool,
     views_taken: Position,
     views_age_ticks: u32,
+    load_age_ticks: u32,
     views_broken: bool,
     last_now: Timestamp,
     clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
     jobs: SyncSender<Job>,
+    meters: Arc<Meters>,
 }
 
 /// Why the loop ended.
@@ -113,6 +121,7 @@ enum End {
 
 impl Sequencer {
     /// A sequencer over a state that is durable up to its end.
+    #[expect(clippy::too_many_arguments, reason = "each of them is another part of the engine; the start makes them in this order")]
     pub(crate) fn new(
         state: State,
         frontier: Frontier,
@@ -121,6 +130,7 @@ impl Sequencer {
         views: Arc<ViewStore>,
         jobs: SyncSender<Job>,
         clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
+        meters: Arc<Meters>,
     ) -> Self {
         let views_taken = views.position();
         let last_now = tail.time;
@@ -141,10 +151,12 @@ impl Sequencer {
             ending: false,
             views_taken,
             views_age_ticks: 0,
+            load_age_ticks: LOAD_TICKS,
             views_broken: false,
             last_now,
             clock_stepped_back,
             jobs,
+            meters,
         };
         sequencer.fill_queues();
         sequencer
@@ -250,6 +262,7 @@ impl Sequencer {
             }
             Command::Inspect { reply } => self.inspect(reply),
             Command::InspectMessage { message_id, reply } => self.inspect_message(&message_id, reply),
+            Command::Probe { reply } => self.filling.output(Output::Probed { reply }),
             Command::End => self.ending = true,
             Command::Locate { message_id, reply } => {
                 let position = self.state.known(&message_id).map(|known| known.position);
@@ -314,7 +327,13 @@ impl Sequencer {
                 self.queue(agency).push(position, delivery);
                 self.deliver(agency);
             }
-            Effect::Dequeued { agency, position } => self.queue(agency).remove(position),
+            Effect::Dequeued { agency, position, accepted_at } => {
+                self.queue(agency).remove(position);
+                if self.state.registry().axis_agency() != Some(agency) {
+                    let waited = self.block_time().millis_since(accepted_at);
+                    self.filling.tally.waited_millis.push(waited);
+                }
+            }
             Effect::Fed { agency, .. } => self.feed(agency),
             Effect::RegistryChanged => self.filling.output(Output::Registry(self.state.registry().clone())),
         }
@@ -329,6 +348,12 @@ impl Sequencer {
             }
             self.deliver(AgencyIndex(index));
             self.feed(AgencyIndex(index));
+        }
+        self.load_age_ticks += 1;
+        if self.load_age_ticks >= LOAD_TICKS {
+            self.load_age_ticks = 0;
+            let load = self.load();
+            self.filling.output(Output::Load(Box::new(load)));
         }
         self.views_age_ticks += 1;
         let entries = self.state.next().0.saturating_sub(self.views_taken.0);
@@ -361,6 +386,7 @@ impl Sequencer {
     /// Closes the block and gives it to the committer; false if that has ended.
     fn hand_over(&mut self) -> bool {
         let job = std::mem::take(&mut self.filling).close(&mut self.tail, &mut self.frontier);
+        self.meters.decided.store(self.tail.position.0, std::sync::atomic::Ordering::Relaxed);
         match self.jobs.try_send(job) {
             Ok(()) => {
                 self.in_flight = true;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use truc_settings::{existing_file, existing_folder, optional, rule, settings};
 use truc_transport::logging::LogSettings;
+use truc_types::limits::{DISK_RESERVE_BYTES, LOOPBACK_IDLE_SECONDS};
 
 settings! {
     /// Settings of a broker.
@@ -19,6 +20,13 @@ settings! {
         });
         /// File with the password of the key files, on one line. Without it the environment variable TRUC_KEY_PASSWORD is read.
         pub password_file: Option<PathBuf> = None, AtStart, optional(existing_file());
+        /// Address and port where metrics and readiness are read: /metrics, /livez, /readyz; nowhere without it. It has no TLS: a loopback or
+        /// management address.
+        pub metrics_listen: Option<SocketAddr> = None, AtStart;
+        /// Free bytes on the disk of the data folder below which no new document or attachment is taken in; what is in is still delivered.
+        pub disk_reserve_bytes: u64 = DISK_RESERVE_BYTES, AtStart;
+        /// Seconds without a real document through the whole path after which the broker sends a signed message to itself; 0 turns that off.
+        pub loopback_idle_seconds: u64 = LOOPBACK_IDLE_SECONDS, AtStart;
         /// Whether the gRPC port describes its services to tools (grpc.reflection v1 and v1alpha).
         pub reflection: bool = true, AtStart;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use truc_signing::statement::{self as st, Fact, ReceiptEvent, SenderHeadEvent, Statement};
-use truc_types::{AgencyCode, EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq};
+use truc_types::{AgencyCode, EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
 use crate::dispatch::Delivery;
 use crate::entry::Entry;
@@ -126,6 +126,8 @@ pub enum Effect {
         agency: AgencyIndex,
         /// Position in its queue.
         position: QueuePosition,
+        /// Block time of the acceptance: since then it waited.
+        accepted_at: Timestamp,
     },
     /// A receipt for an agency.
     Fed {
@@ -264,6 +266,7 @@ impl State {
         let position = known.position;
         let issuer = self.issuer(position, &receipt.issuer, receipt.edge_term)?;
         let sender = self.index_of(position, &receipt.original_sender)?;
+        let axis = self.registry.axis_agency();
         for item in &receipt.items {
             let misfit = || ApplyError::Receipt { position, message_id: item.message_id, recipient: item.recipient.clone() };
             let message = self.open.get_mut(&item.message_id).ok_or_else(misfit)?;
@@ -274,10 +277,12 @@ impl State {
             let recipient = recipient.filter(|recipient| recipient.agency == issuer).ok_or_else(misfit)?;
             let step = step_after(recipient.step, receipt.event).ok_or_else(misfit)?;
             if recipient.step == DeliveryStep::Waiting {
-                effects.push(Effect::Dequeued { agency: recipient.agency, position: recipient.queue_position });
+                let (agency, position) = (recipient.agency, recipient.queue_position);
+                effects.push(Effect::Dequeued { agency, position, accepted_at: message.accepted_at });
             }
             recipient.step = step;
-            if message.recipients.iter().all(|recipient| recipient.step.is_final()) {
+            // The axis registers no documents: its own message has done its work once it is fetched.
+            if message.recipients.iter().all(|recipient| recipient.step.is_final() || Some(recipient.agency) == axis) {
                 let closed = Known { position: message.position, digest: message.digest };
                 self.open.remove(&item.message_id);
                 self.changes.close(item.message_id, closed.position);

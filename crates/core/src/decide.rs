@@ -11,7 +11,7 @@ use truc_types::{LeafIndex, Position, QueuePosition, Reason, Refusal, Retry, Tim
 use crate::admit::{Admitted, check_signers, edge_term};
 use crate::apply::step_after;
 use crate::entry::Entry;
-use crate::registry::AgencyIndex;
+use crate::registry::{AgencyIndex, Registry};
 use crate::sequence::Numbered;
 use crate::state::{DeliveryStep, Known, State};
 
@@ -153,6 +153,7 @@ fn check_envelope(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Re
         let message = format!("{} does not serve {sender}", envelope.sender.agency);
         return Err(Refusal::new(Reason::SenderUnknown, message).with("sender", sender).with("agency", &envelope.sender.agency));
     }
+    check_loopback(registry, agency, envelope)?;
     let seq = envelope.sender_seq;
     match state.look(agency, seq) {
         Numbered::Free => {}
@@ -168,6 +169,24 @@ fn check_envelope(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Re
         }
     }
     route(state, envelope)
+}
+
+/// The axis' agency sends its loopback message to itself and nothing else; nobody else sends one, or anything to it.
+fn check_loopback(registry: &Registry, agency: AgencyIndex, envelope: &Envelope) -> Result<(), Refusal> {
+    let is_axis = registry.axis_agency() == Some(agency);
+    let kind = envelope.doc.doc_type.name.as_deref();
+    let is_reserved = registry.genesis().is_some_and(|genesis| kind == Some(genesis.loopback_kind.as_str()));
+    if is_reserved != is_axis {
+        let message = format!("document type {kind:?} is that of the axis' own loopback message, which only the axis sends");
+        return Err(Refusal::new(Reason::DocumentKindReserved, message));
+    }
+    for code in &envelope.recipients {
+        let served_by = registry.organisation(code).map(|(_, organisation)| organisation.served_by);
+        if served_by.is_some() && (served_by == registry.axis_agency()) != is_axis {
+            return Err(Refusal::new(Reason::RecipientUnknown, format!("no organisation has the code {code}")).with("recipient", code));
+        }
+    }
+    Ok(())
 }
 
 /// The queue position of each recipient.

@@ -93,7 +93,18 @@ pub struct AgencyQueue {
     /// Leases and pauses by the time they end.
     timed: BTreeSet<(Timestamp, QueuePosition)>,
     leases: HashMap<LeaseId, QueuePosition>,
+    /// What is leased or paused, by lane and age.
+    away: [BTreeMap<QueuePosition, MessageId>; Lane::COUNT],
     waiting: usize,
+}
+
+/// What waits in one lane of a queue, whoever has it leased.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneLoad {
+    /// Deliveries that nobody has fetched.
+    pub waiting: usize,
+    /// The message of the oldest of them.
+    pub oldest: Option<MessageId>,
 }
 
 impl AgencyQueue {
@@ -110,6 +121,7 @@ impl AgencyQueue {
         let was_there = match &granted {
             Some(granted) => {
                 self.leave(position, granted.delivery.lane, granted.place);
+                self.away(granted.delivery.lane).remove(&position);
                 true
             }
             None => self.ready.iter_mut().any(|lane| lane.remove(&position).is_some()),
@@ -129,6 +141,7 @@ impl AgencyQueue {
         let attempt = granted.attempts;
         self.timed.insert((until, position));
         self.leases.insert(lease, position);
+        self.away(lane).insert(position, message_id);
         Some(Grant { lease, position, delivery, attempt })
     }
 
@@ -227,6 +240,18 @@ impl AgencyQueue {
         self.ready.iter().any(|lane| !lane.is_empty())
     }
 
+    /// What waits in each lane, by [`Lane::index`].
+    #[must_use]
+    pub fn load(&self) -> [LaneLoad; Lane::COUNT] {
+        let mut load = [LaneLoad::default(); Lane::COUNT];
+        for (load, (ready, away)) in load.iter_mut().zip(self.ready.iter().zip(&self.away)) {
+            let first = ready.first_key_value().map(|(position, (message_id, _))| (position, message_id));
+            let oldest = first.into_iter().chain(away.first_key_value()).min_by_key(|(position, _)| **position);
+            *load = LaneLoad { waiting: ready.len() + away.len(), oldest: oldest.map(|(_, message_id)| *message_id) };
+        }
+        load
+    }
+
     fn pause(&mut self, now: Timestamp, position: QueuePosition) {
         let Some(granted) = self.granted.get_mut(&position) else { return };
         let doubled = REDELIVERY_PAUSE_MILLIS_MIN << granted.attempts.saturating_sub(1).min(20);
@@ -242,6 +267,7 @@ impl AgencyQueue {
         let (place, delivery) = (granted.place, granted.delivery);
         granted.place = Place::Ready;
         self.leave(position, delivery.lane, place);
+        self.away(delivery.lane).remove(&position);
         self.lane(delivery.lane).insert(position, (delivery.message_id, delivery.recipient));
     }
 
@@ -263,6 +289,11 @@ impl AgencyQueue {
     #[expect(clippy::indexing_slicing, reason = "there is one map per lane")]
     fn lane(&mut self, lane: Lane) -> &mut BTreeMap<QueuePosition, (MessageId, u16)> {
         &mut self.ready[lane.index()]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there is one map per lane")]
+    fn away(&mut self, lane: Lane) -> &mut BTreeMap<QueuePosition, MessageId> {
+        &mut self.away[lane.index()]
     }
 }
 
@@ -435,6 +466,11 @@ mod tests {
                 prop_assert_eq!(in_lanes + held + paused, open.len());
                 prop_assert_eq!(held, queue.leases.len());
                 prop_assert_eq!(held + paused, queue.timed.len());
+                prop_assert_eq!(queue.away.iter().map(BTreeMap::len).sum::<usize>(), held + paused);
+                let load = queue.load();
+                prop_assert_eq!(load.iter().map(|lane| lane.waiting).sum::<usize>(), open.len());
+                let oldest = load.iter().filter_map(|lane| lane.oldest).min();
+                prop_assert_eq!(oldest, open.iter().min().map(|n| delivery(*n, Lane::Normal).message_id));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use truc_signing::statement::{self as st, RegistryEvent};
 use truc_signing::{Certificate, KeyRing, Owner};
+use truc_types::names::AXIS_AGENCY_KIND;
 use truc_types::{AgencyCode, Date, OrganisationCode, Position};
 
 use crate::apply::ApplyError;
@@ -76,6 +77,8 @@ pub struct Registry {
     changes: ChunkedMap<(u64, Option<OrganisationCode>), ()>,
     keys: KeyRing,
     entries: Vec<Position>,
+    /// The agency that the axis itself is, as an organisation: it stands in no list.
+    axis_agency: Option<(OrganisationCode, Organisation)>,
 }
 
 impl Registry {
@@ -128,6 +131,12 @@ impl Registry {
         self.by_code.get(code).copied()
     }
 
+    /// The agency that the axis itself is, for the loopback message of readiness. Nobody else may address it, and lists for people leave it out.
+    #[must_use]
+    pub fn axis_agency(&self) -> Option<AgencyIndex> {
+        self.axis_agency.as_ref().map(|(_, organisation)| organisation.served_by)
+    }
+
     /// The agency of an index.
     #[must_use]
     pub fn agency(&self, index: AgencyIndex) -> Option<&Agency> {
@@ -137,7 +146,9 @@ impl Registry {
     /// The organisation that a code of either scheme names, under its own code. A code that is somebody's own is never read as an old one.
     #[must_use]
     pub fn organisation(&self, code: &OrganisationCode) -> Option<(&OrganisationCode, &Organisation)> {
-        self.organisations.get(code).or_else(|| self.organisations.get(self.aliases.get(code)?.1))
+        let listed = self.organisations.get(code).or_else(|| self.organisations.get(self.aliases.get(code)?.1));
+        let own = || self.axis_agency.as_ref().filter(|(own, _)| own == code).map(|(own, organisation)| (own, organisation));
+        listed.or_else(own)
     }
 
     /// The same code, sharing its text with the registry where that has it: open messages name few codes many times.
@@ -195,22 +206,27 @@ impl Registry {
         let index = u16::try_from(self.agencies.len())
             .map(AgencyIndex)
             .map_err(|_| ApplyError::RegistryContent { position, cause: "more than 65,536 agencies".to_owned() })?;
+        let is_axis = joined.kind == AXIS_AGENCY_KIND;
+        if is_axis && self.axis_agency.is_some() {
+            return Err(ApplyError::RegistryContent { position, cause: format!("{} is a second agency of the axis", joined.agency) });
+        }
         self.by_code.insert(joined.agency.clone(), index);
         let code = OrganisationCode::from(&joined.agency);
-        self.put(
-            code,
-            version,
-            Organisation {
-                served_by: index,
-                name: Some(joined.name_vi.as_str().into()),
-                old_code: joined.old_code.as_ref().map(OrganisationCode::from),
-                parent: None,
-                valid: (joined.valid_from, None),
-                successors: Box::default(),
-                added_in: version,
-                changed_in: version,
-            },
-        );
+        let organisation = Organisation {
+            served_by: index,
+            name: Some(joined.name_vi.as_str().into()),
+            old_code: joined.old_code.as_ref().map(OrganisationCode::from),
+            parent: None,
+            valid: (joined.valid_from, None),
+            successors: Box::default(),
+            added_in: version,
+            changed_in: version,
+        };
+        if is_axis {
+            self.axis_agency = Some((code, organisation));
+        } else {
+            self.put(code, version, organisation);
+        }
         self.agencies.push(Agency {
             code: joined.agency.clone(),
             old_code: joined.old_code.as_ref().map(OrganisationCode::from),

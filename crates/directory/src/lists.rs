@@ -55,7 +55,8 @@ impl Paging {
 /// [`Reason::RequestInvalid`] for a token that is none.
 pub fn agencies(registry: &Registry, paging: &Paging) -> Result<Page<pb::Agency>, Refusal> {
     let after = paging.after()?;
-    let mut agencies: Vec<_> = registry.agencies().iter().collect();
+    let own = registry.axis_agency().and_then(|index| registry.agency(index)).map(|agency| &agency.code);
+    let mut agencies: Vec<_> = registry.agencies().iter().filter(|agency| Some(&agency.code) != own).collect();
     agencies.sort_by(|a, b| a.code.cmp(&b.code));
     let mut rest = agencies.into_iter().filter(|agency| after.as_ref().is_none_or(|after| agency.code.as_str() > after.as_str()));
     let items: Vec<_> = rest.by_ref().take(paging.size()).map(messages::agency).collect();

@@ -25,6 +25,9 @@ pub fn look_up(registry: &Registry, text: &str) -> Result<Found, Refusal> {
     let invalid = |cause: truc_types::CodeError| Refusal::new(Reason::RequestInvalid, format!("code {text:.60?}: {cause}"));
     let code: OrganisationCode = text.trim().parse().map_err(invalid)?;
     let (own, organisation) = registry.organisation(&code).ok_or_else(|| unknown(registry, &code))?;
+    if registry.axis_agency() == Some(organisation.served_by) {
+        return Err(unknown(registry, &code));
+    }
     let agency = registry.agency(organisation.served_by).ok_or_else(|| unknown(registry, &code))?;
     let scheme = if *own == code { pb::CodeScheme::Own } else { pb::CodeScheme::Old };
     Ok(Found { organisation: messages::organisation(registry, own, organisation), agency: messages::agency(agency), scheme })

@@ -22,7 +22,7 @@ pub fn axis(registry: &Registry) -> Option<pb::Axis> {
             envelope_age_days: genesis.limits.envelope_age_days,
         }),
         predicates: genesis.predicates.clone(),
-        agencies: count(registry.agencies().len()),
+        agencies: count(registry.agencies().len() - usize::from(registry.axis_agency().is_some())),
         organisations: count(registry.organisations().len()),
     })
 }

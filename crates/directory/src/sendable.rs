@@ -29,6 +29,9 @@ pub fn check_sendable(registry: &Registry, envelope: &Envelope) -> Result<(), Re
     let mut seen = HashSet::with_capacity(envelope.recipients.len());
     for code in &envelope.recipients {
         let (own, organisation) = registry.organisation(code).ok_or_else(|| unknown(registry, code))?;
+        if registry.axis_agency() == Some(organisation.served_by) {
+            return Err(unknown(registry, code));
+        }
         if !seen.insert(own) {
             return Err(Refusal::new(Reason::RecipientTwice, format!("{code} is named twice")).with("recipient", code));
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tonic::transport::Uri;
 use truc_ledger::LogVerifier;
 use truc_signing::{Certificate, SealKey, TrustedKey};
+use truc_transport::metrics::Metrics;
 use truc_transport::notify::Notify;
 use truc_transport::tls::ClientTls;
 use truc_types::AgencyCode;
@@ -39,6 +40,12 @@ pub struct EdgeConfig {
     pub reflection: bool,
     /// The service manager of this process.
     pub notify: Notify,
+    /// Counts for this edge; edges of one process may share one ([`crate::metrics::new`]).
+    pub metrics: Metrics,
+    /// Where metrics and readiness are read; nowhere without it. A loopback or management address: it has no TLS.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Free bytes on the disk of the data folder below which no new document is taken from the DMS.
+    pub disk_reserve_bytes: u64,
 }
 
 impl fmt::Debug for EdgeConfig {

@@ -40,6 +40,12 @@ pub struct RunArgs {
     /// Address of the broker, https://host:port. Overrules edge.toml.
     #[arg(long, value_name = "URL")]
     pub broker: Option<String>,
+    /// Address and port where metrics and readiness are read; no TLS. Overrules edge.toml.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Free bytes on the disk below which no new document is taken. Overrules edge.toml.
+    #[arg(long, value_name = "BYTES")]
+    pub disk_reserve_bytes: Option<u64>,
     /// Take over although another edge of this agency is connected; that one stops.
     #[arg(long)]
     pub take_over: bool,
@@ -53,7 +59,9 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     let refusal = |cause: crate::EdgeError| cause.to_refusal();
     let listen = args.listen.map(|listen| Override { key: "listen", value: Raw::Text(listen.to_string()) });
     let broker = args.broker.clone().map(|broker| Override { key: "broker", value: Raw::Text(broker) });
-    let overrides = listen.into_iter().chain(broker).collect();
+    let metrics = args.metrics_listen.map(|address| Override { key: "metrics_listen", value: Raw::Text(address.to_string()) });
+    let reserve = args.disk_reserve_bytes.map(|bytes| Override { key: "disk_reserve_bytes", value: Raw::Integer(bytes.into()) });
+    let overrides = [listen, broker, metrics, reserve].into_iter().flatten().collect();
     let check = |settings: &EdgeSettings, password: &[u8]| crate::open(settings, password).map(drop).map_err(refusal);
     let launch = args.launch.settings("edge", overrides, check, |settings| settings.password_file.as_deref())?;
     let Launch::Run(loaded, source) = launch else { return Ok(()) };

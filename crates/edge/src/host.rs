@@ -45,10 +45,12 @@ pub fn host(args: &HostArgs) -> Result<(), Refusal> {
     let password = password(args.password_file.as_deref())?;
     let mut configs = Vec::with_capacity(args.data.len());
     let mut mistakes = Vec::new();
+    // Counted together, told apart by the label `agency`: any listener of theirs shows all.
+    let metrics = crate::metrics::new();
     // All of them before any is started, so that all mistakes are told at once.
     for data in &args.data {
         match crate::load(data, &password) {
-            Ok(config) => configs.push(config),
+            Ok(config) => configs.push(EdgeConfig { metrics: metrics.clone(), ..config }),
             Err(cause) => mistakes.push(format!("{}: {cause}", data.display())),
         }
     }

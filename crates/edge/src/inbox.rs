@@ -65,8 +65,14 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, term: EdgeTerm) -> Result<I
             Some(done) = work.join_next() => {
                 let (lease, taken) = done.map_err(|cause| LinkError::Away(cause.to_string()))?;
                 if let Err(cause) = taken {
+                    node.meters.given_back.inc();
+                    if matches!(cause, LinkError::Untrusted(_)) {
+                        node.meters.invalid.inc();
+                    }
                     failed(lease, cause)?;
                     requests.send(say(Request::Release(Release { lease }))).await.map_err(|_| gone())?;
+                } else {
+                    node.meters.taken.inc();
                 }
                 requests.send(say(Request::Credit(Credit { deliveries: 1 }))).await.map_err(|_| gone())?;
             }

@@ -123,6 +123,9 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
         take_over: false,
         reflection: settings.reflection,
         notify: Notify::default(),
+        metrics: crate::metrics::new(),
+        metrics_listen: settings.metrics_listen,
+        disk_reserve_bytes: settings.disk_reserve_bytes,
     })
 }
 

@@ -8,11 +8,13 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tonic::Status;
 use truc_blobs::{BlobError, BlobStore};
+use truc_transport::checks::Checks;
 use truc_transport::status;
 use truc_types::{AgencyCode, Digest, EdgeTerm, Reason, Refusal};
 
 use crate::config::EdgeConfig;
 use crate::error::EdgeError;
+use crate::meters::Meters;
 use crate::sealer::Sealer;
 use crate::store::Store;
 use crate::trust::{Trust, TrustError};
@@ -24,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) trust: Trust,
     pub(crate) sealer: Sealer,
     pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) checks: Checks,
     /// The term that this process opened.
     pub(crate) term: Mutex<Option<EdgeTerm>>,
     /// Whether the connection to the axis stands.

@@ -1,5 +1,6 @@
 //! Starts one edge and runs it until it is told to end or has to: journal, server for the DMS, connection to the axis.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,12 +9,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use truc_blobs::FolderStore;
+use truc_transport::observe;
 use truc_transport::shutdown::Shutdown;
 use truc_types::limits::SHUTDOWN_MILLIS_MAX;
 
 use crate::config::{EdgeConfig, Layout, check_listen};
 use crate::error::EdgeError;
+use crate::health::{self, Gauges};
+use crate::meters::Meters;
 use crate::node::Node;
 use crate::record::Record;
 use crate::sealer::Sealer;
@@ -34,7 +39,13 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     check_listen(config.listen).map_err(|cause| EdgeError::Config { setting: "listen", cause })?;
     let listener = TcpListener::bind(config.listen).await.map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| EdgeError::Listen { address: config.listen, source })?;
+    let observing = match config.metrics_listen {
+        Some(address) => Some(observe::bind(address).await.map_err(EdgeError::Unreadable)?),
+        None => None,
+    };
     let node = Arc::new(open(config).await?);
+    // Dropping it ends what watches.
+    let _watching = watch(&node, observing);
     tracing::info!(agency = %node.agency(), %address, "edge serves its document-management system");
     let notify = node.config.notify.clone();
     notify.ready(&format!("serving {} on {address}", node.agency()));
@@ -70,6 +81,19 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     fault.map_or(Ok(()), Err)
 }
 
+/// Starts the checks and the listener that shows them with the metrics.
+fn watch(node: &Arc<Node>, observing: Option<TcpListener>) -> JoinSet<Infallible> {
+    let gauges = Arc::new(Gauges::new(&node.config, &node.checks));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(health::watch(Arc::clone(node), Arc::clone(&gauges)));
+    if let Some(listener) = observing {
+        let (metrics, checks) = (node.config.metrics.clone(), node.checks.clone());
+        let refreshed = Arc::clone(node);
+        tasks.spawn(observe::serve(listener, observe::Observed { metrics, checks, refresh: Arc::new(move || gauges.refresh(&refreshed)) }));
+    }
+    tasks
+}
+
 /// Opens everything that is on the disk, and believes what was verified before.
 async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
     let layout = Layout::of(&config.data);
@@ -82,7 +106,10 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
     let (store, blobs) = opened.await.map_err(|cause| EdgeError::Serve(cause.to_string()))??;
     let trust = remembered(&store, &config).await?;
     let sealer = Sealer::new(Arc::clone(&config.seal), config.agency.clone());
+    let meters = Arc::new(Meters::new(&config.metrics, &config.agency));
     Ok(Node {
+        meters,
+        checks: health::checks(),
         config,
         store,
         trust,

@@ -63,6 +63,12 @@ pub(crate) async fn keep_connected(node: Arc<Node>) -> EdgeError {
         let begun = Instant::now();
         let ended = session(&node).await;
         node.connected.store(false, Ordering::Relaxed);
+        node.meters.disconnected();
+        match &ended {
+            Err(LinkError::Untrusted(_)) => drop(node.meters.invalid.inc()),
+            Err(LinkError::Fatal(EdgeError::Fork(_))) => drop(node.meters.forks.inc()),
+            _ => {}
+        }
         // Only a connection that lasted starts the pauses over: one that ends at once every time must not be a busy loop.
         if begun.elapsed() > LASTED {
             backoff.reset();
@@ -86,13 +92,14 @@ async fn session(node: &Arc<Node>) -> Result<Infallible, LinkError> {
     let link = connect(node).await?;
     witness::catch_up(node, &link).await?;
     witness::read_registry(node, &link).await?;
-    let (submitter, answers) = Submitter::open(&link).await?;
+    let (submitter, answers) = Submitter::open(&link, Arc::clone(&node.meters)).await?;
     // Dropping the set ends all of them.
     let mut loops = JoinSet::new();
     loops.spawn(answers.hand_out());
     let term = term::open(node, &submitter).await?;
     tracing::info!(agency = %node.agency(), %term, "connected to the axis");
     node.connected.store(true, Ordering::Relaxed);
+    node.meters.connected();
     loops.spawn(witness::watch(Arc::clone(node), link.clone()));
     loops.spawn(outbox::run(Arc::clone(node), link.clone(), submitter.clone(), term));
     loops.spawn(receipts::run(Arc::clone(node), submitter, term));

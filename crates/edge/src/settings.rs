@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use truc_settings::{existing_file, existing_folder, optional, rule, settings};
 use truc_transport::logging::LogSettings;
 use truc_types::AgencyCode;
+use truc_types::limits::DISK_RESERVE_BYTES;
 
 use crate::config::{check_listen, parse_broker};
 
@@ -27,6 +28,11 @@ settings! {
         pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 0)), AtStart, rule("a loopback address", |listen| check_listen(*listen));
         /// File with the password of the key files, on one line. Without it the environment variable TRUC_KEY_PASSWORD is read.
         pub password_file: Option<PathBuf> = None, AtStart, optional(existing_file());
+        /// Address and port where metrics and readiness are read: /metrics, /livez, /readyz; nowhere without it. It has no TLS: a loopback or
+        /// management address.
+        pub metrics_listen: Option<SocketAddr> = None, AtStart;
+        /// Free bytes on the disk of the data folder below which no new document is taken; what is in is still sent and delivered.
+        pub disk_reserve_bytes: u64 = DISK_RESERVE_BYTES, AtStart;
         /// Whether the gRPC port describes its services to tools (grpc.reflection v1 and v1alpha).
         pub reflection: bool = true, AtStart;
     }

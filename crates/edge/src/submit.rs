@@ -10,6 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use truc_proto::broker::v1 as pb;
 
+use crate::meters::Meters;
 use crate::node::LinkError;
 use crate::session::Link;
 
@@ -22,6 +23,7 @@ pub(crate) struct Submitter {
     requests: mpsc::Sender<pb::SubmitRequest>,
     waiting: Arc<Mutex<Waiting>>,
     permits: Arc<Semaphore>,
+    meters: Arc<Meters>,
 }
 
 #[derive(Default)]
@@ -39,11 +41,11 @@ pub(crate) struct Answers {
 
 impl Submitter {
     /// Opens the stream.
-    pub(crate) async fn open(link: &Link) -> Result<(Self, Answers), LinkError> {
+    pub(crate) async fn open(link: &Link, meters: Arc<Meters>) -> Result<(Self, Answers), LinkError> {
         let (requests, receiver) = mpsc::channel(IN_FLIGHT_MAX);
         let stream = link.submit().submit(ReceiverStream::new(receiver)).await?.into_inner();
         let waiting = Arc::new(Mutex::new(Waiting::default()));
-        let submitter = Self { requests, waiting: Arc::clone(&waiting), permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)) };
+        let submitter = Self { requests, waiting: Arc::clone(&waiting), permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), meters };
         Ok((submitter, Answers { stream, waiting }))
     }
 
@@ -67,7 +69,9 @@ impl Submitter {
         };
         let request = pb::SubmitRequest { request_id, statement: file.into(), force_takeover };
         self.requests.send(request).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())
+        let outcome = answered.await.map_err(|_| gone())?;
+        self.meters.answered(&outcome);
+        Ok(outcome)
     }
 }
 

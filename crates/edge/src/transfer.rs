@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use truc_blobs::{BlobStore, UploadState};
 use truc_proto::broker::v1 as pb;
+use truc_transport::metrics::Counter;
 use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{Digest, MessageId, Reason, Refusal};
 
@@ -32,8 +33,8 @@ pub(crate) async fn upload(node: &Node, link: &Link, digest: Digest, size: u64) 
         }
         let (chunks, receiver) = mpsc::channel(READ_AHEAD);
         let begin = pb::upload_request::Begin { sha256: sha256.clone(), size, offset: progress.offset };
-        let blobs = Arc::clone(&node.blobs);
-        let reading = tokio::task::spawn_blocking(move || read_ahead(blobs.as_ref(), digest, begin, &chunks));
+        let (blobs, uploaded) = (Arc::clone(&node.blobs), node.meters.uploaded.clone());
+        let reading = tokio::task::spawn_blocking(move || read_ahead(blobs.as_ref(), digest, begin, &chunks, &uploaded));
         let answer = link.blobs().upload(ReceiverStream::new(receiver)).await;
         // Its error is the cause, the line's only the effect.
         reading.await.map_err(|cause| LinkError::Away(cause.to_string()))??;
@@ -52,6 +53,7 @@ fn read_ahead(
     digest: Digest,
     begin: pb::upload_request::Begin,
     chunks: &mpsc::Sender<pb::UploadRequest>,
+    uploaded: &Counter,
 ) -> Result<(), LinkError> {
     use pb::upload_request::Request;
     let storage = |cause: String| LinkError::Local(Refusal::new(Reason::BlobStorage, cause));
@@ -65,6 +67,7 @@ fn read_ahead(
         if chunk.is_empty() {
             break;
         }
+        uploaded.inc_by(chunk.len() as u64);
         // A closed channel means that the call ended; its answer says why.
         open = send(Request::Data(chunk.into()));
     }
@@ -98,6 +101,7 @@ async fn download_alone(node: &Node, link: &Link, message_id: MessageId, digest:
         let request = pb::DownloadRequest { message_id: message_id.to_string(), sha256: Bytes::copy_from_slice(&digest.0), offset };
         let mut chunks = link.blobs().download(request).await?.into_inner();
         while let Some(chunk) = chunks.message().await? {
+            node.meters.downloaded.inc_by(chunk.data.len() as u64);
             let agency = node.agency().clone();
             offset = node.with_blobs(move |blobs| blobs.append(&agency, &digest, offset, &chunk.data)).await?;
         }

@@ -29,7 +29,7 @@ pub(crate) async fn catch_up(node: &Arc<Node>, link: &Link) -> Result<(), LinkEr
     let answer = link.log().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
     let newest = node.trust.open_checkpoint(&answer.checkpoint)?;
     Trust::check_newest(&newest, shown_before)?;
-    compare_clocks(&answer.now);
+    compare_clocks(node, &answer.now);
     prove(node, link).await
 }
 
@@ -87,9 +87,11 @@ pub(crate) async fn read_registry(node: &Arc<Node>, link: &Link) -> Result<(), L
 }
 
 /// Agencies synchronise their clocks with the axis (Decision 28/2018 art. 14.4).
-fn compare_clocks(axis: &str) {
+fn compare_clocks(node: &Node, axis: &str) {
     let Ok(axis) = axis.parse::<Timestamp>() else { return };
     let own = clock::now();
+    let signed = |millis: u64| i64::try_from(millis).unwrap_or(i64::MAX);
+    node.meters.compared(signed(own.millis_since(axis)).saturating_sub(signed(axis.millis_since(own))));
     let apart = own.millis_since(axis).max(axis.millis_since(own));
     if apart > CLOCK_SKEW_MILLIS_MAX / 2 {
         tracing::warn!(%own, %axis, apart_millis = apart, "this machine's clock and the axis' are apart: documents from the future are refused");

@@ -323,6 +323,12 @@ impl Authority {
         &self.parsed.der
     }
 
+    /// End of validity, inclusive.
+    #[must_use]
+    pub const fn not_after(&self) -> Timestamp {
+        self.parsed.not_after
+    }
+
     /// Whether this authority issued `certificate` and both are valid at `at`.
     ///
     /// # Errors

@@ -1,45 +1,100 @@
-//! What a daemon knows of the disk under its data folder: free space, and when the folder was last backed up. Not the writing of either.
+//! The disk under a data folder: how much is free, and whether a small file can be written and synced on it. Not what to do when it is full.
 
 use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use truc_types::Timestamp;
+use tokio::task::JoinHandle;
+use truc_types::limits::READINESS_PROBE_MILLIS_MAX;
+use truc_types::{Reason, Refusal};
 
-/// Written into a data folder by each backup of it.
-pub const LAST_BACKUP_FILE: &str = "last-backup.json";
-/// That file: a time, a position, a path.
-const LAST_BACKUP_BYTES_MAX: u64 = 16 * 1024;
+/// The file that is written to see whether one can be.
+const PROBE_FILE: &str = "probe";
 
-/// Space of a disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Bytes of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes that this process may still write; 0 if nobody knows.
-    pub free: u64,
-    /// All bytes; 0 if nobody knows.
-    pub all: u64,
+    /// Free for this user.
+    pub free_bytes: u64,
+    /// All of it.
+    pub total_bytes: u64,
 }
 
-/// The space of the disk that holds a folder.
-#[must_use]
-pub fn space(folder: &Path) -> Space {
-    match rustix::fs::statvfs(folder) {
-        Ok(found) => Space { free: found.f_bavail.saturating_mul(found.f_frsize), all: found.f_blocks.saturating_mul(found.f_frsize) },
-        Err(cause) => {
-            tracing::warn!(folder = %folder.display(), %cause, "the space of the disk cannot be told");
-            Space::default()
-        }
+/// The space of the file system that a folder is on.
+///
+/// # Errors
+/// What the system says.
+pub fn space(folder: &Path) -> io::Result<Space> {
+    let found = rustix::fs::statvfs(folder)?;
+    Ok(Space { free_bytes: found.f_bavail.saturating_mul(found.f_frsize), total_bytes: found.f_blocks.saturating_mul(found.f_frsize) })
+}
+
+/// Whether the reserve is free.
+///
+/// # Errors
+/// [`Reason::DiskFull`] with the numbers.
+pub fn check_reserve(space: Space, reserve_bytes: u64) -> Result<(), Refusal> {
+    if space.free_bytes >= reserve_bytes {
+        return Ok(());
+    }
+    let message = format!("{} bytes are free on the disk of the data folder, {reserve_bytes} are kept in reserve", space.free_bytes);
+    Err(Refusal::new(Reason::DiskFull, message).with("free_bytes", space.free_bytes).with("reserve_bytes", reserve_bytes))
+}
+
+/// Writes and syncs a small file in the folder, and removes it. Blocks as long as the disk does.
+///
+/// # Errors
+/// [`Reason::JournalStorage`] with what the system says.
+pub fn probe(folder: &Path) -> Result<(), Refusal> {
+    let path = folder.join(PROBE_FILE);
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(b"truc\n")?;
+        file.sync_all()
+    });
+    let written = written.and_then(|()| std::fs::remove_file(&path));
+    written.map_err(|cause| Refusal::new(Reason::JournalStorage, format!("{} cannot be written and synced: {cause}", path.display())))
+}
+
+/// Looks at a disk again and again. A look that hangs is waited for, not joined by a second one.
+#[derive(Debug)]
+pub struct DiskWatch {
+    folder: PathBuf,
+    reserve_bytes: u64,
+    looking: Option<JoinHandle<Looked>>,
+}
+
+/// What one look gave.
+pub type Looked = (Option<Space>, Result<(), Refusal>);
+
+impl DiskWatch {
+    /// A watch over the disk of a data folder.
+    #[must_use]
+    pub fn new(folder: &Path, reserve_bytes: u64) -> Self {
+        Self { folder: folder.to_owned(), reserve_bytes, looking: None }
+    }
+
+    /// Space, reserve, and a probe; at most [`READINESS_PROBE_MILLIS_MAX`].
+    pub async fn look(&mut self) -> Looked {
+        let (folder, reserve_bytes) = (self.folder.clone(), self.reserve_bytes);
+        let looking = self.looking.get_or_insert_with(|| tokio::task::spawn_blocking(move || look(&folder, reserve_bytes)));
+        let limit = Duration::from_millis(READINESS_PROBE_MILLIS_MAX);
+        let storage = |message: String| (None, Err(Refusal::new(Reason::JournalStorage, message)));
+        let looked = match tokio::time::timeout(limit, looking).await {
+            Ok(Ok(looked)) => looked,
+            Ok(Err(cause)) => storage(format!("the look at the disk broke: {cause}")),
+            Err(_) => return storage(format!("a small file was not written and synced within {READINESS_PROBE_MILLIS_MAX} ms")),
+        };
+        self.looking = None;
+        looked
     }
 }
 
-/// When the last backup of a data folder began, RFC 3339; empty if none is known or the note about it is unreadable.
-#[must_use]
-pub fn last_backup(data: &Path) -> String {
-    let mut text = String::new();
-    let read = File::open(data.join(LAST_BACKUP_FILE)).and_then(|file| file.take(LAST_BACKUP_BYTES_MAX).read_to_string(&mut text));
-    // The one field that is wanted, without a JSON reader for it: a time has no escapes.
-    let at = read.ok().and_then(|_| text.split_once("\"at\":\"")).and_then(|(_, rest)| rest.split_once('"')).map(|(at, _)| at);
-    at.filter(|at| at.parse::<Timestamp>().is_ok()).unwrap_or_default().to_owned()
+fn look(folder: &Path, reserve_bytes: u64) -> Looked {
+    match space(folder) {
+        Ok(space) => (Some(space), check_reserve(space, reserve_bytes).and_then(|()| probe(folder))),
+        Err(cause) => (None, Err(Refusal::new(Reason::JournalStorage, format!("the disk of {}: {cause}", folder.display())))),
+    }
 }
 
 #[cfg(test)]
@@ -47,18 +102,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_has_space_and_a_note_that_is_no_time_is_none() {
+    fn a_reserve_is_kept_to_the_byte_and_a_file_that_cannot_be_written_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let space = space(folder.path());
-        assert!(space.all > 0 && space.free <= space.all);
-        assert_eq!(last_backup(folder.path()), "");
-        for (note, at) in [
-            (r#"{"at":"2026-01-02T03:04:05.000Z","position":7}"#, "2026-01-02T03:04:05.000Z"),
-            (r#"{"at":"yesterday"}"#, ""),
-            ("\"at\":\"", ""),
-        ] {
-            std::fs::write(folder.path().join(LAST_BACKUP_FILE), note).unwrap();
-            assert_eq!(last_backup(folder.path()), at);
-        }
+        let found = space(folder.path()).unwrap();
+        assert!(found.total_bytes >= found.free_bytes && found.total_bytes > 0);
+        let space = Space { free_bytes: 100, total_bytes: 200 };
+        assert!(check_reserve(space, 100).is_ok());
+        assert_eq!(check_reserve(space, 101).unwrap_err().reason, Reason::DiskFull);
+        probe(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing stays");
+        std::fs::create_dir(folder.path().join(PROBE_FILE)).unwrap();
+        assert!(probe(folder.path()).unwrap_err().message.contains("/probe cannot be written"));
     }
 }

@@ -1,14 +1,20 @@
-//! What every process shares at its border: start, settings, mutual TLS, accepting, gRPC statuses, clock, logging, reload, shutdown. Nothing of the
+//! What every process shares at its border: start, settings, mutual TLS, accepting, gRPC statuses, clock, logging, metrics, readiness, reload, shutdown. Nothing of the
 //! protocol itself.
 
 pub mod accept;
+pub mod checks;
 pub mod clock;
 pub mod daemon;
 pub mod descriptors;
 pub mod disk;
+pub mod keys;
+pub mod last_backup;
 pub mod launch;
 pub mod logging;
+pub mod metrics;
 pub mod notify;
+pub mod observe;
+pub mod process;
 pub mod reflection;
 pub mod reload;
 pub mod shutdown;

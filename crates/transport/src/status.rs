@@ -12,6 +12,7 @@ use truc_types::{Reason, Refusal, Retry};
 
 /// The canonical code of a reason.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "one table, without a wildcard: a new reason must choose its code")]
 pub const fn code(reason: Reason) -> Code {
     use Reason as R;
     match reason {
@@ -27,6 +28,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::StatementUnsupported
         | R::RecipientTwice
         | R::DocumentSecret
+        | R::DocumentKindReserved
         | R::BusinessUnsupported
         | R::AttachmentSizeMismatch
         | R::AttachmentDigestMismatch
@@ -65,6 +67,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::ConfigInvalid
         | R::FileUnusable
         | R::KeyUnreadable
+        | R::CertificateEnded
         | R::JournalLocked
         | R::JournalFormat
         | R::BlobInUse
@@ -73,7 +76,15 @@ pub const fn code(reason: Reason) -> Code {
         R::BlobOffset => Code::OutOfRange,
         R::FlowFlooding | R::UploadTooMany | R::BusyViews | R::DiskFull | R::Descriptors => Code::ResourceExhausted,
         R::FlowStalled => Code::DeadlineExceeded,
-        R::OutcomeUnknown | R::ShuttingDown | R::ClockSteppedBack | R::BrokerAway | R::JournalStorage | R::BlobStorage => Code::Unavailable,
+        R::OutcomeUnknown
+        | R::ShuttingDown
+        | R::ClockSteppedBack
+        | R::ClockJumped
+        | R::SequencerStopped
+        | R::LoopbackFailed
+        | R::BrokerAway
+        | R::JournalStorage
+        | R::BlobStorage => Code::Unavailable,
         R::JournalTruncated | R::JournalCorrupt | R::BackupDamaged | R::LogFork | R::LogProofInvalid => Code::DataLoss,
     }
 }

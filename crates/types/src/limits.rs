@@ -151,3 +151,23 @@ pub const RESET_STREAMS_MAX: usize = 20;
 pub const KEEPALIVE_MILLIS: u64 = 20_000;
 /// Graceful shutdown: what is in flight gets this long.
 pub const SHUTDOWN_MILLIS_MAX: u64 = 10_000;
+
+/// How often disk, keys, clock and sequencer are looked at: with [`READINESS_PROBE_MILLIS_MAX`] a fault shows within 15 s.
+pub const READINESS_EVERY_MILLIS: u64 = 5_000;
+/// Longest time for one look at the disk or through the sequencer: a sync of a busy disk takes under one second.
+pub const READINESS_PROBE_MILLIS_MAX: u64 = 5_000;
+/// How long a jump of the clock, against the clock that only counts, keeps a process unready: three queries of a time service.
+pub const CLOCK_JUMP_HOLD_MILLIS: u64 = 60_000;
+/// Free bytes below which nothing new is taken in: half an hour of the largest journal (64 MiB of statements a minute at most) finds room in it, so
+/// receipts and deliveries of what is in go on.
+pub const DISK_RESERVE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// How long the signed loopback message may take from its sealing to its receipt in the feed.
+pub const LOOPBACK_MILLIS_MAX: u64 = 10_000;
+/// Seconds without a real document through the whole path after which the loopback message is sent.
+pub const LOOPBACK_IDLE_SECONDS: u64 = 60;
+/// Connections that may ask for metrics and readiness at once: a scraper, a supervisor and a person, each twice.
+pub const OBSERVE_CONNECTIONS_MAX: usize = 6;
+/// Time for one request for metrics or readiness.
+pub const OBSERVE_REQUEST_MILLIS_MAX: u64 = 10_000;
+/// Rows of a queue that are looked at for one reading of the metrics; what is beyond shows as this number.
+pub const METRICS_ROWS_MAX: usize = 10_000;

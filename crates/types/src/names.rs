@@ -30,3 +30,10 @@ pub const EDXML_SUBJECT: &str = "message.edxml";
 pub const BROKER_DNS_NAME: &str = "broker.truc.example";
 /// `domain` of `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "truc.example";
+/// Code of the agency that the axis itself is, for the signed loopback message of readiness. National codes begin with a letter and two digits or with
+/// three digits (Decision 20/2020/QĐ-TTg, QCVN 102:2016), so nobody else can ever have it.
+pub const LOOPBACK_AGENCY: &str = "TRUC.LOOPBACK";
+/// `kind` of that agency in the registry. There is at most one.
+pub const AXIS_AGENCY_KIND: &str = "axis";
+/// `doc.type.name` of the loopback message of a new axis; genesis publishes it.
+pub const LOOPBACK_KIND: &str = "truc.loopback";

@@ -155,6 +155,9 @@ reasons! {
     BusinessUnsupported "document.business_unsupported" Caller AfterChange
         en "this kind of business (recall, update, replacement) is not routed by this release" "this release routes new documents and replies only"
         vi "phiên bản này chưa xử lý nghiệp vụ thu hồi, cập nhật, thay thế văn bản" "chỉ gửi văn bản mới và văn bản phúc đáp"
+    DocumentKindReserved "document.kind_reserved" Caller No
+        en "the document type is that of the axis' own loopback message" "name another document type"
+        vi "tên loại văn bản này dành riêng cho thông điệp tự kiểm tra của trục" "ghi tên loại văn bản khác"
     MessageIdConflict "message.id_conflict" Caller No
         en "the message id belongs to other bytes already" "mint a new id: this one belongs to other bytes"
         vi "mã bản tin đã được dùng cho nội dung khác" "tạo mã bản tin mới"
@@ -269,6 +272,18 @@ reasons! {
     ClockSteppedBack "clock.stepped_back" Operator Later
         en "the clock of the machine stepped back" "set the clock right and keep it synchronised; acceptance goes on when it has caught up"
         vi "đồng hồ máy chủ bị lùi lại" "chỉnh và đồng bộ đồng hồ; việc tiếp nhận tiếp tục khi giờ đã khớp"
+    ClockJumped "clock.jumped" Operator Later
+        en "the clock of the machine jumped, or is far from the axis'" "look at the time synchronisation of this machine"
+        vi "đồng hồ máy chủ bị nhảy hoặc lệch xa giờ của trục" "kiểm tra việc đồng bộ thời gian của máy chủ"
+    CertificateEnded "certificate.ended" Operator AfterChange
+        en "a certificate of the process is not valid at this time" "renew the certificate that the message names and start or reload the process"
+        vi "chứng thư số của hệ thống chưa có hoặc đã hết hiệu lực" "gia hạn chứng thư số nêu trong thông báo rồi khởi động hoặc nạp lại"
+    SequencerStopped "sequencer.stopped" Us Later
+        en "commands do not come through the broker's sequencer and committer" "look at the disk of the journal and at the log; end the process if it stays"
+        vi "bộ xử lý tuần tự của trục không phản hồi" "kiểm tra ổ đĩa chứa nhật ký và nhật ký vận hành; dừng tiến trình nếu tình trạng kéo dài"
+    LoopbackFailed "loopback.failed" Operator Later
+        en "the axis' own signed message did not come back" "look at the hop that the message names, then at the log of the broker"
+        vi "thông điệp tự kiểm tra của trục không quay về" "kiểm tra chặng nêu trong thông báo rồi xem nhật ký của trục"
     BrokerAway "broker.away" Operator Later
         en "the broker does not answer" "the edge keeps the document and goes on trying"
         vi "không liên lạc được với trục" "không phải gửi lại: nút biên giữ văn bản và tiếp tục gửi"

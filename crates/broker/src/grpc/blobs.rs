@@ -11,11 +11,13 @@ use truc_core::Entry;
 use truc_proto::broker::v1::blob_service_server::BlobService;
 use truc_proto::broker::v1::{self as pb, upload_request};
 use truc_signing::Statement;
+use truc_transport::metrics::number;
 use truc_transport::{status, tls};
 use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{AgencyCode, Digest, MessageId, Position, Reason, Refusal};
 
-use crate::admission::agency_index;
+use crate::admission::{agency_index, check_disk};
+use crate::meters::Meters;
 use crate::published::Published;
 use crate::sequencer::Command;
 
@@ -26,6 +28,7 @@ pub(crate) struct Blobs {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) published: Arc<Published>,
     pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 #[tonic::async_trait]
@@ -45,6 +48,7 @@ impl BlobService for Blobs {
 
     async fn upload(&self, request: Request<Streaming<pb::UploadRequest>>) -> Result<Response<pb::UploadResponse>, Status> {
         let agency = self.agency(&request)?;
+        check_disk(&self.meters).map_err(|refusal| status::status(&refusal))?;
         let mut requests = request.into_inner();
         let Some(upload_request::Request::Begin(begin)) = requests.message().await?.and_then(|first| first.request) else {
             return Err(invalid("request", "the first request is `begin`"));
@@ -69,12 +73,17 @@ impl BlobService for Blobs {
                 let refusal = Refusal::new(Reason::RequestInvalid, message).with("field", "data");
                 return Err(status::status(&refusal.with("found", data.len()).with("limit", BLOB_CHUNK_BYTES)));
             }
+            // A long upload must not go on filling a disk that has become full.
+            check_disk(&self.meters).map_err(|refusal| status::status(&refusal))?;
+            self.meters.blob_received.inc_by(data.len() as u64);
             let of = agency.clone();
             offset = blocking(self.store.clone(), move |store| store.append(&of, &digest, offset, &data)).await?;
         }
         let complete = offset == begin.size;
         if complete {
             blocking(self.store.clone(), move |store| store.finish(&agency, &digest)).await?;
+            // One copy of what several upload is counted several times until the next hour.
+            self.meters.blob_stored.inc_by(number(begin.size));
         }
         Ok(Response::new(pb::UploadResponse { offset, complete }))
     }
@@ -95,7 +104,7 @@ impl BlobService for Blobs {
         }
         let reader = blocking(self.store.clone(), move |store| store.open_range(&digest, request.offset)).await?;
         let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
-        tokio::spawn(send_chunks(reader, chunks));
+        tokio::spawn(send_chunks(reader, chunks, self.meters.clone()));
         Ok(Response::new(ReceiverStream::new(waiting)))
     }
 }
@@ -126,7 +135,7 @@ fn may_download(published: &Published, agency: &AgencyCode, position: Option<Pos
 }
 
 /// A thread is taken for each chunk, never for the time that the other side takes: slow readers must not use the threads up that everybody shares.
-async fn send_chunks(mut reader: BlobReader, chunks: mpsc::Sender<Result<pb::DownloadResponse, Status>>) {
+async fn send_chunks(mut reader: BlobReader, chunks: mpsc::Sender<Result<pb::DownloadResponse, Status>>, meters: Arc<Meters>) {
     while reader.remaining() > 0 {
         let read = tokio::task::spawn_blocking(move || {
             let chunk = read_chunk(&mut reader);
@@ -135,6 +144,7 @@ async fn send_chunks(mut reader: BlobReader, chunks: mpsc::Sender<Result<pb::Dow
         let Ok((rest, chunk)) = read.await else { return };
         reader = rest;
         let failed = chunk.is_err();
+        meters.blob_sent.inc_by(chunk.as_ref().map_or(0, |chunk| chunk.data.len() as u64));
         let chunk = chunk.map_err(|cause| status::status(&Refusal::new(Reason::of_system(&cause, Reason::BlobStorage), cause.to_string())));
         if chunks.send(chunk).await.is_err() || failed {
             return;

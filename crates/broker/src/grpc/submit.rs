@@ -8,6 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use truc_proto::broker::v1::submit_service_server::SubmitService;
 use truc_proto::broker::v1::{SubmitRequest, SubmitResponse, submit_response::Outcome};
+use truc_transport::metrics::Gauge;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{status, tls};
 use truc_types::limits::{STATEMENT_FILE_BYTES_MAX, SUBMIT_IN_FLIGHT_MAX};
@@ -16,10 +17,14 @@ use truc_types::{AgencyCode, Reason, Refusal};
 use crate::admission::{Admission, Job};
 use crate::committer::{Answer, Reply};
 use crate::flow::Flow;
+use crate::meters::Meters;
+use crate::published::Published;
 
 pub(crate) struct Submits {
     pub(crate) admission: Admission,
     pub(crate) flow: Arc<Flow>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -30,16 +35,36 @@ impl SubmitService for Submits {
     async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
         let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
         let (answers, answered) = mpsc::channel(SUBMIT_IN_FLIGHT_MAX);
+        let registry = self.published.registry();
+        let is_axis = registry.axis_agency().is_some_and(|axis| registry.agency_index(&agency) == Some(axis));
+        let meters = (!is_axis).then(|| self.meters.clone());
         let (admission, flow, shutdown) = (self.admission.clone(), self.flow.clone(), self.shutdown.clone());
         // At shutdown nothing more is read; what was read is still answered, then the stream ends.
         tokio::spawn(async move {
+            let _open = meters.as_ref().map(|meters| Open::new(meters));
             tokio::select! {
-                () = read(request.into_inner(), agency, &admission, &flow, answers) => {}
+                () = read(request.into_inner(), agency, &admission, &flow, meters.as_ref(), answers) => {}
                 () = shutdown.begun() => {}
             }
         });
         let to_response: fn((u64, Answer)) -> Result<SubmitResponse, Status> = response;
         Ok(Response::new(ReceiverStream::new(answered).map(to_response)))
+    }
+}
+
+/// A submit stream that is counted.
+struct Open(Gauge);
+
+impl Open {
+    fn new(meters: &Meters) -> Self {
+        meters.submit_streams.inc();
+        Self(meters.submit_streams.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -49,6 +74,7 @@ async fn read(
     agency: AgencyCode,
     admission: &Admission,
     flow: &Flow,
+    meters: Option<&Arc<Meters>>,
     answers: mpsc::Sender<(u64, Answer)>,
 ) {
     while let Ok(place) = answers.clone().reserve_owned().await {
@@ -60,8 +86,9 @@ async fn read(
                 break;
             }
         };
+        let metered = meters.map(Meters::received);
         let charge = flow.enter(&agency, request.statement.len()).await;
-        let reply = Reply { place, request_id: request.request_id, charge };
+        let reply = Reply { place, request_id: request.request_id, charge, metered };
         if request.statement.len() > STATEMENT_FILE_BYTES_MAX {
             let message = format!("the statement has {} bytes, at most {STATEMENT_FILE_BYTES_MAX} are allowed", request.statement.len());
             let refusal = Refusal::new(Reason::StatementTooLarge, message).with("found", request.statement.len());

@@ -92,6 +92,10 @@ impl Sequencer {
                 continue;
             };
             stream.credit -= 1;
+            if self.state.registry().axis_agency() != Some(agency) {
+                self.filling.tally.deliveries += 1;
+                self.filling.tally.redeliveries += u32::from(grant.attempt > 1);
+            }
             let item = DeliveryItem {
                 lease: grant.lease,
                 attempt: grant.attempt,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use rcgen::{CertificateParams, IsCa, KeyUsagePurpose, PublicKeyData, SanType, SignatureAlgorithm};
 use truc_journal::Journal;
@@ -44,6 +46,16 @@ pub(super) fn code(agency: usize) -> AgencyCode {
 
 pub(super) fn signer() -> LogSigner {
     LogSigner::new(ORIGIN, &SigningKey::from_bytes(&[3; 32])).unwrap()
+}
+
+/// The certificate of agency 0, PEM: valid from 2020 to 2120.
+pub(super) fn certificate_pem() -> String {
+    let der = certificate(0, &SigningKey::from_bytes(&[1; 32])).der().to_vec();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", wrapped(&STANDARD.encode(der)))
+}
+
+fn wrapped(base64: &str) -> String {
+    base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>().join("\n")
 }
 
 /// Signed by itself: who issues certificates is no question of the sequencer.

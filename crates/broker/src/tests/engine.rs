@@ -10,6 +10,7 @@ use truc_core::{State, Submit, admit};
 use truc_journal::Journal;
 use truc_ledger::{Checkpoint, checkpoint, leaf_hash};
 use truc_transport::clock;
+use truc_transport::metrics::Metrics;
 use truc_types::{MessageId, Position, Reason, Refusal};
 use truc_views::{ViewStore, Writer};
 
@@ -19,6 +20,7 @@ use crate::boot::{self, Booted};
 use crate::committer::{self, Acceptance, Answer, Committer, Reply};
 use crate::ended::Endings;
 use crate::flow::Flow;
+use crate::meters::Meters;
 use crate::published::{Checkpointed, Published};
 use crate::rows;
 use crate::sequencer::{Command, Sequencer};
@@ -29,6 +31,8 @@ pub(super) struct Engine {
     places: mpsc::Sender<(u64, Answer)>,
     answers: mpsc::Receiver<(u64, Answer)>,
     flow: Flow,
+    meters: Arc<Meters>,
+    metrics: Metrics,
     sequencer: JoinHandle<std::io::Result<()>>,
     committer: JoinHandle<Result<(), Refusal>>,
     pub(super) endings: Endings,
@@ -58,6 +62,8 @@ impl Engine {
     pub(super) fn start(booted: Booted) -> Self {
         let Booted { journal, state, tail, tree, views, published } = booted;
         let endings = Endings::default();
+        let metrics = Metrics::new(&[crate::metrics::TABLE]);
+        let meters = Arc::new(Meters::new(&metrics));
         let committer = Committer {
             journal,
             signer: axis::signer(),
@@ -65,14 +71,15 @@ impl Engine {
             views: Writer::start(views.clone(), |_| {}).unwrap(),
             views_broken: false,
             sync_delay: Duration::ZERO,
+            meters: meters.clone(),
         };
         let committer::Running { jobs, durable, thread: committer } = committer::start(committer, endings.guard()).unwrap();
         // One place: a command that was sent says that the one two before it is handled.
         let (commands, inbox) = mpsc::channel(1);
         let (places, answers) = mpsc::channel(2_000);
-        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views, jobs, Arc::default());
+        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views, jobs, Arc::default(), meters.clone());
         let sequencer = std::thread::spawn(move || sequencer.run(inbox, durable));
-        Self { commands, published, places, answers, flow: Flow::default(), sequencer, committer, endings }
+        Self { commands, published, places, answers, flow: Flow::default(), meters, metrics, sequencer, committer, endings }
     }
 
     /// Starts with terms opened of both agencies.
@@ -93,7 +100,7 @@ impl Engine {
         let place = self.places.clone().try_reserve_owned().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let charge = runtime.block_on(self.flow.enter(&axis::code(agency), 1));
-        let reply = Reply { place, request_id, charge };
+        let reply = Reply { place, request_id, charge, metered: Some(self.meters.received()) };
         self.commands.blocking_send(Command::Submit { submit: Box::new(submit), force_takeover: false, pins: Vec::new(), reply }).is_ok()
     }
 
@@ -103,6 +110,13 @@ impl Engine {
             let (reply, _) = oneshot::channel();
             self.commands.blocking_send(Command::Locate { message_id: MessageId::from_bytes([0; 16]), reply }).unwrap();
         }
+    }
+
+    /// What a metric with these labels shows.
+    pub(super) fn shown(&self, metric: &str) -> String {
+        let text = self.metrics.render();
+        let value = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{metric} is not in {text}")).to_owned()
     }
 
     pub(super) fn answer(&mut self) -> (u64, Answer) {

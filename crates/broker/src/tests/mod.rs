@@ -7,4 +7,5 @@ mod flood;
 mod gate;
 mod proofs;
 mod races;
+mod readiness;
 mod unknown;

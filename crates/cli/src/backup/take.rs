@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use truc_journal::segment::{Snapshot, SnapshotRequest, snapshot};
 use truc_transport::clock;
-use truc_transport::disk::LAST_BACKUP_FILE;
+use truc_transport::last_backup::LAST_BACKUP_FILE;
 use truc_types::{Reason, Refusal};
 
 use super::manifest::{Kept, MANIFEST_FILE, Manifest, Role};

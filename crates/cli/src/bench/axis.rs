@@ -71,6 +71,7 @@ pub(super) fn make(folder: &Path, agencies: u16) -> Result<Axis, Failure> {
         password: Zeroizing::new(PASSWORD.to_vec()),
         agencies: joined,
         organisations: Vec::new(),
+        loopback: None,
     };
     let made = truc_broker::init(&data, &init, now).map_err(Failure::Refused)?;
     let log = made.log_vkey.parse().map_err(|cause| defect(&format!("{}: {cause}", made.log_vkey)))?;

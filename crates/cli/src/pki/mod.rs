@@ -10,6 +10,7 @@
 //! log.key.pem  log.vkey                           signs checkpoints; the vkey is what auditors get
 //! agencies/<CODE>/seal.cert.pem  seal.key.pem     the agency's transport seal
 //! agencies/<CODE>/tls.cert.pem  tls.key.pem       its edge's side of mutual TLS
+//! agencies/TRUC.LOOPBACK/                         the same for the axis itself, whose loopback messages the broker seals
 //! ```
 
 mod certify;
@@ -21,7 +22,7 @@ use ed25519_dalek::SigningKey;
 use truc_ledger::LogVerifier;
 use truc_signing::keyfile::{self, KeyFileError, PasswordSource};
 use truc_transport::clock;
-use truc_types::names::LOG_ORIGIN_PREFIX;
+use truc_types::names::{LOG_ORIGIN_PREFIX, LOOPBACK_AGENCY};
 use truc_types::{AgencyCode, Date, Reason, Timestamp};
 
 use certify::Profile;
@@ -62,6 +63,9 @@ pub enum PkiError {
     /// The name does not fit into certificates.
     #[error("an axis name has 1 to {AXIS_NAME_BYTES_MAX} bytes without control characters")]
     AxisName,
+    /// A code that is none.
+    #[error(transparent)]
+    Code(#[from] truc_types::CodeError),
     /// The log key cannot be named.
     #[error(transparent)]
     LogKey(#[from] truc_ledger::KeyError),
@@ -73,7 +77,7 @@ impl PkiError {
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::Key { .. } | Self::NotAPair(_) => Some(Reason::KeyUnreadable),
-            Self::Exists(_) | Self::File { .. } | Self::Certificate(_) | Self::AxisName | Self::LogKey(_) => None,
+            Self::Exists(_) | Self::File { .. } | Self::Certificate(_) | Self::AxisName | Self::Code(_) | Self::LogKey(_) => None,
         }
     }
 }
@@ -144,6 +148,8 @@ pub fn init(folder: &Path, axis: &str, password: &[u8], now: Timestamp) -> Resul
     files::write_public(&trust.join("ca.pem"), &authority.pem())?;
     files::write_public(&trust.join("vkeys.txt"), &format!("{log_vkey}\n"))?;
     files::make_new_folder(&folder.join("agencies"))?;
+    // The agency that the axis itself is: the broker holds its keys.
+    made.issue(&LOOPBACK_AGENCY.parse()?, password, now)?;
     Ok(NewPki { folder: folder.to_owned(), log_origin, log_vkey })
 }
 

@@ -11,7 +11,7 @@ use crate::world::{World, index};
 fn dequeued(world: &mut World) -> Vec<(u16, u64)> {
     let effects = std::mem::take(&mut world.effects).into_iter();
     effects
-        .filter_map(|effect| if let Effect::Dequeued { agency, position } = effect { Some((agency.0, position.0)) } else { None })
+        .filter_map(|effect| if let Effect::Dequeued { agency, position, .. } = effect { Some((agency.0, position.0)) } else { None })
         .collect()
 }
 

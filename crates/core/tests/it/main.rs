@@ -13,6 +13,8 @@ mod fixture;
 #[cfg(test)]
 mod hand_over;
 #[cfg(test)]
+mod loopback;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod races;

@@ -109,7 +109,7 @@ impl World {
         for effect in &self.effects[from..] {
             match effect {
                 Effect::Queued { agency, position, delivery } => self.queues[usize::from(agency.0)].push(*position, *delivery),
-                Effect::Dequeued { agency, position } => self.queues[usize::from(agency.0)].remove(*position),
+                Effect::Dequeued { agency, position, .. } => self.queues[usize::from(agency.0)].remove(*position),
                 Effect::Fed { .. } | Effect::RegistryChanged => {}
             }
         }

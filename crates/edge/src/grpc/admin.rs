@@ -8,7 +8,7 @@ use truc_proto::admin::v1 as pb;
 use truc_proto::admin::v1::edge_admin_service_server::EdgeAdminService;
 use truc_signing::Certificate;
 use truc_transport::status::status as status_of;
-use truc_transport::{clock, disk};
+use truc_transport::{clock, disk, last_backup};
 use truc_types::limits::PAGE_ITEMS_MAX;
 use truc_types::{Position, Reason, Refusal};
 
@@ -148,7 +148,7 @@ async fn health(node: &Node) -> Result<pb::GetEdgeHealthResponse, Refusal> {
         None => String::new(),
     };
     let data = node.config.data.clone();
-    let looked = tokio::task::spawn_blocking(move || (disk::space(&data), disk::last_backup(&data))).await;
+    let looked = tokio::task::spawn_blocking(move || (disk::space(&data).ok(), last_backup::last_backup(&data))).await;
     let (space, last_backup_at) = looked.unwrap_or_default();
     let tls = Certificate::from_pem(&node.config.tls.certificate_pem()).ok();
     Ok(pb::GetEdgeHealthResponse {
@@ -162,8 +162,8 @@ async fn health(node: &Node) -> Result<pb::GetEdgeHealthResponse, Refusal> {
         oldest_waiting_at,
         receipts_waiting: receipts as u64,
         observed_log_size: meta.checkpoint.map_or(0, |checkpoint| checkpoint.size),
-        disk_free_bytes: space.free,
-        disk_bytes: space.all,
+        disk_free_bytes: space.map_or(0, |space| space.free_bytes),
+        disk_bytes: space.map_or(0, |space| space.total_bytes),
         seal_not_after: node.config.seal_certificate.not_after().to_string(),
         tls_not_after: tls.map(|certificate| certificate.not_after().to_string()).unwrap_or_default(),
         last_backup_at,

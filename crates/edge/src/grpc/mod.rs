@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::server::NamedService as _;
 use tonic::{Request, Response, Status, Streaming};
+use tonic_health::ServingStatus;
 use truc_proto::admin::v1::edge_admin_service_server::EdgeAdminServiceServer;
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::directory_service_server::DirectoryServiceServer;
@@ -40,8 +41,19 @@ const SERVICES: [&str; 2] = ["grpc.health.v1.Health", DocumentServiceServer::<Do
 /// Serves until the shutdown has begun and the last call has ended.
 pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shutdown) -> Result<(), EdgeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    // The edge takes documents whether the axis is there or not.
-    health.set_serving::<DocumentServiceServer<Documents>>().await;
+    // The edge takes documents whether the axis is there or not: the line is no part of readiness.
+    let mut readiness = node.checks.subscribe();
+    let telling = async move {
+        loop {
+            let serving = if *readiness.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in ["", DocumentServiceServer::<Documents>::NAME] {
+                health.set_service_status(service, serving).await;
+            }
+            if readiness.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
     let reflection = if node.config.reflection { Some(reflection::services(&SERVICES)) } else { None };
     let reflection = reflection.transpose().map_err(|refusal| EdgeError::Serve(refusal.to_string()))?;
     let (reflection, reflection_alpha) = reflection.unzip();
@@ -61,7 +73,10 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shut
         .add_optional_service(reflection_alpha);
     let server = server.add_service(health_service).add_service(directory).add_service(documents).add_service(operator);
     let served = server.serve_with_incoming_shutdown(accept::plain(listener), async move { shutdown.begun().await });
-    served.await.map_err(|cause| EdgeError::Serve(cause.to_string()))
+    tokio::select! {
+        served = served => served.map_err(|cause| EdgeError::Serve(cause.to_string())),
+        never = telling => never,
+    }
 }
 
 /// The service of one edge.
@@ -148,11 +163,13 @@ impl DocumentService for Documents {
         &self,
         request: Request<Streaming<pb::SendDocumentRequest>>,
     ) -> Result<Response<pb::SendDocumentResponse>, Status> {
+        self.node.meters.check_disk().map_err(|refusal| status_of(&refusal))?;
         let sent = Box::pin(send::send_document(&self.node, request.into_inner())).await?;
         answer(sent.map(|message_id| pb::SendDocumentResponse { message_id: message_id.to_string() }))
     }
 
     async fn send_edxml(&self, request: Request<Streaming<pb::SendEdxmlRequest>>) -> Result<Response<pb::SendEdxmlResponse>, Status> {
+        self.node.meters.check_disk().map_err(|refusal| status_of(&refusal))?;
         answer(Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await?)
     }
 

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use truc_types::Position;
 use truc_views::{KeyRange, Overlay, Table, ViewError};
 
-pub(crate) use queries::PendingItem;
+pub(crate) use queries::{Backlog, PendingItem};
 pub(crate) use rows::{
     Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SeenCheckpoint, Step,
     Visibility,

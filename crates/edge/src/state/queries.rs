@@ -1,7 +1,7 @@
 //! What is read from the rows: single rows, and pages of open work. Nothing here changes anything.
 
 use truc_types::limits::RECEIPT_ITEMS_MAX;
-use truc_types::{AgencyCode, Digest, MessageId, OrganisationCode, Position};
+use truc_types::{AgencyCode, Digest, MessageId, OrganisationCode, Position, Timestamp};
 use truc_views::KeyRange;
 
 use super::rows::{
@@ -19,7 +19,49 @@ pub(crate) struct PendingItem {
     pub(crate) row: PendingRow,
 }
 
+/// How much is waiting, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// Documents of the DMS that are not sealed.
+    pub(crate) stored: u64,
+    /// Sealed ones that the axis has not answered.
+    pub(crate) sealed: u64,
+    /// When the DMS handed the oldest of both in.
+    pub(crate) oldest: Option<Timestamp>,
+    /// Documents that the DMS has been shown and has not confirmed.
+    pub(crate) unconfirmed: u64,
+    /// Events that are in no receipt in the log.
+    pub(crate) receipts: u64,
+    pub(crate) feed_cursor: u64,
+    pub(crate) witness_size: u64,
+}
+
 impl State {
+    /// How much is waiting; of each queue at most `limit` rows are looked at.
+    pub(crate) fn backlog(&self, limit: usize) -> Result<Backlog, StateError> {
+        let meta = self.meta()?;
+        let (open, _) = self.open_documents(None, limit)?;
+        let (mut stored, mut sealed) = (0, 0);
+        for message_id in &open {
+            match self.outbox(message_id)?.and_then(|row| row.sealed) {
+                Some(_) => sealed += 1,
+                None => stored += 1,
+            }
+        }
+        let pending = self.scan(PENDING, &KeyRange::all(), limit)?.rows.len() as u64;
+        let in_receipts = self.waiting_receipts(limit)?.iter().map(|(_, row)| row.items.len() as u64).sum::<u64>();
+        Ok(Backlog {
+            stored,
+            sealed,
+            // An id is minted when its document is handed in.
+            oldest: open.iter().map(MessageId::minted_at).min(),
+            unconfirmed: meta.arrival_cursor.saturating_sub(meta.confirmed),
+            receipts: pending + in_receipts,
+            feed_cursor: meta.feed_cursor,
+            witness_size: meta.checkpoint.map_or(0, |checkpoint| checkpoint.size),
+        })
+    }
+
     /// What there is one of.
     pub(crate) fn meta(&self) -> Result<Meta, StateError> {
         Ok(self.read(META, META_KEY)?.unwrap_or_default())

@@ -71,6 +71,7 @@ impl Axis {
             password: PASSWORD.to_vec().into(),
             agencies: codes.iter().zip(&seals).map(|(code, seal)| (joined(code), seal.certificate_pem.clone())).collect(),
             organisations: organisations.iter().map(|(code, served_by)| organisation(code, served_by)).collect(),
+            loopback: None,
         };
         let data = scratch.path().join("broker");
         let made = truc_broker::init(&data, &genesis, clock::now()).unwrap();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use truc_proto::admin::v1 as pb;
 use truc_signing::Certificate;
-use truc_transport::{clock, disk};
+use truc_transport::{clock, disk, last_backup};
 use truc_types::Refusal;
 
 use super::{Admin, text};
@@ -18,7 +18,7 @@ impl Admin {
         let looked = tokio::task::spawn_blocking(move || {
             // The file, not what the listener began with: a renewed one is shown from the next handshake on.
             let certificate = std::fs::read_to_string(data.join(TLS_CERTIFICATE_FILE)).ok();
-            (disk::space(&data), disk::last_backup(&data), certificate)
+            (disk::space(&data).ok(), last_backup::last_backup(&data), certificate)
         });
         let (space, last_backup_at, certificate) = looked.await.map_err(|_| ending())?;
         let certificate = certificate.and_then(|pem| Certificate::from_pem(&pem).ok());
@@ -34,8 +34,8 @@ impl Admin {
             views_position: self.views.position().0,
             views_broken: inspection.views_broken,
             checkpoint: self.published.checkpoint().note.to_string(),
-            disk_free_bytes: space.free,
-            disk_bytes: space.all,
+            disk_free_bytes: space.map_or(0, |space| space.free_bytes),
+            disk_bytes: space.map_or(0, |space| space.total_bytes),
             tls_not_after: text(certificate.map(|certificate| certificate.not_after())),
             last_backup_at,
             open_messages: inspection.open_messages as u64,

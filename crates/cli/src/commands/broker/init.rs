@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use truc_broker::{Init, Initialised};
+use truc_broker::{Init, Initialised, LoopbackFiles};
 use truc_signing::statement::AgencyJoined;
 use truc_transport::{clock, daemon};
+use truc_types::names::LOOPBACK_AGENCY;
 use zeroize::Zeroizing;
 
 use crate::directory;
@@ -111,8 +112,22 @@ pub fn prepare(arguments: &Arguments, password: Zeroizing<Vec<u8>>) -> Result<(I
         password,
         agencies,
         organisations,
+        loopback: loopback(&pki.join("agencies").join(LOOPBACK_AGENCY))?,
     };
     Ok((init, left_out))
+}
+
+/// The keys of the axis' own agency; a PKI folder of an earlier release has none.
+fn loopback(folder: &Path) -> Result<Option<LoopbackFiles>, Failure> {
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    Ok(Some(LoopbackFiles {
+        seal_certificate_pem: read(&folder.join("seal.cert.pem"))?,
+        seal_key_pem: read(&folder.join("seal.key.pem"))?,
+        tls_certificate_pem: read(&folder.join("tls.cert.pem"))?,
+        tls_key_pem: read(&folder.join("tls.key.pem"))?,
+    }))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
