@@ -1,7 +1,7 @@
 //! A document's journey: from one document-management system to another, and back as receipts.
 
-use truc_proto::edge::v1::document_status::Stage;
-use truc_proto::edge::v1::recipient_status::Step;
+use truc_proto::edge::v1::Stage;
+use truc_proto::edge::v1::Step;
 use truc_tests::axis::Axis;
 use truc_tests::dms::{Letter, settled};
 
@@ -75,17 +75,19 @@ async fn a_state_secret_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_recipient_is_told_to_the_sender() {
-    let axis = Axis::running();
+    let mut axis = Axis::new();
+    axis.start_edge("G22");
     let sender = axis.dms("G22");
-    let refused = match sender.send(&Letter::new("nowhere", &["H99"])).await {
-        // The edge may know the directory already.
-        Err(status) => truc_transport::status::refusal(&status).unwrap().reason,
-        Ok(message_id) => {
-            let status = sender.watch(&message_id, |status| status.stage() == Stage::RefusedByAxis).await.unwrap();
-            status.refusal_reason.parse().unwrap()
-        }
-    };
-    assert_eq!(refused, truc_types::Reason::RecipientUnknown);
+    // The edge has no directory yet: the axis refuses.
+    let message_id = sender.send(&Letter::new("nowhere", &["H99"])).await.unwrap();
+    axis.start_broker();
+    let status = sender.watch(&message_id, |status| status.stage() == Stage::RefusedByAxis).await.unwrap();
+    assert_eq!(status.refusal_reason, "RECIPIENT_UNKNOWN");
+    // Now it has: the edge refuses at the header, and names the field.
+    let refused = sender.send(&Letter::new("nowhere again", &["G12", "H99"])).await.unwrap_err();
+    let violations = tonic_types::StatusExt::get_error_details(&refused).bad_request().unwrap().field_violations.clone();
+    assert_eq!(violations[0].field, "document.recipients[1]");
+    assert_eq!(truc_transport::status::refusal(&refused).unwrap().reason, truc_types::Reason::RecipientUnknown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +100,7 @@ async fn the_edge_takes_documents_while_the_broker_is_away_and_urgent_ones_overt
     for number in 0..80 {
         message_ids.push(sender.send(&Letter::new(&format!("normal-{number}"), &["G12"])).await.unwrap());
     }
-    let flash = sender.send(&Letter { urgency: 3, ..Letter::new("flash", &["G12"]) }).await.unwrap();
+    let flash = sender.send(&Letter { urgency: truc_proto::edge::v1::Urgency::Flash, ..Letter::new("flash", &["G12"]) }).await.unwrap();
     message_ids.push(flash.clone());
     assert_eq!(sender.status(&flash).await.unwrap().stage(), Stage::Stored);
     axis.start_broker();

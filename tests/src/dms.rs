@@ -26,8 +26,8 @@ pub struct Letter {
     pub reference: String,
     /// Codes of the recipients.
     pub recipients: Vec<String>,
-    /// National digit of the urgency.
-    pub urgency: u32,
+    /// Urgency.
+    pub urgency: pb::Urgency,
     /// The one attachment.
     pub attachment: Vec<u8>,
 }
@@ -40,7 +40,7 @@ impl Letter {
         Self {
             reference: reference.to_owned(),
             recipients: recipients.iter().map(|code| (*code).to_owned()).collect(),
-            urgency: 0,
+            urgency: pb::Urgency::Normal,
             attachment,
         }
     }
@@ -51,26 +51,29 @@ impl Letter {
     }
 
     fn requests(&self) -> Vec<pb::SendDocumentRequest> {
-        let attachment = pb::AttachmentHeader {
+        let attachment = pb::Attachment {
             name: "cong-van.pdf".to_owned(),
             media_type: "application/pdf".to_owned(),
             size: self.attachment.len() as u64,
+            sha256: String::new(),
         };
-        let header = pb::DocumentHeader {
-            client_reference: self.reference.clone(),
+        let document = pb::Document {
             recipients: self.recipients.clone(),
             number: "4127".to_owned(),
             notation: "BTC-NSNN".to_owned(),
             subject: format!("V/v thử nghiệm {}", self.reference),
-            type_name: "Công văn".to_owned(),
-            urgency: self.urgency,
-            secrecy: "none".to_owned(),
+            r#type: Some(pb::DocumentType { name: "Công văn".to_owned(), ..Default::default() }),
+            urgency: self.urgency.into(),
+            secrecy: pb::Secrecy::None.into(),
             attachments: vec![attachment],
-            ..pb::DocumentHeader::default()
+            ..pb::Document::default()
         };
-        let mut requests = vec![pb::SendDocumentRequest { request: Some(send_document_request::Request::Header(header)) }];
+        let header = pb::DocumentHeader { client_reference: self.reference.clone(), document: Some(document) };
+        let request = Some(send_document_request::Request::Header(header));
+        let mut requests = vec![pb::SendDocumentRequest { request, resume_from: None }];
         for chunk in self.attachment.chunks(256 * 1024) {
-            requests.push(pb::SendDocumentRequest { request: Some(send_document_request::Request::Data(chunk.to_vec().into())) });
+            let request = Some(send_document_request::Request::Data(chunk.to_vec().into()));
+            requests.push(pb::SendDocumentRequest { request, resume_from: None });
         }
         requests
     }
@@ -244,7 +247,7 @@ impl Dms {
 /// All recipients have acknowledged or refused.
 #[must_use]
 pub fn settled(status: &pb::DocumentStatus) -> bool {
-    use pb::recipient_status::Step;
+    use pb::Step;
     let last = |recipient: &pb::RecipientStatus| matches!(recipient.step(), Step::Acknowledged | Step::Refused);
     !status.recipients.is_empty() && status.recipients.iter().all(last)
 }

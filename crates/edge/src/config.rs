@@ -96,6 +96,9 @@ impl Layout {
     pub(crate) fn blobs(&self) -> PathBuf {
         self.0.join("blobs")
     }
+    pub(crate) fn hand_ins(&self) -> PathBuf {
+        self.0.join("hand-ins")
+    }
 }
 
 /// The address of the broker, which must be reached over TLS; or what is wrong with it.

@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod feed;
 mod grpc;
+mod hand_in;
 pub mod host;
 mod inbox;
 mod init;

@@ -13,6 +13,7 @@ use truc_types::{AgencyCode, Digest, EdgeTerm, Reason, Refusal};
 
 use crate::config::EdgeConfig;
 use crate::error::EdgeError;
+use crate::hand_in::HandIns;
 use crate::sealer::Sealer;
 use crate::store::Store;
 use crate::trust::{Trust, TrustError};
@@ -24,6 +25,8 @@ pub(crate) struct Node {
     pub(crate) trust: Trust,
     pub(crate) sealer: Sealer,
     pub(crate) blobs: Arc<dyn BlobStore>,
+    /// Documents of which not all bytes have come.
+    pub(crate) hand_ins: Arc<HandIns>,
     /// The term that this process opened.
     pub(crate) term: Mutex<Option<EdgeTerm>>,
     /// Whether the connection to the axis stands.

@@ -14,6 +14,7 @@ use truc_types::limits::SHUTDOWN_MILLIS_MAX;
 
 use crate::config::{EdgeConfig, Layout, check_listen};
 use crate::error::EdgeError;
+use crate::hand_in::HandIns;
 use crate::node::Node;
 use crate::record::Record;
 use crate::sealer::Sealer;
@@ -77,9 +78,11 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
     let opened = tokio::task::spawn_blocking(move || {
         let store = Store::open(&layout.journal(), &layout.views(), &agency)?;
         let blobs = FolderStore::open(&layout.blobs())?;
-        Ok::<_, EdgeError>((store, blobs))
+        let folder = layout.hand_ins();
+        let hand_ins = HandIns::open(&folder).map_err(|source| EdgeError::File { path: folder, source })?;
+        Ok::<_, EdgeError>((store, blobs, hand_ins))
     });
-    let (store, blobs) = opened.await.map_err(|cause| EdgeError::Serve(cause.to_string()))??;
+    let (store, blobs, hand_ins) = opened.await.map_err(|cause| EdgeError::Serve(cause.to_string()))??;
     let trust = remembered(&store, &config).await?;
     let sealer = Sealer::new(Arc::clone(&config.seal), config.agency.clone());
     Ok(Node {
@@ -88,6 +91,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         trust,
         sealer,
         blobs: Arc::new(blobs),
+        hand_ins: Arc::new(hand_ins),
         term: Mutex::default(),
         connected: AtomicBool::new(false),
         uploads: Semaphore::new(UPLOADS_MAX),

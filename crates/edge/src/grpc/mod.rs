@@ -2,10 +2,14 @@
 
 mod admin;
 mod answer;
+mod catalogue;
 mod directory;
+mod document;
 mod draft;
 mod edxml;
+mod events;
 mod evidence;
+mod info;
 mod receive;
 mod send;
 mod status;
@@ -152,6 +156,14 @@ impl DocumentService for Documents {
         answer(sent.map(|message_id| pb::SendDocumentResponse { message_id: message_id.to_string() }))
     }
 
+    async fn get_send_progress(
+        &self,
+        request: Request<pb::GetSendProgressRequest>,
+    ) -> Result<Response<pb::GetSendProgressResponse>, Status> {
+        let progress = send::progress(&self.node, request.into_inner()).await;
+        answer(progress.map(|progress| pb::GetSendProgressResponse { progress: Some(progress) }))
+    }
+
     async fn send_edxml(&self, request: Request<Streaming<pb::SendEdxmlRequest>>) -> Result<Response<pb::SendEdxmlResponse>, Status> {
         answer(Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await?)
     }
@@ -196,6 +208,30 @@ impl DocumentService for Documents {
         answer(answer::refuse(&self.node, request.into_inner()).await.map(|()| pb::RefuseResponse {}))
     }
 
+    async fn get_document(&self, request: Request<pb::GetDocumentRequest>) -> Result<Response<pb::GetDocumentResponse>, Status> {
+        let found = catalogue::get(&self.node, request.into_inner()).await;
+        answer(found.map(|document| pb::GetDocumentResponse { document: Some(document) }))
+    }
+
+    async fn list_documents(&self, request: Request<pb::ListDocumentsRequest>) -> Result<Response<pb::ListDocumentsResponse>, Status> {
+        answer(catalogue::list(&self.node, request.into_inner()).await)
+    }
+
+    async fn get_thread(&self, request: Request<pb::GetThreadRequest>) -> Result<Response<pb::GetThreadResponse>, Status> {
+        answer(catalogue::thread(&self.node, request.into_inner()).await)
+    }
+
+    async fn get_edge_info(&self, _request: Request<pb::GetEdgeInfoRequest>) -> Result<Response<pb::GetEdgeInfoResponse>, Status> {
+        answer(info::info(&self.node).await)
+    }
+
+    type WatchEventsStream = Stream<pb::WatchEventsResponse>;
+    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let request = request.into_inner();
+        let cursor = events::start(&self.node, request.after_cursor).await.map_err(|refusal| status_of(&refusal))?;
+        Ok(self.stream(move |node, sender| events::events(node, sender, cursor, request.no_wait)))
+    }
+
     async fn get_status(&self, request: Request<pb::GetStatusRequest>) -> Result<Response<pb::GetStatusResponse>, Status> {
         let found = status::status(&self.node, request.into_inner()).await;
         answer(found.map(|status| pb::GetStatusResponse { status: Some(status) }))
@@ -224,12 +260,12 @@ fn message_id(text: &str) -> Result<MessageId, Refusal> {
 }
 
 /// A code of a request.
-fn organisation(field: &'static str, text: &str) -> Result<OrganisationCode, Refusal> {
+fn organisation(field: &str, text: &str) -> Result<OrganisationCode, Refusal> {
     text.parse().map_err(|cause| invalid(field, format!("{field}: {cause}")))
 }
 
 /// A field of a request that is wrong.
-fn invalid(field: &'static str, message: impl Into<String>) -> Refusal {
+fn invalid(field: &str, message: impl Into<String>) -> Refusal {
     Refusal::new(Reason::RequestInvalid, message).with("field", field)
 }
 
