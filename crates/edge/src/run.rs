@@ -12,7 +12,8 @@ use truc_blobs::FolderStore;
 use truc_transport::shutdown::Shutdown;
 use truc_types::limits::SHUTDOWN_MILLIS_MAX;
 
-use crate::config::{EdgeConfig, Layout, check_listen};
+use crate::access::{Guard, check_listen};
+use crate::config::{EdgeConfig, Layout};
 use crate::error::EdgeError;
 use crate::hand_in::HandIns;
 use crate::node::Node;
@@ -32,7 +33,8 @@ use crate::{grpc, state};
 /// # Errors
 /// What [`EdgeError`] lists. After [`EdgeError::Append`] the outcome of calls that were not answered is unknown; the next start finds it out.
 pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), EdgeError> {
-    check_listen(config.listen).map_err(|cause| EdgeError::Config { setting: "listen", cause })?;
+    check_listen(config.listen, &config.access)?;
+    let guard = Guard::open(&config.access)?;
     let listener = TcpListener::bind(config.listen).await.map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let node = Arc::new(open(config).await?);
@@ -43,7 +45,7 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     // Its own: another edge of this process goes on when this one ends.
     let stop = Shutdown::default();
     let mut connection = tokio::spawn(keep_connected(Arc::clone(&node)));
-    let mut server = tokio::spawn(grpc::serve(Arc::clone(&node), listener, stop.clone()));
+    let mut server = tokio::spawn(grpc::serve(Arc::clone(&node), listener, guard, stop.clone()));
     let mut served = None;
     let fault = tokio::select! {
         () = shutdown.begun() => None,

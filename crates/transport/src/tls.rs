@@ -127,6 +127,16 @@ impl ClientTls {
     }
 }
 
+/// A server with a certificate of any authority; with `client_authority_pem`, clients without a certificate of it are refused in the handshake.
+#[must_use]
+pub fn server_for(certificate_pem: &str, key_pem: &str, client_authority_pem: Option<&str>) -> ServerTlsConfig {
+    let config = ServerTlsConfig::new().identity(Identity::from_pem(certificate_pem, key_pem));
+    match client_authority_pem {
+        Some(authority) => config.client_ca_root(Certificate::from_pem(authority)),
+        None => config,
+    }
+}
+
 /// The edge's side: the server must be the broker of this authority.
 #[must_use]
 pub fn client(files: &TlsFiles) -> ClientTlsConfig {

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::server::NamedService as _;
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 use truc_proto::admin::v1::edge_admin_service_server::EdgeAdminServiceServer;
 use truc_proto::edge::v1 as pb;
@@ -32,7 +33,9 @@ use truc_transport::{accept, reflection};
 use truc_types::limits::{CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX};
 use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
 
+use crate::access::Guard;
 use crate::error::EdgeError;
+use crate::hand_in::HandIns;
 use crate::node::Node;
 
 /// Messages that wait for a slow reader, per stream.
@@ -40,32 +43,60 @@ const STREAM_AHEAD: usize = 4;
 
 /// What the port describes to tools.
 const SERVICES: [&str; 2] = ["grpc.health.v1.Health", DocumentServiceServer::<Documents>::NAME];
+/// How often hand-ins that nobody goes on with are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Serves until the shutdown has begun and the last call has ended.
-pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shutdown) -> Result<(), EdgeError> {
+pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, guard: Guard, shutdown: Shutdown) -> Result<(), EdgeError> {
+    let failed = |cause: tonic::transport::Error| EdgeError::Serve(chain(&cause));
     let (health, health_service) = tonic_health::server::health_reporter();
     // The edge takes documents whether the axis is there or not.
     health.set_serving::<DocumentServiceServer<Documents>>().await;
     let reflection = if node.config.reflection { Some(reflection::services(&SERVICES)) } else { None };
     let reflection = reflection.transpose().map_err(|refusal| EdgeError::Serve(refusal.to_string()))?;
     let (reflection, reflection_alpha) = reflection.unzip();
-    let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
-    let operator = EdgeAdminServiceServer::new(admin::Admin { node: Arc::clone(&node) });
-    let documents =
-        DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
     let keepalive = Some(Duration::from_millis(KEEPALIVE_MILLIS));
-    let server = tonic::transport::Server::builder()
+    let mut server = tonic::transport::Server::builder()
         .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
         .http2_keepalive_interval(keepalive)
         .http2_keepalive_timeout(keepalive)
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
-        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
-        .add_optional_service(reflection)
-        .add_optional_service(reflection_alpha);
-    let server = server.add_service(health_service).add_service(directory).add_service(documents).add_service(operator);
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX));
+    if let Some(tls) = &node.config.access.tls {
+        server = server.tls_config(tls.server()).map_err(failed)?;
+    }
+    let hand_ins = Arc::clone(&node.hand_ins);
+    let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
+    let operator = EdgeAdminServiceServer::new(admin::Admin { node: Arc::clone(&node) });
+    let documents =
+        DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let server = server.add_optional_service(reflection).add_optional_service(reflection_alpha);
+    let server = server.add_service(health_service).add_service(InterceptedService::new(directory, guard.clone()));
+    let server = server.add_service(InterceptedService::new(documents, guard.clone()));
+    let server = server.add_service(InterceptedService::new(operator, guard.clone()));
     let served = server.serve_with_incoming_shutdown(accept::plain(listener), async move { shutdown.begun().await });
-    served.await.map_err(|cause| EdgeError::Serve(cause.to_string()))
+    tokio::select! {
+        served = served => served.map_err(failed),
+        () = guard.keep_fresh() => Ok(()),
+        () = sweep(hand_ins) => Ok(()),
+    }
+}
+
+async fn sweep(hand_ins: Arc<HandIns>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let hand_ins = Arc::clone(&hand_ins);
+        // The next round tries again.
+        if let Ok(Err(cause)) = tokio::task::spawn_blocking(move || hand_ins.sweep()).await {
+            tracing::warn!(%cause, "unfinished hand-ins could not be swept");
+        }
+    }
+}
+
+/// An error with its causes: the transport's own words are "transport error".
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source()).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The service of one edge.
