@@ -15,7 +15,10 @@ async fn a_letter_reaches_two_agencies_and_its_receipts_come_back() {
     let at_finance = finance.receive(None, 1).await.unwrap().remove(0);
     let document = at_finance.document.unwrap();
     assert_eq!((document.message_id.as_str(), document.recipient.as_str()), (message_id.as_str(), "G12"));
-    assert_eq!((document.sender.as_str(), document.sender_agency.as_str(), document.queue_position), ("G22", "G22", 1));
+    assert_eq!(
+        (document.document.as_ref().unwrap().sender.as_str(), document.sender_agency.as_str(), document.queue_position),
+        ("G22", "G22", 1)
+    );
     assert_eq!(finance.attachment(&message_id, 0, 0).await.unwrap(), letter.attachment);
     assert_eq!(finance.attachment(&message_id, 0, 5).await.unwrap(), letter.attachment[5..]);
     finance.acknowledge(&message_id, "G12", "152").await.unwrap();
@@ -55,11 +58,11 @@ async fn the_national_sample_travels_from_a80_to_a_unit_of_tay_ninh() {
     let message_id = axis.dms("G22").send_edxml("edxml-1", "none", &sample).await.unwrap();
     let province = axis.dms("H53");
     let document = province.receive(None, 1).await.unwrap().remove(0).document.unwrap();
-    assert_eq!((document.sender.as_str(), document.recipient.as_str()), ("000.00.00.A80", "28.22.H17"));
-    assert_eq!(document.attachments.len(), 1);
+    assert_eq!((document.document.as_ref().unwrap().sender.as_str(), document.recipient.as_str()), ("000.00.00.A80", "28.22.H17"));
+    assert_eq!(document.document.as_ref().unwrap().attachments.len(), 1);
     let attachment = province.attachment(&message_id, 0, 0).await.unwrap();
     let digest = truc_types::Digest(<sha2::Sha256 as sha2::Digest>::digest(&attachment).into());
-    assert_eq!(digest.to_string(), document.attachments[0].sha256);
+    assert_eq!(digest.to_string(), document.document.as_ref().unwrap().attachments[0].sha256);
 }
 
 #[tokio::test(flavor = "multi_thread")]

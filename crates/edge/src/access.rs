@@ -79,7 +79,9 @@ pub(crate) fn check_listen(listen: SocketAddr, access: &DmsAccess) -> Result<(),
     }
     let wrong = |cause: String| Err(EdgeError::Config { setting: "listen", cause });
     match &access.tls {
-        None => wrong(format!("{listen} is no loopback address: give --dms-tls-cert and --dms-tls-key, plain text is served on loopback only")),
+        None => {
+            wrong(format!("{listen} is no loopback address: give --dms-tls-cert and --dms-tls-key, plain text is served on loopback only"))
+        }
         Some(tls) if access.token_file.is_none() && tls.client_authority_pem.is_none() => {
             wrong(format!("{listen} is no loopback address: give --token-file or --dms-client-ca, or anybody could send for the agency"))
         }

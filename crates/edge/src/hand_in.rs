@@ -172,7 +172,10 @@ impl HandIn {
             (Some(from), kept) => {
                 let kept = kept.map_or(0, |(_, kept)| kept);
                 let message = format!("resume_from is byte {from} of the attachments, {kept} are kept");
-                return Err(Refusal::new(Reason::HandInPosition, message).with("field", "resume_from").with("found", from).with("kept", kept));
+                return Err(Refusal::new(Reason::HandInPosition, message)
+                    .with("field", "resume_from")
+                    .with("found", from)
+                    .with("kept", kept));
             }
         };
         self.prepare(&folder, header, from).map_err(|cause| storage(&cause))?;

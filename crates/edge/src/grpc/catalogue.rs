@@ -234,7 +234,8 @@ async fn summary(node: &Node, line: &ListRow) -> Result<pb::DocumentSummary, Ref
             receive::draft_of(node, &message_id, &row).await?
         }
         Some(recipient) => {
-            let rows = move |state: &State| Ok((state.inbox(&message_id, &recipient)?, state.possible_duplicates(&message_id, &recipient)?));
+            let rows =
+                move |state: &State| Ok((state.inbox(&message_id, &recipient)?, state.possible_duplicates(&message_id, &recipient)?));
             let (row, duplicates) = node.store.read(rows).await?;
             let row = row.ok_or_else(|| unknown(&message_id))?;
             summary.set_direction(pb::Direction::Received);

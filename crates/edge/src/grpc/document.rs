@@ -78,12 +78,7 @@ fn contact(contact: Contact) -> pb::Contact {
 }
 
 fn attachment(attachment: Attachment) -> pb::Attachment {
-    pb::Attachment {
-        name: attachment.name,
-        media_type: attachment.media_type,
-        size: attachment.size,
-        sha256: attachment.sha256.to_hex(),
-    }
+    pb::Attachment { name: attachment.name, media_type: attachment.media_type, size: attachment.size, sha256: attachment.sha256.to_hex() }
 }
 
 /// The urgency of the interface.

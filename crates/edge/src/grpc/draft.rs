@@ -76,7 +76,8 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: &str)
 pub(super) fn fault(cause: &StatementError) -> Refusal {
     let path = cause.path();
     let inside = path.strip_prefix("predicate.doc.").or_else(|| path.strip_prefix("predicate."));
-    let field = inside.map_or_else(|| "document".to_owned(), |inside| format!("document.{inside}").replace("sender.organisation", "sender"));
+    let field =
+        inside.map_or_else(|| "document".to_owned(), |inside| format!("document.{inside}").replace("sender.organisation", "sender"));
     let mut refusal = cause.to_refusal();
     if !path.is_empty() {
         refusal.message = refusal.message.replace(&format!("{path:?}"), &field);

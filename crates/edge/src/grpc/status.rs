@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::Stage;
-use truc_proto::edge::v1::get_status_request::Document;
 use truc_proto::edge::v1::Step as ProtoStep;
+use truc_proto::edge::v1::get_status_request::Document;
 use truc_types::{MessageId, Reason, Refusal};
 
 use super::{Sender, StreamError, invalid, message_id, unknown};

@@ -6,12 +6,12 @@ use truc_signing::statement::{Accepted, Envelope, Fact, Receipt, ReceiptEvent, R
 use truc_signing::{Certificate, DsseFile, open_sealed};
 use truc_types::{AgencyCode, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
+use super::events::{EventRow, Kind};
 use super::rows::{
     ARRIVAL, AcceptedAt, CERTIFICATE, EVENTS, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow,
     PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step, Visibility,
     inbox_key, open_key, pending_key,
 };
-use super::events::{EventRow, Kind};
 use super::{State, StateError};
 use crate::record::{Answer, Fate, GivenReason, Record};
 use crate::trust::checkpoint::read_unverified;

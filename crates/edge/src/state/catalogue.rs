@@ -167,8 +167,7 @@ impl State {
 
     /// Messages that were shown before this one and have a name of it.
     pub(crate) fn possible_duplicates(&self, message_id: &MessageId, recipient: &OrganisationCode) -> Result<Vec<MessageId>, StateError> {
-        let (Some(title), Some(key)) =
-            (self.title(message_id)?, self.rows.get(LISTED, &listed_key(message_id, Some(recipient.as_str())))?)
+        let (Some(title), Some(key)) = (self.title(message_id)?, self.rows.get(LISTED, &listed_key(message_id, Some(recipient.as_str())))?)
         else {
             return Ok(Vec::new());
         };

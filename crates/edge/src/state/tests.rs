@@ -129,7 +129,14 @@ fn a_record_at_another_position_is_refused() {
     let bench = Bench::new();
     assert!(bench.state.apply(Position(1), truc_types::Timestamp::default(), &Record::Confirmed { cursor: 1 }).is_err());
     assert!(
-        bench.state.apply(Position(0), truc_types::Timestamp::default(), &Record::ReceiptLogged { receipt_id: id(1), leaf: leaf(1), checkpoint: String::new() }).is_err()
+        bench
+            .state
+            .apply(
+                Position(0),
+                truc_types::Timestamp::default(),
+                &Record::ReceiptLogged { receipt_id: id(1), leaf: leaf(1), checkpoint: String::new() }
+            )
+            .is_err()
     );
 }
 
