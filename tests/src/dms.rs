@@ -22,6 +22,9 @@ pub struct Dms {
 /// Events with their cursors.
 pub type Events = Vec<(u64, pb::Event)>;
 
+/// Whether a reader of events has seen what it waits for.
+pub type Enough<'a> = &'a (dyn Fn(&[(u64, pb::Event)]) -> bool + Sync);
+
 /// A document to send.
 #[derive(Debug, Clone)]
 pub struct Letter {
@@ -139,7 +142,7 @@ impl Dms {
     ///
     /// # Errors
     /// What the edge answers, or that they did not come in time.
-    pub async fn events(&self, after_cursor: u64, enough: Option<&(dyn Fn(&[(u64, pb::Event)]) -> bool + Sync)>) -> Result<Events, Status> {
+    pub async fn events(&self, after_cursor: u64, enough: Option<Enough<'_>>) -> Result<Events, Status> {
         let request = pb::WatchEventsRequest { after_cursor, no_wait: enough.is_none() };
         let mut stream = self.client().await?.watch_events(request).await?.into_inner();
         let mut events: Events = Vec::new();

@@ -43,7 +43,7 @@ pub enum Command {
     #[command(subcommand)]
     Directory(directory::Command),
     /// Hand a document to an edge.
-    Send(send::Arguments),
+    Send(Box<send::Arguments>),
     /// Take the documents that arrived at an edge, answer them.
     #[command(subcommand)]
     Inbox(inbox::Command),
@@ -96,7 +96,7 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Broker(command) => broker::run(command, output),
         Command::Edge(command) => edge::run(command, output),
         Command::Directory(command) => on_runtime(directory::run(command, output)),
-        Command::Send(arguments) => on_runtime(send::run(arguments, output)),
+        Command::Send(arguments) => on_runtime(send::run(*arguments, output)),
         Command::Inbox(command) => on_runtime(inbox::run(command, output)),
         Command::Status(arguments) => on_runtime(status::run(arguments, output)),
         Command::List(arguments) => on_runtime(list::run(arguments, output)),
