@@ -336,7 +336,8 @@ mod tests {
             let minutes = u64::try_from(number).unwrap();
             // One of them is older than allowed, all others of today.
             let age = if number == 10 { 8 * 24 * 60 } else { 100 - minutes };
-            data.set_modified(SystemTime::now() - Duration::from_secs(60 * age)).unwrap();
+            let now = SystemTime::UNIX_EPOCH + Duration::from_millis(truc_transport::clock::now().as_millis());
+            data.set_modified(now - Duration::from_secs(60 * age)).unwrap();
         }
         HandIns::open(folder.path()).unwrap();
         let there = |number: usize| folder.path().join(header(&number.to_string()).to_hex()).exists();
