@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tonic::Request;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 use truc_signing::{Certificate as AxisCertificate, Owner};
 use truc_types::names::{BROKER_DNS_NAME, OPERATOR_URN};
 use truc_types::{AgencyCode, Reason, Refusal};
