@@ -137,12 +137,6 @@ impl Axis {
         self.edges.insert(agency.to_owned(), daemon);
     }
 
-    /// Where the edge of an agency listens.
-    #[must_use]
-    pub fn edge_address(&self, agency: &str) -> Option<SocketAddr> {
-        self.edges.get(agency).map(Daemon::address)
-    }
-
     /// SIGKILLs the edge of an agency.
     pub fn kill_edge(&mut self, agency: &str) {
         if let Some(edge) = self.edges.remove(agency) {
