@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use serde_json::Value;
-use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::Stage;
 use truc_tests::axis::{AGENCIES, Axis};
 use truc_tests::dms::{Letter, settled};
 use truc_tests::tools::run_truc;
@@ -33,7 +33,7 @@ async fn half_delivered(axis: &mut Axis) -> String {
     axis.dms("G12").receive(None, 1).await.unwrap();
     axis.dms("G12").acknowledge(&message_id, "G12", "").await.unwrap();
     let registered = |status: &truc_proto::edge::v1::DocumentStatus| {
-        status.recipients.iter().any(|recipient| recipient.step() == truc_proto::edge::v1::recipient_status::Step::Acknowledged)
+        status.recipients.iter().any(|recipient| recipient.step() == truc_proto::edge::v1::Step::Acknowledged)
     };
     sender.watch(&message_id, registered).await.unwrap();
     message_id
