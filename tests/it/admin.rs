@@ -27,7 +27,7 @@ fn text(output: &Output) -> String {
 async fn half_delivered(axis: &mut Axis) -> String {
     axis.kill_edge("H53");
     let sender = axis.dms("G22");
-    let letter = Letter { urgency: 3, ..Letter::new("traced", &["G12", "H53"]) };
+    let letter = Letter { urgency: truc_proto::edge::v1::Urgency::Flash, ..Letter::new("traced", &["G12", "H53"]) };
     let message_id = sender.send(&letter).await.unwrap();
     sender.watch(&message_id, |status| status.stage() == Stage::Accepted).await.unwrap();
     axis.dms("G12").receive(None, 1).await.unwrap();
