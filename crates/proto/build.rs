@@ -4,7 +4,7 @@ use std::path::Path;
 
 use prost::Message as _;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "truc/broker/v1/evidence.proto",
     "truc/broker/v1/submit_service.proto",
     "truc/broker/v1/delivery_service.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 11] = [
     "truc/broker/v1/directory_service.proto",
     "truc/broker/v1/log_service.proto",
     "truc/directory/v1/directory.proto",
+    "truc/edge/v1/document.proto",
     "truc/edge/v1/document_service.proto",
     "truc/edge/v1/directory_service.proto",
     "truc/admin/v1/broker_admin_service.proto",

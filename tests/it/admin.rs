@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use serde_json::Value;
-use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::Stage;
 use truc_tests::axis::{AGENCIES, Axis};
 use truc_tests::dms::{Letter, settled};
 use truc_tests::tools::run_truc;
@@ -27,13 +27,13 @@ fn text(output: &Output) -> String {
 async fn half_delivered(axis: &mut Axis) -> String {
     axis.kill_edge("H53");
     let sender = axis.dms("G22");
-    let letter = Letter { urgency: 3, ..Letter::new("traced", &["G12", "H53"]) };
+    let letter = Letter { urgency: truc_proto::edge::v1::Urgency::Flash, ..Letter::new("traced", &["G12", "H53"]) };
     let message_id = sender.send(&letter).await.unwrap();
     sender.watch(&message_id, |status| status.stage() == Stage::Accepted).await.unwrap();
     axis.dms("G12").receive(None, 1).await.unwrap();
     axis.dms("G12").acknowledge(&message_id, "G12", "").await.unwrap();
     let registered = |status: &truc_proto::edge::v1::DocumentStatus| {
-        status.recipients.iter().any(|recipient| recipient.step() == truc_proto::edge::v1::recipient_status::Step::Acknowledged)
+        status.recipients.iter().any(|recipient| recipient.step() == truc_proto::edge::v1::Step::Acknowledged)
     };
     sender.watch(&message_id, registered).await.unwrap();
     message_id

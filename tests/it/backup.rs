@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
-use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::Stage;
 use truc_tests::axis::Axis;
 use truc_tests::dms::{Dms, Letter, settled};
 use truc_tests::tools::{run_truc, truc_ok};

@@ -70,15 +70,24 @@ async fn what_the_axis_would_refuse_is_refused_at_the_header_and_no_byte_is_take
     informed(&dms).await;
     let blobs = || [files(&axis.edge_folder("G22").join("blobs")), files(&axis.path("broker/blobs"))];
     let before = blobs();
-    let header = |reference: &str, recipients: &[&str], size: u64| pb::DocumentHeader {
-        client_reference: reference.to_owned(),
+    let document = |recipients: &[&str], size: u64| pb::Document {
         recipients: recipients.iter().map(|code| (*code).to_owned()).collect(),
         number: "1".to_owned(),
         notation: "VPCP".to_owned(),
         subject: "Thử".to_owned(),
-        secrecy: "none".to_owned(),
-        attachments: vec![pb::AttachmentHeader { name: "a.pdf".to_owned(), media_type: "application/pdf".to_owned(), size }],
-        ..pb::DocumentHeader::default()
+        urgency: pb::Urgency::Normal.into(),
+        secrecy: pb::Secrecy::None.into(),
+        attachments: vec![pb::Attachment {
+            name: "a.pdf".to_owned(),
+            media_type: "application/pdf".to_owned(),
+            size,
+            sha256: String::new(),
+        }],
+        ..pb::Document::default()
+    };
+    let header = |reference: &str, recipients: &[&str], size: u64| pb::DocumentHeader {
+        client_reference: reference.to_owned(),
+        document: Some(document(recipients, size)),
     };
     for (header, reason, named) in [
         (header("unknown", &["G12", "H53.09"], 10), Reason::RecipientUnknown, "H53.09"),
@@ -87,7 +96,7 @@ async fn what_the_axis_would_refuse_is_refused_at_the_header_and_no_byte_is_take
     ] {
         // The stream stays open after the header: the answer does not wait for a byte of the attachment.
         let (requests, stream) = tokio::sync::mpsc::channel(1);
-        requests.send(pb::SendDocumentRequest { request: Some(Request::Header(header)) }).await.unwrap();
+        requests.send(pb::SendDocumentRequest { request: Some(Request::Header(header)), resume_from: None }).await.unwrap();
         let refused = dms.client().await.unwrap().send_document(ReceiverStream::new(stream)).await.unwrap_err();
         let refused = refusal(&refused);
         assert_eq!(refused.reason, reason, "{refused}");

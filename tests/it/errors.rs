@@ -73,6 +73,8 @@ const fn arrives(reason: Reason) -> &'static str {
         R::IdentityTokenMissing
         | R::IdentityTokenUnknown
         | R::ReferenceConflict
+        | R::HandInPosition
+        | R::HandInSuperseded
         | R::CursorUnknown
         | R::AttachmentTruncated
         | R::AttachmentEmpty

@@ -1,7 +1,7 @@
 //! A document's journey: from one document-management system to another, and back as receipts.
 
-use truc_proto::edge::v1::document_status::Stage;
-use truc_proto::edge::v1::recipient_status::Step;
+use truc_proto::edge::v1::Stage;
+use truc_proto::edge::v1::Step;
 use truc_tests::axis::Axis;
 use truc_tests::dms::{Letter, settled};
 
@@ -15,7 +15,10 @@ async fn a_letter_reaches_two_agencies_and_its_receipts_come_back() {
     let at_finance = finance.receive(None, 1).await.unwrap().remove(0);
     let document = at_finance.document.unwrap();
     assert_eq!((document.message_id.as_str(), document.recipient.as_str()), (message_id.as_str(), "G12"));
-    assert_eq!((document.sender.as_str(), document.sender_agency.as_str(), document.queue_position), ("G22", "G22", 1));
+    assert_eq!(
+        (document.document.as_ref().unwrap().sender.as_str(), document.sender_agency.as_str(), document.queue_position),
+        ("G22", "G22", 1)
+    );
     assert_eq!(finance.attachment(&message_id, 0, 0).await.unwrap(), letter.attachment);
     assert_eq!(finance.attachment(&message_id, 0, 5).await.unwrap(), letter.attachment[5..]);
     finance.acknowledge(&message_id, "G12", "152").await.unwrap();
@@ -55,11 +58,11 @@ async fn the_national_sample_travels_from_a80_to_a_unit_of_tay_ninh() {
     let message_id = axis.dms("G22").send_edxml("edxml-1", "none", &sample).await.unwrap();
     let province = axis.dms("H53");
     let document = province.receive(None, 1).await.unwrap().remove(0).document.unwrap();
-    assert_eq!((document.sender.as_str(), document.recipient.as_str()), ("000.00.00.A80", "28.22.H17"));
-    assert_eq!(document.attachments.len(), 1);
+    assert_eq!((document.document.as_ref().unwrap().sender.as_str(), document.recipient.as_str()), ("000.00.00.A80", "28.22.H17"));
+    assert_eq!(document.document.as_ref().unwrap().attachments.len(), 1);
     let attachment = province.attachment(&message_id, 0, 0).await.unwrap();
     let digest = truc_types::Digest(<sha2::Sha256 as sha2::Digest>::digest(&attachment).into());
-    assert_eq!(digest.to_string(), document.attachments[0].sha256);
+    assert_eq!(digest.to_string(), document.document.as_ref().unwrap().attachments[0].sha256);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,17 +78,19 @@ async fn a_state_secret_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_recipient_is_told_to_the_sender() {
-    let axis = Axis::running();
+    let mut axis = Axis::new();
+    axis.start_edge("G22");
     let sender = axis.dms("G22");
-    let refused = match sender.send(&Letter::new("nowhere", &["H99"])).await {
-        // The edge may know the directory already.
-        Err(status) => truc_transport::status::refusal(&status).unwrap().reason,
-        Ok(message_id) => {
-            let status = sender.watch(&message_id, |status| status.stage() == Stage::RefusedByAxis).await.unwrap();
-            status.refusal_reason.parse().unwrap()
-        }
-    };
-    assert_eq!(refused, truc_types::Reason::RecipientUnknown);
+    // The edge has no directory yet: the axis refuses.
+    let message_id = sender.send(&Letter::new("nowhere", &["H99"])).await.unwrap();
+    axis.start_broker();
+    let status = sender.watch(&message_id, |status| status.stage() == Stage::RefusedByAxis).await.unwrap();
+    assert_eq!(status.refusal_reason, "RECIPIENT_UNKNOWN");
+    // Now it has: the edge refuses at the header, and names the field.
+    let refused = sender.send(&Letter::new("nowhere again", &["G12", "H99"])).await.unwrap_err();
+    let violations = tonic_types::StatusExt::get_error_details(&refused).bad_request().unwrap().field_violations.clone();
+    assert_eq!(violations[0].field, "document.recipients[1]");
+    assert_eq!(truc_transport::status::refusal(&refused).unwrap().reason, truc_types::Reason::RecipientUnknown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +103,7 @@ async fn the_edge_takes_documents_while_the_broker_is_away_and_urgent_ones_overt
     for number in 0..80 {
         message_ids.push(sender.send(&Letter::new(&format!("normal-{number}"), &["G12"])).await.unwrap());
     }
-    let flash = sender.send(&Letter { urgency: 3, ..Letter::new("flash", &["G12"]) }).await.unwrap();
+    let flash = sender.send(&Letter { urgency: truc_proto::edge::v1::Urgency::Flash, ..Letter::new("flash", &["G12"]) }).await.unwrap();
     message_ids.push(flash.clone());
     assert_eq!(sender.status(&flash).await.unwrap().stage(), Stage::Stored);
     axis.start_broker();

@@ -11,6 +11,8 @@ mod deploy;
 #[cfg(test)]
 mod directory;
 #[cfg(test)]
+mod dms;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod evidence;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::Stage;
 use truc_tests::axis::Axis;
 use truc_tests::dms::{Letter, PATIENCE, settled};
 use truc_tests::tools::{promtool, root};

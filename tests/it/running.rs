@@ -11,7 +11,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 use tonic_reflection::pb::v1alpha;
 use truc_proto::edge::v1 as pb;
-use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::Stage;
 use truc_signing::keyfile;
 use truc_tests::axis::Axis;
 use truc_tests::daemon::Daemon;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use tonic::Request;
 use truc_proto::edge::v1 as pb;
-use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::Stage;
 use truc_signing::keyfile;
 use truc_tests::axis::{AGENCIES, Axis};
 use truc_tests::daemon::Daemon;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::Stage;
 use truc_tests::axis::Axis;
 use truc_tests::daemon::Daemon;
 use truc_tests::dms::Letter;

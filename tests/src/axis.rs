@@ -153,6 +153,14 @@ impl Axis {
         self.edges.insert(agency.to_owned(), daemon);
     }
 
+    /// Starts the edge of an agency with arguments of its own; they say where it listens.
+    pub fn start_edge_with(&mut self, agency: &str, arguments: &[&str]) {
+        let mut command = Command::new(truc());
+        command.args(["edge", "run", "--data"]).arg(self.edge_folder(agency)).args(arguments);
+        let daemon = Daemon::start(command, &self.path(&format!("edge-{agency}.log")));
+        self.edges.insert(agency.to_owned(), daemon);
+    }
+
     /// SIGKILLs the edge of an agency.
     pub fn kill_edge(&mut self, agency: &str) {
         if let Some(edge) = self.edges.remove(agency) {

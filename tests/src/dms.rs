@@ -19,6 +19,12 @@ pub struct Dms {
     address: SocketAddr,
 }
 
+/// Events with their cursors.
+pub type Events = Vec<(u64, pb::Event)>;
+
+/// Whether a reader of events has seen what it waits for.
+pub type Enough<'a> = &'a (dyn Fn(&[(u64, pb::Event)]) -> bool + Sync);
+
 /// A document to send.
 #[derive(Debug, Clone)]
 pub struct Letter {
@@ -26,8 +32,12 @@ pub struct Letter {
     pub reference: String,
     /// Codes of the recipients.
     pub recipients: Vec<String>,
-    /// National digit of the urgency.
-    pub urgency: u32,
+    /// Number of the document; notation and organisation are always the same.
+    pub number: String,
+    /// The message that it answers.
+    pub in_reply_to: Option<String>,
+    /// Urgency.
+    pub urgency: pb::Urgency,
     /// The one attachment.
     pub attachment: Vec<u8>,
 }
@@ -40,7 +50,9 @@ impl Letter {
         Self {
             reference: reference.to_owned(),
             recipients: recipients.iter().map(|code| (*code).to_owned()).collect(),
-            urgency: 0,
+            number: "4127".to_owned(),
+            in_reply_to: None,
+            urgency: pb::Urgency::Normal,
             attachment,
         }
     }
@@ -50,27 +62,33 @@ impl Letter {
         tonic_stream(self.requests())
     }
 
-    fn requests(&self) -> Vec<pb::SendDocumentRequest> {
-        let attachment = pb::AttachmentHeader {
+    /// The requests that hand it in.
+    #[must_use]
+    pub fn requests(&self) -> Vec<pb::SendDocumentRequest> {
+        let attachment = pb::Attachment {
             name: "cong-van.pdf".to_owned(),
             media_type: "application/pdf".to_owned(),
             size: self.attachment.len() as u64,
+            sha256: String::new(),
         };
-        let header = pb::DocumentHeader {
-            client_reference: self.reference.clone(),
+        let document = pb::Document {
             recipients: self.recipients.clone(),
-            number: "4127".to_owned(),
+            number: self.number.clone(),
             notation: "BTC-NSNN".to_owned(),
             subject: format!("V/v thử nghiệm {}", self.reference),
-            type_name: "Công văn".to_owned(),
-            urgency: self.urgency,
-            secrecy: "none".to_owned(),
+            r#type: Some(pb::DocumentType { name: "Công văn".to_owned(), ..Default::default() }),
+            urgency: self.urgency.into(),
+            secrecy: pb::Secrecy::None.into(),
+            in_reply_to: self.in_reply_to.iter().map(|id| pb::DocumentReference { message_id: id.clone(), ..Default::default() }).collect(),
             attachments: vec![attachment],
-            ..pb::DocumentHeader::default()
+            ..pb::Document::default()
         };
-        let mut requests = vec![pb::SendDocumentRequest { request: Some(send_document_request::Request::Header(header)) }];
+        let header = pb::DocumentHeader { client_reference: self.reference.clone(), document: Some(document) };
+        let request = Some(send_document_request::Request::Header(header));
+        let mut requests = vec![pb::SendDocumentRequest { request, resume_from: None }];
         for chunk in self.attachment.chunks(256 * 1024) {
-            requests.push(pb::SendDocumentRequest { request: Some(send_document_request::Request::Data(chunk.to_vec().into())) });
+            let request = Some(send_document_request::Request::Data(chunk.to_vec().into()));
+            requests.push(pb::SendDocumentRequest { request, resume_from: None });
         }
         requests
     }
@@ -118,6 +136,41 @@ impl Dms {
     pub async fn send(&self, letter: &Letter) -> Result<String, Status> {
         let requests = tonic_stream(letter.requests());
         Ok(self.client().await?.send_document(requests).await?.into_inner().message_id)
+    }
+
+    /// Events after a cursor, with the cursor of each, until `enough` says so; without it until there are none left.
+    ///
+    /// # Errors
+    /// What the edge answers, or that they did not come in time.
+    pub async fn events(&self, after_cursor: u64, enough: Option<Enough<'_>>) -> Result<Events, Status> {
+        let request = pb::WatchEventsRequest { after_cursor, no_wait: enough.is_none() };
+        let mut stream = self.client().await?.watch_events(request).await?.into_inner();
+        let mut events: Events = Vec::new();
+        while !enough.is_some_and(|enough| enough(&events)) {
+            let next = tokio::time::timeout(PATIENCE, stream.message()).await;
+            match next.map_err(|_| Status::deadline_exceeded(format!("only these came: {events:?}")))?? {
+                Some(response) => events.extend(response.events.into_iter().map(|event| (response.cursor, event))),
+                None => break,
+            }
+        }
+        Ok(events)
+    }
+
+    /// How many bytes of a hand-in that broke are kept; `None` if nothing is.
+    ///
+    /// # Errors
+    /// What the edge answers otherwise.
+    pub async fn kept(&self, reference: &str) -> Result<Option<u64>, Status> {
+        use pb::get_send_progress_response::Progress;
+        let request = pb::GetSendProgressRequest { client_reference: reference.to_owned() };
+        match self.client().await?.get_send_progress(request).await {
+            Ok(response) => match response.into_inner().progress {
+                Some(Progress::BytesKept(kept)) => Ok(Some(kept)),
+                _ => Ok(None),
+            },
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
+            Err(status) => Err(status),
+        }
     }
 
     /// Hands an edXML file in; the message id.
@@ -244,7 +297,7 @@ impl Dms {
 /// All recipients have acknowledged or refused.
 #[must_use]
 pub fn settled(status: &pb::DocumentStatus) -> bool {
-    use pb::recipient_status::Step;
+    use pb::Step;
     let last = |recipient: &pb::RecipientStatus| matches!(recipient.step(), Step::Acknowledged | Step::Refused);
     !status.recipients.is_empty() && status.recipients.iter().all(last)
 }

@@ -31,6 +31,9 @@ mod command {
         &["inbox", "ack"],
         &["inbox", "refuse"],
         &["status"],
+        &["list"],
+        &["thread"],
+        &["events"],
         &["evidence"],
         &["verify"],
         &["edxml"],
@@ -189,7 +192,10 @@ mod command {
                 let script = text(&output.stdout);
                 assert!(script.contains(word) && script.contains(program) && script.contains("json"), "{script}");
                 if shell == "bash" {
-                    let checked = Command::new("bash").args(["-n", "-c", script]).status().unwrap();
+                    // As a file: it is longer than an argument may be.
+                    let file = tempfile::NamedTempFile::new().unwrap();
+                    fs::write(file.path(), script).unwrap();
+                    let checked = Command::new("bash").arg("-n").arg(file.path()).status().unwrap();
                     assert!(checked.success(), "{script}");
                 }
             }

@@ -13,6 +13,8 @@ use truc_transport::notify::Notify;
 use truc_transport::tls::ClientTls;
 use truc_types::AgencyCode;
 
+use crate::access::DmsAccess;
+
 /// Everything one edge needs; made by [`crate::load`].
 #[derive(Clone)]
 pub struct EdgeConfig {
@@ -22,8 +24,10 @@ pub struct EdgeConfig {
     pub agency: AgencyCode,
     /// Address of the broker, `https://host:port`.
     pub broker: Uri,
-    /// Where the DMS connects: a loopback address in this release, because the DMS is not authenticated yet. Port 0 takes a free one.
+    /// Where the DMS connects: a loopback address, unless [`access`](Self::access) says how a DMS shows who it is. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// How a DMS shows that it may talk to this edge.
+    pub access: DmsAccess,
     /// The seal key. It never leaves this process.
     pub seal: Arc<SealKey>,
     /// Its certificate.
@@ -103,6 +107,9 @@ impl Layout {
     pub(crate) fn blobs(&self) -> PathBuf {
         self.0.join("blobs")
     }
+    pub(crate) fn hand_ins(&self) -> PathBuf {
+        self.0.join("hand-ins")
+    }
 }
 
 /// The address of the broker, which must be reached over TLS; or what is wrong with it.
@@ -114,25 +121,12 @@ pub(crate) fn parse_broker(text: &str) -> Result<Uri, String> {
     Ok(uri)
 }
 
-/// Only loopback: who connects is not authenticated in this release.
-pub(crate) fn check_listen(listen: SocketAddr) -> Result<(), String> {
-    if listen.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(format!("is {listen}, which is no loopback address, and this release does not authenticate a DMS"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_would_be_open_to_others_are_refused() {
-        assert!(check_listen("127.0.0.1:0".parse().unwrap()).is_ok());
-        assert!(check_listen("[::1]:7001".parse().unwrap()).is_ok());
-        for open in ["0.0.0.0:7001", "192.168.1.5:7001", "[::]:7001"] {
-            assert!(check_listen(open.parse().unwrap()).unwrap_err().contains(open));
-        }
+    fn the_broker_is_reached_over_tls_only() {
         assert!(parse_broker("https://broker.example:7000").is_ok());
         for wrong in ["http://broker.example:7000", "broker.example:7000", "https://", "::"] {
             assert!(parse_broker(wrong).unwrap_err().contains(wrong));

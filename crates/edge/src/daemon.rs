@@ -1,6 +1,7 @@
 //! The command line of a running edge, for `truc edge run` and `truc-edge` alike.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use truc_settings::{Loaded, Override, Raw};
@@ -34,7 +35,8 @@ pub struct RunArgs {
     /// Flags of every daemon.
     #[command(flatten)]
     pub launch: LaunchArgs,
-    /// Loopback address and port where the DMS connects; port 0 takes a free one. Overrules edge.toml.
+    /// Address and port where the DMS connects; port 0 takes a free one. Anything but loopback needs TLS, and tokens or client certificates. Overrules
+    /// edge.toml.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// Address of the broker, https://host:port. Overrules edge.toml.
@@ -46,6 +48,18 @@ pub struct RunArgs {
     /// Free bytes on the disk below which no new document is taken. Overrules edge.toml.
     #[arg(long, value_name = "BYTES")]
     pub disk_reserve_bytes: Option<u64>,
+    /// File with one `name token` a line, mode 0600: every call must carry a token of it. Overrules edge.toml.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Certificate chain that the DMS sees, PEM: serves TLS. Overrules edge.toml.
+    #[arg(long, value_name = "FILE")]
+    pub dms_tls_cert: Option<PathBuf>,
+    /// Key of that certificate, PKCS#8 PEM. Overrules edge.toml.
+    #[arg(long, value_name = "FILE")]
+    pub dms_tls_key: Option<PathBuf>,
+    /// Authority of the client certificates that a DMS must show, PEM. Overrules edge.toml.
+    #[arg(long, value_name = "FILE")]
+    pub dms_client_ca: Option<PathBuf>,
     /// Take over although another edge of this agency is connected; that one stops.
     #[arg(long)]
     pub take_over: bool,
@@ -61,7 +75,16 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     let broker = args.broker.clone().map(|broker| Override { key: "broker", value: Raw::Text(broker) });
     let metrics = args.metrics_listen.map(|address| Override { key: "metrics_listen", value: Raw::Text(address.to_string()) });
     let reserve = args.disk_reserve_bytes.map(|bytes| Override { key: "disk_reserve_bytes", value: Raw::Integer(bytes.into()) });
-    let overrides = [listen, broker, metrics, reserve].into_iter().flatten().collect();
+    let files = [
+        ("token_file", &args.token_file),
+        ("dms_tls_cert", &args.dms_tls_cert),
+        ("dms_tls_key", &args.dms_tls_key),
+        ("dms_client_ca", &args.dms_client_ca),
+    ];
+    let file = |(key, path): (&'static str, &Option<PathBuf>)| {
+        path.as_ref().map(|path| Override { key, value: Raw::Text(path.display().to_string()) })
+    };
+    let overrides = [listen, broker, metrics, reserve].into_iter().flatten().chain(files.into_iter().filter_map(file)).collect();
     let check = |settings: &EdgeSettings, password: &[u8]| crate::open(settings, password).map(drop).map_err(refusal);
     let launch = args.launch.settings("edge", overrides, check, |settings| settings.password_file.as_deref())?;
     let Launch::Run(loaded, source) = launch else { return Ok(()) };

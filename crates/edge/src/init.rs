@@ -19,6 +19,7 @@ use truc_transport::tls::{ClientTls, TlsFiles};
 use truc_types::AgencyCode;
 use zeroize::Zeroizing;
 
+use crate::access::{DmsAccess, DmsTls, check_listen};
 use crate::config::{EdgeConfig, Layout, parse_broker};
 use crate::error::EdgeError;
 use crate::settings::EdgeSettings;
@@ -33,7 +34,7 @@ pub struct InitFiles {
     pub agency: AgencyCode,
     /// Address of the broker, `https://host:port`.
     pub broker: String,
-    /// Where the DMS connects; a loopback address.
+    /// Where the DMS connects; a run on anything but loopback asks for TLS and credentials.
     pub listen: SocketAddr,
     /// Encrypted PKCS#8 PEM of the seal key.
     pub seal_key: PathBuf,
@@ -103,6 +104,8 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
     let config = |setting, cause: String| EdgeError::Config { setting, cause };
     let agency: AgencyCode = settings.agency.parse().map_err(|cause| config("agency", format!("{cause}")))?;
     let broker = parse_broker(&settings.broker).map_err(|cause| config("broker", cause))?;
+    let access = access(settings)?;
+    check_listen(settings.listen, &access)?;
     let authority_pem = read_text(&layout.authority())?;
     let authorities = Authority::chain_from_pem(&authority_pem).map_err(|cause| config("trust/ca.pem", cause.to_string()))?;
     let (seal, seal_certificate) = seal_key(layout, &agency, &authorities, password)?;
@@ -115,6 +118,7 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
         agency,
         broker,
         listen: settings.listen,
+        access,
         seal: Arc::new(seal),
         seal_certificate,
         tls: ClientTls::new(tls),
@@ -127,6 +131,19 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
         metrics_listen: settings.metrics_listen,
         disk_reserve_bytes: settings.disk_reserve_bytes,
     })
+}
+
+/// How a DMS shows who it is.
+fn access(settings: &EdgeSettings) -> Result<DmsAccess, EdgeError> {
+    let tls = match (&settings.dms_tls_cert, &settings.dms_tls_key) {
+        (Some(certificate), Some(key)) => Some(DmsTls::read(certificate, key, settings.dms_client_ca.as_deref())?),
+        (None, None) if settings.dms_client_ca.is_none() => None,
+        _ => {
+            let cause = "dms_tls_cert and dms_tls_key belong together, and dms_client_ca needs both".to_owned();
+            return Err(EdgeError::Config { setting: "dms_tls_cert", cause });
+        }
+    };
+    Ok(DmsAccess { token_file: settings.token_file.clone(), tls })
 }
 
 fn seal_key(layout: &Layout, agency: &AgencyCode, authorities: &[Authority], password: &[u8]) -> Result<(SealKey, Certificate), EdgeError> {

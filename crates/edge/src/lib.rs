@@ -4,6 +4,7 @@
 //! appends), `trust` (what is believed of the line), then the loops of one connection to the axis: `session`, `term`, `outbox`, `inbox`, `feed`,
 //! `receipts`; and `grpc` for the DMS. Nothing is answered to anybody before it is durable in the journal.
 
+mod access;
 mod backoff;
 mod config;
 pub mod daemon;
@@ -11,6 +12,7 @@ mod error;
 mod evidence;
 mod feed;
 mod grpc;
+mod hand_in;
 mod health;
 pub mod host;
 mod inbox;
@@ -38,6 +40,7 @@ mod trust;
 mod wire;
 mod witness;
 
+pub use access::{DmsAccess, DmsTls};
 pub use config::EdgeConfig;
 pub use error::EdgeError;
 pub use init::{InitFiles, init, load, open};

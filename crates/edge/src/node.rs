@@ -14,6 +14,7 @@ use truc_types::{AgencyCode, Digest, EdgeTerm, Reason, Refusal};
 
 use crate::config::EdgeConfig;
 use crate::error::EdgeError;
+use crate::hand_in::HandIns;
 use crate::meters::Meters;
 use crate::sealer::Sealer;
 use crate::store::Store;
@@ -28,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) checks: Checks,
+    /// Documents of which not all bytes have come.
+    pub(crate) hand_ins: Arc<HandIns>,
     /// The term that this process opened.
     pub(crate) term: Mutex<Option<EdgeTerm>>,
     /// Whether the connection to the axis stands.

@@ -11,7 +11,7 @@ use truc_journal::{Block, BlockHeader, BlockKind, Journal};
 use truc_ledger::{Frontier, leaf_hash};
 use truc_transport::clock;
 use truc_types::limits::{BLOCK_BYTES_MAX, BLOCK_COMMANDS_MAX, BLOCK_ENTRIES_MAX};
-use truc_types::{LeafIndex, Position};
+use truc_types::{LeafIndex, Position, Timestamp};
 use truc_views::{ViewBatch, WriteRefused, Writer};
 
 use crate::error::EdgeError;
@@ -22,8 +22,8 @@ use crate::state::{META, PEAKS_KEY, State, StateError};
 const QUEUE_MAX: usize = 1_024;
 /// Rows after which the view is written: about a second of a busy edge.
 const VIEW_ROWS_MIN: usize = 2_000;
-/// Room that one command may need in the overlay: a receipt of 100 items about documents of 200 recipients with long reasons.
-const COMMAND_ROWS_MAX: usize = 2_000;
+/// Room that one command may need in the overlay: seven receipts of 100 items, each with at most 30 rows of the catalogue.
+const COMMAND_ROWS_MAX: usize = 25_000;
 /// The same in bytes: 100 outbox rows of 64 KiB.
 const COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -57,11 +57,16 @@ pub(crate) struct Signals {
     pub(crate) outbox: watch::Sender<u64>,
     /// Something has to stand in a receipt.
     pub(crate) receipts: watch::Sender<u64>,
+    /// Something happened to a document.
+    pub(crate) events: watch::Sender<u64>,
 }
 
 impl Signals {
     fn tell(&self, records: &[Record]) {
         let bump = |signal: &watch::Sender<u64>| signal.send_modify(|count| *count += 1);
+        if !records.is_empty() {
+            bump(&self.events);
+        }
         for record in records {
             match record {
                 Record::Drafted { .. } => bump(&self.outbox),
@@ -109,6 +114,8 @@ pub(crate) struct Recorder {
 /// Commands that were decided and not appended yet.
 #[derive(Default)]
 struct Batch {
+    /// Time of the block: that of its first command, never before that of the block before.
+    time: Option<Timestamp>,
     records: Vec<Record>,
     entries: Vec<Arc<[u8]>>,
     bytes: usize,
@@ -180,9 +187,10 @@ impl Recorder {
         if batch.bytes + bytes > BLOCK_BYTES_MAX || batch.entries.len() + entries.len() > BLOCK_ENTRIES_MAX {
             self.commit(batch)?;
         }
+        let time = *batch.time.get_or_insert_with(|| clock::now().max(self.journal.end().time));
         for record in &decided.records {
             let position = shared.state.applied();
-            shared.state.apply(position, record).map_err(|cause| state_error(position, cause))?;
+            shared.state.apply(position, time, record).map_err(|cause| state_error(position, cause))?;
         }
         batch.bytes += bytes;
         batch.entries.extend(entries);
@@ -195,7 +203,7 @@ impl Recorder {
     fn commit(&mut self, batch: &mut Batch) -> Result<(), EdgeError> {
         let batch = std::mem::take(batch);
         if !batch.entries.is_empty()
-            && let Err(cause) = self.append(batch.entries)
+            && let Err(cause) = self.append(batch.entries, batch.time.unwrap_or_default())
         {
             batch.settles.into_iter().for_each(|settle| settle(false));
             return Err(cause);
@@ -206,7 +214,7 @@ impl Recorder {
         Ok(())
     }
 
-    fn append(&mut self, entries: Vec<Arc<[u8]>>) -> Result<(), EdgeError> {
+    fn append(&mut self, entries: Vec<Arc<[u8]>>, time: Timestamp) -> Result<(), EdgeError> {
         let end = self.journal.end();
         let mut frontier = self.frontier.clone();
         entries.iter().for_each(|entry| frontier.append(leaf_hash(entry)));
@@ -217,7 +225,7 @@ impl Recorder {
             leaf: LeafIndex(end.tree_size),
             origin: self.origin.clone(),
             term: end.term,
-            time: clock::now().max(end.time),
+            time,
             tree_size: frontier.size(),
             root: frontier.root(),
         };

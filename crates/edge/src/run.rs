@@ -15,8 +15,10 @@ use truc_transport::observe;
 use truc_transport::shutdown::Shutdown;
 use truc_types::limits::SHUTDOWN_MILLIS_MAX;
 
-use crate::config::{EdgeConfig, Layout, check_listen};
+use crate::access::{Guard, check_listen};
+use crate::config::{EdgeConfig, Layout};
 use crate::error::EdgeError;
+use crate::hand_in::HandIns;
 use crate::health::{self, Gauges};
 use crate::meters::Meters;
 use crate::node::Node;
@@ -36,7 +38,8 @@ use crate::{grpc, state};
 /// # Errors
 /// What [`EdgeError`] lists. After [`EdgeError::Append`] the outcome of calls that were not answered is unknown; the next start finds it out.
 pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), EdgeError> {
-    check_listen(config.listen).map_err(|cause| EdgeError::Config { setting: "listen", cause })?;
+    check_listen(config.listen, &config.access)?;
+    let guard = Guard::open(&config.access)?;
     let listener = TcpListener::bind(config.listen).await.map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let observing = match config.metrics_listen {
@@ -53,7 +56,7 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     // Its own: another edge of this process goes on when this one ends.
     let stop = Shutdown::default();
     let mut connection = tokio::spawn(keep_connected(Arc::clone(&node)));
-    let mut server = tokio::spawn(grpc::serve(Arc::clone(&node), listener, stop.clone()));
+    let mut server = tokio::spawn(grpc::serve(Arc::clone(&node), listener, guard, stop.clone()));
     let mut served = None;
     let fault = tokio::select! {
         () = shutdown.begun() => None,
@@ -101,9 +104,11 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
     let opened = tokio::task::spawn_blocking(move || {
         let store = Store::open(&layout.journal(), &layout.views(), &agency)?;
         let blobs = FolderStore::open(&layout.blobs())?;
-        Ok::<_, EdgeError>((store, blobs))
+        let folder = layout.hand_ins();
+        let hand_ins = HandIns::open(&folder).map_err(|source| EdgeError::File { path: folder, source })?;
+        Ok::<_, EdgeError>((store, blobs, hand_ins))
     });
-    let (store, blobs) = opened.await.map_err(|cause| EdgeError::Serve(cause.to_string()))??;
+    let (store, blobs, hand_ins) = opened.await.map_err(|cause| EdgeError::Serve(cause.to_string()))??;
     let trust = remembered(&store, &config).await?;
     let sealer = Sealer::new(Arc::clone(&config.seal), config.agency.clone());
     let meters = Arc::new(Meters::new(&config.metrics, &config.agency));
@@ -115,6 +120,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         trust,
         sealer,
         blobs: Arc::new(blobs),
+        hand_ins: Arc::new(hand_ins),
         term: Mutex::default(),
         connected: AtomicBool::new(false),
         uploads: Semaphore::new(UPLOADS_MAX),

@@ -8,7 +8,7 @@ use truc_transport::logging::LogSettings;
 use truc_types::AgencyCode;
 use truc_types::limits::DISK_RESERVE_BYTES;
 
-use crate::config::{check_listen, parse_broker};
+use crate::config::parse_broker;
 
 settings! {
     /// Settings of an edge.
@@ -24,8 +24,18 @@ settings! {
         pub broker: String = String::new(), AtStart, rule("like \"https://broker.example:7443\"", |url: &String| {
             if url.is_empty() { Err("is not given".to_owned()) } else { parse_broker(url).map(|_| ()) }
         });
-        /// Address and port where the document-management system connects, a loopback address; port 0 takes a free one at every start.
-        pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 0)), AtStart, rule("a loopback address", |listen| check_listen(*listen));
+        /// Address and port where the document-management system connects; port 0 takes a free one at every start. Anything but a loopback address needs
+        /// dms_tls_cert and dms_tls_key, and token_file or dms_client_ca.
+        pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 0)), AtStart;
+        /// File with one `name token` a line, mode 0600: every call of the document-management system must carry a token of it. The file is read again
+        /// within two seconds of a change.
+        pub token_file: Option<PathBuf> = None, AtStart, optional(existing_file());
+        /// Certificate chain that the document-management system sees, PEM: serves TLS.
+        pub dms_tls_cert: Option<PathBuf> = None, AtStart, optional(existing_file());
+        /// Key of that certificate, PKCS#8 PEM.
+        pub dms_tls_key: Option<PathBuf> = None, AtStart, optional(existing_file());
+        /// Authority of the client certificates that a document-management system must show, PEM.
+        pub dms_client_ca: Option<PathBuf> = None, AtStart, optional(existing_file());
         /// File with the password of the key files, on one line. Without it the environment variable TRUC_KEY_PASSWORD is read.
         pub password_file: Option<PathBuf> = None, AtStart, optional(existing_file());
         /// Address and port where metrics and readiness are read: /metrics, /livez, /readyz; nowhere without it. It has no TLS: a loopback or

@@ -194,7 +194,7 @@ fn replay(reader: &dyn JournalReader, view: &ViewStore, state: &State, from: Pos
         for (position, entry) in block.positioned().filter(|(position, _)| *position >= from) {
             let record = Record::parse(entry).map_err(|cause| EdgeError::Record { position, cause: cause.to_string() })?;
             frontier.append(leaf_hash(entry));
-            state.apply(position, &record).map_err(|cause| state_error(position, cause))?;
+            state.apply(position, block.header.time, &record).map_err(|cause| state_error(position, cause))?;
         }
         if state.rows().pending_rows() > REPLAY_ROWS_MAX {
             write_view(view, state, &frontier)?;

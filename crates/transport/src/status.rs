@@ -1,4 +1,5 @@
-//! The one map between refusals and gRPC statuses: canonical code, and `google.rpc.ErrorInfo` with the stable reason (AIP-193).
+//! The one map between refusals and gRPC statuses: canonical code, `google.rpc.ErrorInfo` with the stable reason (AIP-193), and
+//! `google.rpc.BadRequest` for a wrong field.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::OperatorOnly
         | R::ReceiptNotRecipient => Code::PermissionDenied,
         R::IdentityMissing | R::IdentityTokenMissing | R::IdentityTokenUnknown => Code::Unauthenticated,
+        R::HandInSuperseded => Code::Aborted,
         R::SenderUnknown | R::RecipientUnknown | R::MessageUnknown | R::BlobUnknown | R::CursorUnknown => Code::NotFound,
         R::MessageIdConflict | R::ReferenceConflict | R::SequenceReused | R::ReceiptRepeated => Code::AlreadyExists,
         R::SealExpiredReseal
@@ -73,7 +75,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::BlobInUse
         | R::BackupForeign
         | R::ViewAhead => Code::FailedPrecondition,
-        R::BlobOffset => Code::OutOfRange,
+        R::BlobOffset | R::HandInPosition => Code::OutOfRange,
         R::FlowFlooding | R::UploadTooMany | R::BusyViews | R::DiskFull | R::Descriptors => Code::ResourceExhausted,
         R::FlowStalled => Code::DeadlineExceeded,
         R::OutcomeUnknown
@@ -102,6 +104,9 @@ pub fn status(refusal: &Refusal) -> Status {
     details.set_localized_message("vi", format!("{}; {}", reason.meaning_vi(), reason.advice_vi()));
     if reason.retry() == Retry::Later {
         details.set_retry_info(Some(Duration::from_millis(RETRY_PAUSE_MILLIS)));
+    }
+    if let Some(field) = refusal.value("field") {
+        details.add_bad_request_violation(field, refusal.message.clone());
     }
     Status::with_error_details(code(reason), refusal.message.clone(), details)
 }
@@ -171,6 +176,13 @@ mod tests {
             let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
             assert!(bytes <= 8 * 1024, "{reason}: {bytes} bytes");
         }
+    }
+
+    #[test]
+    fn a_wrong_field_stands_in_the_details_with_its_path() {
+        let refused = status(&Refusal::new(Reason::RequestInvalid, "too long").with("field", "document.subject"));
+        let violations = refused.get_error_details().bad_request().unwrap().field_violations.clone();
+        assert_eq!((violations[0].field.as_str(), violations[0].description.as_str()), ("document.subject", "too long"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tonic::Request;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 use truc_signing::{Certificate as AxisCertificate, Owner};
 use truc_types::names::{BROKER_DNS_NAME, OPERATOR_URN};
 use truc_types::{AgencyCode, Reason, Refusal};
@@ -124,6 +124,16 @@ impl ClientTls {
     /// For all connections from now on.
     pub fn replace(&self, files: TlsFiles) {
         *self.current.write() = files;
+    }
+}
+
+/// A server with a certificate of any authority; with `client_authority_pem`, clients without a certificate of it are refused in the handshake.
+#[must_use]
+pub fn server_for(certificate_pem: &str, key_pem: &str, client_authority_pem: Option<&str>) -> ServerTlsConfig {
+    let config = ServerTlsConfig::new().identity(Identity::from_pem(certificate_pem, key_pem));
+    match client_authority_pem {
+        Some(authority) => config.client_ca_root(Certificate::from_pem(authority)),
+        None => config,
     }
 }
 

@@ -135,6 +135,24 @@ pub const DIRECTORY_QUERY_BYTES_MAX: usize = 100;
 pub const DIRECTORY_SCAN_MAX: usize = 16_000;
 /// Codes that are suggested for one that nobody has: what people read.
 pub const NEAR_CODES_MAX: usize = 5;
+/// Bytes of one page of documents: half of [`GRPC_MESSAGE_BYTES_MAX`], so that the last document always fits.
+pub const PAGE_BYTES_MAX: usize = GRPC_MESSAGE_BYTES_MAX / 2;
+/// Rows that one page of a list looks at, whatever it finds: well under a second, then the caller asks on.
+pub const PAGE_LOOKS_MAX: usize = 20_000;
+/// Documents of one correspondence that are gathered for a question: more than people read, and a few megabytes.
+pub const THREAD_DOCUMENTS_MAX: usize = 1_000;
+/// Possible duplicates that a received document names: more than a clerk looks at.
+pub const DUPLICATES_MAX: usize = 20;
+/// Unfinished hand-ins that one edge keeps: 64 of 1.5 GB are what a disk for the attachments of an agency has to spare.
+pub const HAND_INS_MAX: usize = 64;
+/// Age after its last byte at which an unfinished hand-in is swept: a line that was away over a long holiday.
+pub const HAND_IN_AGE_MILLIS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Bytes of a token of a DMS: 32 random bytes in hexadecimal have 64; four times that.
+pub const TOKEN_BYTES_MAX: usize = 256;
+/// Fewest bytes of a token: 16 random bytes in hexadecimal.
+pub const TOKEN_BYTES_MIN: usize = 32;
+/// Tokens in one file: every system and service account of an agency.
+pub const TOKENS_MAX: usize = 1_000;
 /// Entries by which the views may lag behind the journal before admission slows.
 pub const VIEW_LAG_ENTRIES_MAX: u64 = 100_000;
 /// Connections that one process takes: ten for each of 94 agencies, and room for those that are being refused. Each takes about 100 KiB.

@@ -173,6 +173,12 @@ reasons! {
     ReferenceConflict "reference.conflict" Caller No
         en "the client reference belongs to another document already" "use a new client reference: this one belongs to another document"
         vi "mã tham chiếu của phần mềm quản lý văn bản đã dùng cho văn bản khác" "dùng mã tham chiếu mới"
+    HandInPosition "hand_in.position" Caller AfterChange
+        en "the hand-in is to go on after the bytes that are kept" "ask GetSendProgress where to go on, or begin anew without resume_from"
+        vi "vị trí gửi tiếp nằm sau phần dữ liệu đã lưu" "gọi GetSendProgress để biết vị trí gửi tiếp, hoặc gửi lại từ đầu, không có resume_from"
+    HandInSuperseded "hand_in.superseded" Caller No
+        en "another call hands the same document in" "wait for the other call"
+        vi "một lời gọi khác đang gửi cùng văn bản này" "chờ lời gọi kia hoàn thành"
     SequenceReused "sequence.reused" Caller No
         en "the sequence number was used for other bytes" "an edge was restored from an old copy: open a new edge term and seal anew"
         vi "số thứ tự gửi đã dùng cho nội dung khác" "nút biên đã bị khôi phục từ bản sao cũ: mở nhiệm kỳ mới rồi ký lại"

@@ -8,15 +8,19 @@ pub mod completions;
 pub mod directory;
 pub mod edge;
 pub mod edxml;
+pub mod events;
 pub mod evidence;
 pub mod inbox;
+pub mod list;
 pub mod man;
 pub mod pki;
 pub(crate) mod remote;
 pub mod sandbox;
 pub mod send;
 pub mod status;
+pub mod thread;
 pub mod verify;
+mod words;
 
 use clap::Subcommand;
 
@@ -39,12 +43,18 @@ pub enum Command {
     #[command(subcommand)]
     Directory(directory::Command),
     /// Hand a document to an edge.
-    Send(send::Arguments),
+    Send(Box<send::Arguments>),
     /// Take the documents that arrived at an edge, answer them.
     #[command(subcommand)]
     Inbox(inbox::Command),
     /// Tell what became of a document that was sent.
     Status(status::Arguments),
+    /// List documents that were sent or received.
+    List(list::Arguments),
+    /// Show the correspondence that a document belongs to.
+    Thread(thread::Arguments),
+    /// Show what happens to the documents of an edge.
+    Events(events::Arguments),
     /// Write the evidence of a document that was sent.
     Evidence(evidence::Arguments),
     /// Verify an evidence folder, offline.
@@ -86,9 +96,12 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Broker(command) => broker::run(command, output),
         Command::Edge(command) => edge::run(command, output),
         Command::Directory(command) => on_runtime(directory::run(command, output)),
-        Command::Send(arguments) => on_runtime(send::run(arguments, output)),
+        Command::Send(arguments) => on_runtime(send::run(*arguments, output)),
         Command::Inbox(command) => on_runtime(inbox::run(command, output)),
         Command::Status(arguments) => on_runtime(status::run(arguments, output)),
+        Command::List(arguments) => on_runtime(list::run(arguments, output)),
+        Command::Thread(arguments) => on_runtime(thread::run(arguments, output)),
+        Command::Events(arguments) => on_runtime(events::run(arguments, output)),
         Command::Evidence(arguments) => on_runtime(evidence::run(arguments, output)),
         Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Edxml(command) => edxml::run(&command, output),

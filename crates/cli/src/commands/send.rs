@@ -1,14 +1,19 @@
 //! `truc send`: hands a document to an edge, as files or as one edXML file.
 
 use std::collections::VecDeque;
+use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use clap::Args;
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, Take};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
 use tokio_stream::Stream;
-use truc_proto::edge::v1::document_status::Stage;
-use truc_proto::edge::v1::{self as pb, send_document_request, send_edxml_request};
+use truc_proto::edge::v1::get_send_progress_response::Progress;
+use truc_proto::edge::v1::{self as pb, Stage, send_document_request, send_edxml_request};
+use truc_types::Reason;
 use truc_types::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX, BLOB_CHUNK_BYTES, EDXML_BYTES_MAX};
 
 use super::remote::{Client, EdgeAddress};
@@ -17,15 +22,20 @@ use crate::failure::{Exit, Failure};
 use crate::media::media_type;
 use crate::output::Output;
 
+/// How often a person sees how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+/// Documents smaller than this are gone before anybody has read the line.
+pub(super) const SHOWN_BYTES_MIN: u64 = 4 * 1024 * 1024;
+
 /// Hand a document to an edge. The edge stores it, seals it and goes on trying until the axis has it; the message id is printed.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
     edge: EdgeAddress,
-    /// Your own name of the document, unique: the same again gives the same message.
+    /// Your own name of the document, unique: the same again gives the same message, and goes on where an upload broke.
     #[arg(long, value_name = "REF")]
     reference: String,
-    /// Secrecy mark of the document. Only `none` travels on this axis; you must say it.
+    /// Secrecy mark of the document: none, mat, toi-mat or tuyet-mat. Only `none` travels on this axis; you must say it.
     #[arg(long, value_name = "MARK")]
     secrecy: String,
     /// A national edXML file, which says everything else.
@@ -55,9 +65,36 @@ pub struct Arguments {
     /// Answer deadline, yyyy-MM-dd.
     #[arg(long, value_name = "DATE", conflicts_with = "edxml")]
     due_on: Option<String>,
-    /// 0 normal, 1 urgent, 2 very urgent, 3 flash.
-    #[arg(long, value_name = "DIGIT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=3), conflicts_with = "edxml")]
-    urgency: u32,
+    /// 0 normal, 1 urgent, 2 very urgent, 3 flash, 4 flash at a set hour.
+    #[arg(long, value_name = "DIGIT", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=4), conflicts_with = "edxml")]
+    urgency: i32,
+    /// The set hour of urgency 4, e.g. 2026-03-02T01:15:00.000Z.
+    #[arg(long, value_name = "TIME", conflicts_with = "edxml")]
+    urgent_at: Option<String>,
+    /// National document identifier (mã định danh văn bản).
+    #[arg(long, value_name = "ID", conflicts_with = "edxml")]
+    document_id: Option<String>,
+    /// Place of issue.
+    #[arg(long, conflicts_with = "edxml")]
+    place: Option<String>,
+    /// Summary (nội dung).
+    #[arg(long, value_name = "TEXT", conflicts_with = "edxml")]
+    content: Option<String>,
+    /// Authority prefix of the person who signed: TM., KT., TL., …
+    #[arg(long, value_name = "PREFIX", conflicts_with = "edxml")]
+    signer_competence: Option<String>,
+    /// Post of the person who signed.
+    #[arg(long, value_name = "POST", conflicts_with = "edxml")]
+    signer_position: Option<String>,
+    /// Name of the person who signed.
+    #[arg(long, value_name = "NAME", conflicts_with = "edxml")]
+    signer_name: Option<String>,
+    /// Number of pages.
+    #[arg(long, value_name = "COUNT", conflicts_with = "edxml")]
+    pages: Option<u32>,
+    /// A paper copy is sent as well.
+    #[arg(long, conflicts_with = "edxml")]
+    paper: bool,
     /// The message that this one answers.
     #[arg(long, value_name = "MESSAGE", conflicts_with = "edxml")]
     in_reply_to: Option<String>,
@@ -79,7 +116,7 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
     let mut client = arguments.edge.connect().await?;
     let message_id = match &arguments.edxml {
         Some(file) => send_edxml(&mut client, &arguments, file, output).await?,
-        None => send_document(&mut client, &arguments).await?,
+        None => send_document(&mut client, &arguments, output).await?,
     };
     output.data(&message_id, &Sent { message_id: &message_id, reference: &arguments.reference })?;
     if !arguments.wait {
@@ -89,40 +126,136 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
     status::watch(&mut client, &arguments.edge, &message_id, output, decided).await
 }
 
-async fn send_document(client: &mut Client, arguments: &Arguments) -> Result<String, Failure> {
+async fn send_document(client: &mut Client, arguments: &Arguments, output: &mut Output) -> Result<String, Failure> {
     if arguments.files.len() > ATTACHMENTS_MAX {
         return Err(Failure::Usage(format!("{} files, at most {ATTACHMENTS_MAX} are allowed", arguments.files.len())));
     }
-    let mut files = VecDeque::new();
     let mut attachments = Vec::new();
     for path in &arguments.files {
-        let (file, size) = open(path, ATTACHMENT_BYTES_MAX).await?;
+        let (_, size) = open(path, ATTACHMENT_BYTES_MAX).await?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        attachments.push(pb::AttachmentHeader { name, media_type: media_type(path).to_owned(), size });
-        files.push_back(file);
+        attachments.push(pb::Attachment { name, media_type: media_type(path).to_owned(), size, sha256: String::new() });
     }
+    let total = attachments.iter().map(|attachment| attachment.size).sum::<u64>();
+    let document = document(arguments, attachments)?;
+    let header = pb::DocumentHeader { client_reference: arguments.reference.clone(), document: Some(document) };
+    let kept = kept(client, arguments).await?.filter(|kept| *kept <= total);
+    if let Some(kept) = kept {
+        output.talk(&format!("the edge has {kept} of {total} bytes from an earlier try; going on there"));
+    }
+    match upload(client, arguments, header.clone(), kept, total, output).await {
+        // What is kept belongs to another header, or was swept meanwhile: from the beginning then.
+        Err(Failure::Refused(refusal))
+            if kept.is_some() && matches!(refusal.reason, Reason::ReferenceConflict | Reason::HandInPosition) =>
+        {
+            upload(client, arguments, header, None, total, output).await
+        }
+        sent => sent,
+    }
+}
+
+fn document(arguments: &Arguments, attachments: Vec<pb::Attachment>) -> Result<pb::Document, Failure> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let header = pb::DocumentHeader {
-        client_reference: arguments.reference.clone(),
+    let secrecy = match arguments.secrecy.as_str() {
+        "none" => pb::Secrecy::None,
+        "mat" => pb::Secrecy::Confidential,
+        "toi-mat" => pb::Secrecy::Secret,
+        "tuyet-mat" => pb::Secrecy::TopSecret,
+        other => return Err(Failure::Usage(format!("--secrecy {other:?} is none of none, mat, toi-mat, tuyet-mat; only none is carried"))),
+    };
+    let signer = pb::Signer {
+        competence: text(&arguments.signer_competence),
+        position: text(&arguments.signer_position),
+        full_name: text(&arguments.signer_name),
+    };
+    let answered = arguments.in_reply_to.iter().map(|id| pb::DocumentReference { message_id: id.clone(), ..Default::default() });
+    Ok(pb::Document {
         sender: text(&arguments.from),
         recipients: arguments.to.clone(),
         number: text(&arguments.number),
         notation: text(&arguments.notation),
         subject: text(&arguments.subject),
-        type_name: text(&arguments.type_name),
+        r#type: arguments.type_name.clone().map(|name| pb::DocumentType { name, ..Default::default() }),
+        document_id: text(&arguments.document_id),
         issued_on: text(&arguments.issued_on),
+        place: text(&arguments.place),
+        content: text(&arguments.content),
+        signer: Some(signer).filter(|signer| *signer != pb::Signer::default()),
         due_on: text(&arguments.due_on),
-        urgency: arguments.urgency,
-        secrecy: arguments.secrecy.clone(),
-        in_reply_to: text(&arguments.in_reply_to),
+        // The national digits begin with 0, which the interface keeps for "not said".
+        urgency: arguments.urgency + 1,
+        urgent_at: text(&arguments.urgent_at),
+        secrecy: secrecy.into(),
+        pages: arguments.pages,
+        paper: arguments.paper,
+        in_reply_to: answered.collect(),
         attachments,
-        ..pb::DocumentHeader::default()
+        ..pb::Document::default()
+    })
+}
+
+/// How many bytes the edge has of an earlier try that broke.
+async fn kept(client: &mut Client, arguments: &Arguments) -> Result<Option<u64>, Failure> {
+    let request = pb::GetSendProgressRequest { client_reference: arguments.reference.clone() };
+    match client.get_send_progress(request).await.map_err(|status| arguments.edge.failure(&status)) {
+        Ok(response) => match response.into_inner().progress {
+            Some(Progress::BytesKept(kept)) => Ok(Some(kept)),
+            // Handed in before: the same call again says whether it is the same document.
+            Some(Progress::MessageId(_)) | None => Ok(None),
+        },
+        Err(Failure::Refused(refusal)) if refusal.reason == Reason::MessageUnknown => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Sends the header and the bytes from an offset on, and shows a person how far it is.
+async fn upload(
+    client: &mut Client,
+    arguments: &Arguments,
+    header: pb::DocumentHeader,
+    from: Option<u64>,
+    total: u64,
+    output: &mut Output,
+) -> Result<String, Failure> {
+    let (mut files, mut skip) = (VecDeque::new(), from.unwrap_or(0));
+    for path in &arguments.files {
+        let ((path, mut file), size) = open(path, ATTACHMENT_BYTES_MAX).await?;
+        let here = skip.min(size);
+        skip -= here;
+        let failed = |source| Failure::file(&path, source);
+        file.get_mut().seek(SeekFrom::Start(here)).await.map_err(failed)?;
+        file.set_limit(size - here);
+        files.push_back((path, file));
+    }
+    let request = Some(send_document_request::Request::Header(header));
+    let header = pb::SendDocumentRequest { request, resume_from: from };
+    let sent = Arc::new(AtomicU64::new(from.unwrap_or(0)));
+    let counted = Arc::clone(&sent);
+    let data = move |data: Vec<u8>| {
+        counted.fetch_add(u64::try_from(data.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        pb::SendDocumentRequest { request: Some(send_document_request::Request::Data(data.into())), resume_from: None }
     };
-    let header = pb::SendDocumentRequest { request: Some(send_document_request::Request::Header(header)) };
-    let data = |data: Vec<u8>| pb::SendDocumentRequest { request: Some(send_document_request::Request::Data(data.into())) };
     let (requests, broken) = stream(header, files, data);
-    let sent = client.send_document(requests).await;
-    answer(arguments, sent, broken).map(|response| response.message_id)
+    let call = client.send_document(requests);
+    tokio::pin!(call);
+    let (mut ticks, mut shown) = (tokio::time::interval(PROGRESS_EVERY), false);
+    let answered = loop {
+        tokio::select! {
+            answered = &mut call => break answered,
+            _ = ticks.tick() => {
+                let bytes = sent.load(Ordering::Relaxed);
+                // The first tick comes at once, before there is anything to show.
+                if bytes > 0 && total > SHOWN_BYTES_MIN {
+                    output.progress(&format!("{bytes} of {total} bytes sent"), false);
+                    shown = true;
+                }
+            }
+        }
+    };
+    if shown {
+        output.progress(&format!("{} of {total} bytes sent", sent.load(Ordering::Relaxed)), true);
+    }
+    answer(arguments, answered, broken).map(|response| response.message_id)
 }
 
 async fn send_edxml(client: &mut Client, arguments: &Arguments, path: &Path, output: &mut Output) -> Result<String, Failure> {
@@ -153,6 +286,9 @@ async fn open(path: &Path, bytes_max: u64) -> Result<((PathBuf, Take<File>), u64
     let failed = |source| Failure::file(path, source);
     let file = File::open(path).await.map_err(failed)?;
     let size = file.metadata().await.map_err(failed)?.len();
+    if size == 0 {
+        return Err(Failure::Usage(format!("{} is empty: leave it out, the edge refuses empty attachments", path.display())));
+    }
     if size > bytes_max {
         return Err(Failure::Usage(format!("{} has {size} bytes, at most {bytes_max} are allowed", path.display())));
     }

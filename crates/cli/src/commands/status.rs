@@ -1,14 +1,17 @@
 //! `truc status`: what became of a document that was sent, per recipient.
 
+use std::time::Duration;
+
 use clap::Args;
-use truc_proto::edge::v1::document_status::Stage;
-use truc_proto::edge::v1::recipient_status::Step;
-use truc_proto::edge::v1::{self as pb, get_status_request};
+use truc_proto::edge::v1::{self as pb, Stage, Step, get_status_request};
 use truc_types::Reason;
 
 use super::remote::{Client, EdgeAddress};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+
+/// How long nothing happens before a person is told why.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Tell what became of a document that was sent, per recipient.
 #[derive(Debug, Args)]
@@ -76,8 +79,23 @@ pub(super) async fn watch(
     let request = pb::WatchStatusRequest { message_id: message_id.to_owned() };
     let mut changes = client.watch_status(request).await.map_err(|status| edge.failure(&status))?.into_inner();
     let mut exit = Exit::Done;
-    while let Some(change) = changes.message().await.map_err(|status| edge.failure(&status))? {
+    let (mut stage_now, mut told) = (Stage::Unspecified, false);
+    loop {
+        let quiet = tokio::time::sleep(QUIET);
+        let change = tokio::select! {
+            change = changes.message() => change.map_err(|status| edge.failure(&status))?,
+            () = quiet, if !told && matches!(stage_now, Stage::Stored | Stage::Sealed) => {
+                told = true;
+                output.talk(
+                    "the edge has stored the document; the axis has not answered yet and may be away. The edge goes on trying for days: \
+                     it is safe to stop waiting here",
+                );
+                continue;
+            }
+        };
+        let Some(change) = change else { break };
         let Some(status) = change.status else { continue };
+        stage_now = status.stage();
         print(&status, output)?;
         exit = if status.stage() == Stage::RefusedByAxis { Exit::Failed } else { Exit::Done };
         if enough(&status) {
@@ -129,14 +147,7 @@ fn print(status: &pb::DocumentStatus, output: &mut Output) -> Result<(), Failure
 }
 
 fn recipient(status: &pb::RecipientStatus) -> Recipient<'_> {
-    let step = match status.step() {
-        Step::Unspecified => "unknown",
-        Step::Waiting => "waiting",
-        Step::Queued => "queued",
-        Step::Fetched => "fetched",
-        Step::Acknowledged => "acknowledged",
-        Step::Refused => "refused",
-    };
+    let step = step(status.step());
     Recipient {
         recipient: &status.recipient,
         step,
@@ -148,7 +159,20 @@ fn recipient(status: &pb::RecipientStatus) -> Recipient<'_> {
     }
 }
 
-const fn stage(stage: Stage) -> &'static str {
+/// A step as it is written.
+pub(super) const fn step(step: Step) -> &'static str {
+    match step {
+        Step::Unspecified => "unknown",
+        Step::Waiting => "waiting",
+        Step::Queued => "queued",
+        Step::Fetched => "fetched",
+        Step::Acknowledged => "acknowledged",
+        Step::Refused => "refused",
+    }
+}
+
+/// A stage as it is written.
+pub(super) const fn stage(stage: Stage) -> &'static str {
     match stage {
         Stage::Unspecified => "unknown",
         Stage::Stored => "stored",

@@ -164,7 +164,8 @@ impl Axis {
 
     /// The address of the edge of an agency, for commands.
     pub(super) fn edge(&self, agency: &str) -> EdgeAddress {
-        EdgeAddress { url: self.addresses.get(agency).map(|address| format!("http://{address}")).unwrap_or_default() }
+        let url = self.addresses.get(agency).map(|address| format!("http://{address}")).unwrap_or_default();
+        EdgeAddress { url, ..EdgeAddress::default() }
     }
 
     fn log(&self, name: &str) -> PathBuf {

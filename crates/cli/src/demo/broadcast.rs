@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use tokio::task::JoinSet;
-use truc_proto::edge::v1::{self as pb, recipient_status::Step};
+use truc_proto::edge::v1::{self as pb, Step};
 use truc_types::Digest;
 
 use super::Show;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use truc_proto::edge::v1::{self as pb, recipient_status::Step};
+use truc_proto::edge::v1::{self as pb, Step};
 
 use super::Show;
 use super::axis::Axis;

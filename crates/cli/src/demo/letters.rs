@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use truc_proto::edge::v1::{self as pb, recipient_status::Step, send_document_request, send_edxml_request};
+use truc_proto::edge::v1::{self as pb, Step, send_document_request, send_edxml_request};
 use truc_types::limits::BLOB_CHUNK_BYTES;
 
 use super::Show;
@@ -140,25 +140,27 @@ pub(super) struct Letter {
 /// A PDF with a text of its own and at least so many bytes; from the agency itself if `sender` is empty.
 pub(super) fn letter(sender: &str, reference: &str, recipients: &[&str], bytes_min: usize) -> Letter {
     let pdf = pdf(reference, bytes_min);
-    let header = pb::DocumentHeader {
-        client_reference: reference.to_owned(),
+    let document = pb::Document {
         sender: sender.to_owned(),
         recipients: recipients.iter().map(|code| (*code).to_owned()).collect(),
         number: "7816".to_owned(),
         notation: "VPCP-TTĐT".to_owned(),
         subject: "Về việc trình diễn trục liên thông văn bản".to_owned(),
-        type_name: "Công văn".to_owned(),
-        secrecy: "none".to_owned(),
-        attachments: vec![pb::AttachmentHeader {
+        r#type: Some(pb::DocumentType { name: "Công văn".to_owned(), ..Default::default() }),
+        urgency: pb::Urgency::Normal.into(),
+        secrecy: pb::Secrecy::None.into(),
+        attachments: vec![pb::Attachment {
             name: "7816-VPCP-TTDT.pdf".to_owned(),
             media_type: "application/pdf".to_owned(),
             size: pdf.len() as u64,
+            sha256: String::new(),
         }],
-        ..pb::DocumentHeader::default()
+        ..pb::Document::default()
     };
+    let header = pb::DocumentHeader { client_reference: reference.to_owned(), document: Some(document) };
     let data = pdf.chunks(BLOB_CHUNK_BYTES).map(|chunk| send_document_request::Request::Data(chunk.to_vec().into()));
     let requests = std::iter::once(send_document_request::Request::Header(header)).chain(data);
-    Letter { requests: requests.map(|request| pb::SendDocumentRequest { request: Some(request) }).collect(), pdf }
+    Letter { requests: requests.map(|request| pb::SendDocumentRequest { request: Some(request), resume_from: None }).collect(), pdf }
 }
 
 /// One page with one line; comments fill it up to a size.

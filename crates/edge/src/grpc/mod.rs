@@ -2,10 +2,14 @@
 
 mod admin;
 mod answer;
+mod catalogue;
 mod directory;
+mod document;
 mod draft;
 mod edxml;
+mod events;
 mod evidence;
+mod info;
 mod receive;
 mod send;
 mod status;
@@ -17,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::server::NamedService as _;
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_health::ServingStatus;
 use truc_proto::admin::v1::edge_admin_service_server::EdgeAdminServiceServer;
@@ -29,7 +34,9 @@ use truc_transport::{accept, reflection};
 use truc_types::limits::{CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX};
 use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
 
+use crate::access::Guard;
 use crate::error::EdgeError;
+use crate::hand_in::HandIns;
 use crate::node::Node;
 
 /// Messages that wait for a slow reader, per stream.
@@ -37,9 +44,12 @@ const STREAM_AHEAD: usize = 4;
 
 /// What the port describes to tools.
 const SERVICES: [&str; 2] = ["grpc.health.v1.Health", DocumentServiceServer::<Documents>::NAME];
+/// How often hand-ins that nobody goes on with are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Serves until the shutdown has begun and the last call has ended.
-pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shutdown) -> Result<(), EdgeError> {
+pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, guard: Guard, shutdown: Shutdown) -> Result<(), EdgeError> {
+    let failed = |cause: tonic::transport::Error| EdgeError::Serve(chain(&cause));
     let (health, health_service) = tonic_health::server::health_reporter();
     // The edge takes documents whether the axis is there or not: the line is no part of readiness.
     let mut readiness = node.checks.subscribe();
@@ -57,26 +67,49 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: Shut
     let reflection = if node.config.reflection { Some(reflection::services(&SERVICES)) } else { None };
     let reflection = reflection.transpose().map_err(|refusal| EdgeError::Serve(refusal.to_string()))?;
     let (reflection, reflection_alpha) = reflection.unzip();
-    let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
-    let operator = EdgeAdminServiceServer::new(admin::Admin { node: Arc::clone(&node) });
-    let documents =
-        DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
     let keepalive = Some(Duration::from_millis(KEEPALIVE_MILLIS));
-    let server = tonic::transport::Server::builder()
+    let mut server = tonic::transport::Server::builder()
         .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
         .http2_keepalive_interval(keepalive)
         .http2_keepalive_timeout(keepalive)
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
-        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
-        .add_optional_service(reflection)
-        .add_optional_service(reflection_alpha);
-    let server = server.add_service(health_service).add_service(directory).add_service(documents).add_service(operator);
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX));
+    if let Some(tls) = &node.config.access.tls {
+        server = server.tls_config(tls.server()).map_err(failed)?;
+    }
+    let hand_ins = Arc::clone(&node.hand_ins);
+    let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
+    let operator = EdgeAdminServiceServer::new(admin::Admin { node: Arc::clone(&node) });
+    let documents =
+        DocumentServiceServer::new(Documents { node, shutdown: shutdown.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let server = server.add_optional_service(reflection).add_optional_service(reflection_alpha);
+    let server = server.add_service(health_service).add_service(InterceptedService::new(directory, guard.clone()));
+    let server = server.add_service(InterceptedService::new(documents, guard.clone()));
+    let server = server.add_service(InterceptedService::new(operator, guard.clone()));
     let served = server.serve_with_incoming_shutdown(accept::plain(listener), async move { shutdown.begun().await });
     tokio::select! {
-        served = served => served.map_err(|cause| EdgeError::Serve(cause.to_string())),
+        served = served => served.map_err(failed),
+        () = guard.keep_fresh() => Ok(()),
+        () = sweep(hand_ins) => Ok(()),
         never = telling => never,
     }
+}
+
+async fn sweep(hand_ins: Arc<HandIns>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let hand_ins = Arc::clone(&hand_ins);
+        // The next round tries again.
+        if let Ok(Err(cause)) = tokio::task::spawn_blocking(move || hand_ins.sweep()).await {
+            tracing::warn!(%cause, "unfinished hand-ins could not be swept");
+        }
+    }
+}
+
+/// An error with its causes: the transport's own words are "transport error".
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source()).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The service of one edge.
@@ -168,6 +201,14 @@ impl DocumentService for Documents {
         answer(sent.map(|message_id| pb::SendDocumentResponse { message_id: message_id.to_string() }))
     }
 
+    async fn get_send_progress(
+        &self,
+        request: Request<pb::GetSendProgressRequest>,
+    ) -> Result<Response<pb::GetSendProgressResponse>, Status> {
+        let progress = send::progress(&self.node, request.into_inner()).await;
+        answer(progress.map(|progress| pb::GetSendProgressResponse { progress: Some(progress) }))
+    }
+
     async fn send_edxml(&self, request: Request<Streaming<pb::SendEdxmlRequest>>) -> Result<Response<pb::SendEdxmlResponse>, Status> {
         self.node.meters.check_disk().map_err(|refusal| status_of(&refusal))?;
         answer(Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await?)
@@ -213,6 +254,30 @@ impl DocumentService for Documents {
         answer(answer::refuse(&self.node, request.into_inner()).await.map(|()| pb::RefuseResponse {}))
     }
 
+    async fn get_document(&self, request: Request<pb::GetDocumentRequest>) -> Result<Response<pb::GetDocumentResponse>, Status> {
+        let found = catalogue::get(&self.node, request.into_inner()).await;
+        answer(found.map(|document| pb::GetDocumentResponse { document: Some(document) }))
+    }
+
+    async fn list_documents(&self, request: Request<pb::ListDocumentsRequest>) -> Result<Response<pb::ListDocumentsResponse>, Status> {
+        answer(catalogue::list(&self.node, request.into_inner()).await)
+    }
+
+    async fn get_thread(&self, request: Request<pb::GetThreadRequest>) -> Result<Response<pb::GetThreadResponse>, Status> {
+        answer(catalogue::thread(&self.node, request.into_inner()).await)
+    }
+
+    async fn get_edge_info(&self, _request: Request<pb::GetEdgeInfoRequest>) -> Result<Response<pb::GetEdgeInfoResponse>, Status> {
+        answer(info::info(&self.node).await)
+    }
+
+    type WatchEventsStream = Stream<pb::WatchEventsResponse>;
+    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let request = request.into_inner();
+        let cursor = events::start(&self.node, request.after_cursor).await.map_err(|refusal| status_of(&refusal))?;
+        Ok(self.stream(move |node, sender| events::events(node, sender, cursor, request.no_wait)))
+    }
+
     async fn get_status(&self, request: Request<pb::GetStatusRequest>) -> Result<Response<pb::GetStatusResponse>, Status> {
         let found = status::status(&self.node, request.into_inner()).await;
         answer(found.map(|status| pb::GetStatusResponse { status: Some(status) }))
@@ -241,12 +306,12 @@ fn message_id(text: &str) -> Result<MessageId, Refusal> {
 }
 
 /// A code of a request.
-fn organisation(field: &'static str, text: &str) -> Result<OrganisationCode, Refusal> {
+fn organisation(field: &str, text: &str) -> Result<OrganisationCode, Refusal> {
     text.parse().map_err(|cause| invalid(field, format!("{field}: {cause}")))
 }
 
 /// A field of a request that is wrong.
-fn invalid(field: &'static str, message: impl Into<String>) -> Refusal {
+fn invalid(field: &str, message: impl Into<String>) -> Refusal {
     Refusal::new(Reason::RequestInvalid, message).with("field", field)
 }
 

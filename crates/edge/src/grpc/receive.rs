@@ -11,10 +11,10 @@ use truc_signing::statement::{Envelope, Fact, Statement};
 use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{Digest, MessageId, OrganisationCode, Reason, Refusal};
 
-use super::{Sender, StreamError, invalid, message_id, unknown};
+use super::{Sender, StreamError, document, invalid, message_id, unknown};
 use crate::node::Node;
-use crate::record::Record;
-use crate::state::{InboxRow, Visibility};
+use crate::record::{Answer, GivenReason, Record};
+use crate::state::{InboxRow, OutboxRow, Visibility};
 use crate::store::refusal_of;
 
 /// Documents read from the rows at once.
@@ -74,49 +74,71 @@ pub(super) async fn confirm(node: &Node, cursor: u64) -> Result<(), Refusal> {
     confirmed.await
 }
 
-async fn received(node: &Node, message_id: MessageId, recipient: OrganisationCode) -> Result<pb::ReceivedDocument, Refusal> {
+/// A document that arrived, with all that is known of it, once it was shown.
+pub(super) async fn received(node: &Node, message_id: MessageId, recipient: OrganisationCode) -> Result<pb::ReceivedDocument, Refusal> {
     let wanted = recipient.clone();
-    let row = node.store.read(move |state| state.inbox(&message_id, &wanted)).await?.ok_or_else(|| unknown(&message_id))?;
+    let rows = node.store.read(move |state| Ok((state.inbox(&message_id, &wanted)?, state.possible_duplicates(&message_id, &wanted)?)));
+    let (row, duplicates) = rows.await?;
+    let row = row.filter(|row| matches!(row.visibility, Visibility::Shown(_))).ok_or_else(|| unknown(&message_id))?;
     let envelope = envelope_of(node, &row).await?;
-    let Record::Arrived { fact, .. } = node.store.record_at(row.arrived_at).await? else { return Err(misplaced(&message_id)) };
+    let Record::Arrived { fact, at, .. } = node.store.record_at(row.arrived_at).await? else { return Err(misplaced(&message_id)) };
     let Ok(Fact::Accepted(fact)) = Fact::parse(&fact) else { return Err(misplaced(&message_id)) };
-    let attachment = |attachment: truc_signing::statement::Attachment| pb::ReceivedAttachment {
-        name: attachment.name,
-        media_type: attachment.media_type,
-        size: attachment.size,
-        sha256: attachment.sha256.to_hex(),
-    };
-    let answered = envelope.in_reply_to.iter().find_map(|answered| answered.message_id);
     Ok(pb::ReceivedDocument {
         message_id: message_id.to_string(),
         recipient: recipient.to_string(),
-        sender: envelope.sender.organisation.to_string(),
         sender_agency: envelope.sender.agency.to_string(),
-        number: envelope.doc.number.unwrap_or_default(),
-        notation: envelope.doc.notation.unwrap_or_default(),
-        subject: envelope.doc.subject.unwrap_or_default(),
-        type_name: envelope.doc.doc_type.name.unwrap_or_default(),
-        issued_on: envelope.doc.issued_on.map(|date| date.to_string()).unwrap_or_default(),
-        urgency: envelope.doc.urgency.digit().into(),
+        business: document::business(envelope.business).into(),
         created_at: envelope.created_at.to_string(),
         accepted_at: fact.block_time.to_string(),
+        arrived_at: at.to_string(),
         queue_position: row.queue_position.0,
-        attachments: envelope.attachments.into_iter().map(attachment).collect(),
-        due_on: envelope.doc.due_on.map(|date| date.to_string()).unwrap_or_default(),
-        in_reply_to: answered.map(|id| id.to_string()).unwrap_or_default(),
+        step: step(&row).into(),
+        answer: row.answer.as_ref().map(|answer| answered(answer, &row)),
+        possible_duplicate_of: duplicates.iter().map(ToString::to_string).collect(),
+        document: Some(document::document(envelope)),
     })
 }
 
-fn misplaced(message_id: &MessageId) -> Refusal {
+/// How far a received document is.
+pub(super) const fn step(row: &InboxRow) -> pb::Step {
+    match &row.answer {
+        None => pb::Step::Fetched,
+        Some(Answer::Acknowledged { .. }) => pb::Step::Acknowledged,
+        Some(Answer::Refused(_)) => pb::Step::Refused,
+    }
+}
+
+fn answered(answer: &Answer, row: &InboxRow) -> pb::ReceivedAnswer {
+    let at = row.answered_at.to_string();
+    match answer {
+        Answer::Acknowledged { arrival_number } => {
+            pb::ReceivedAnswer { at, arrival_number: arrival_number.clone().unwrap_or_default(), ..Default::default() }
+        }
+        Answer::Refused(GivenReason { code, text }) => {
+            pb::ReceivedAnswer { at, reason_code: code.clone(), reason_text: text.clone(), ..Default::default() }
+        }
+    }
+}
+
+pub(super) fn misplaced(message_id: &MessageId) -> Refusal {
     Refusal::new(Reason::JournalCorrupt, format!("the records of {message_id} are not where the rows say"))
 }
 
-async fn envelope_of(node: &Node, row: &InboxRow) -> Result<Envelope, Refusal> {
+/// The envelope of a document that arrived.
+pub(super) async fn envelope_of(node: &Node, row: &InboxRow) -> Result<Envelope, Refusal> {
     let corrupt = || Refusal::new(Reason::JournalCorrupt, format!("no envelope at position {}", row.envelope_at));
     let Record::ArrivedEnvelope { file, .. } = node.store.record_at(row.envelope_at).await? else { return Err(corrupt()) };
     match open_sealed(&file).map(|sealed| sealed.statement) {
         Ok(Statement::Envelope(envelope)) => Ok(*envelope),
         _ => Err(corrupt()),
+    }
+}
+
+/// The envelope of a document that was sent, as the DMS handed it in.
+pub(super) async fn draft_of(node: &Node, message_id: &MessageId, row: &OutboxRow) -> Result<Envelope, Refusal> {
+    match node.store.record_at(row.drafted).await? {
+        Record::Drafted { draft, .. } => Envelope::parse(&draft).map_err(|cause| cause.to_refusal()),
+        _ => Err(misplaced(message_id)),
     }
 }
 
@@ -127,10 +149,7 @@ pub(super) async fn attachment(node: &Node, request: &pb::DownloadAttachmentRequ
     let shown = rows.0.iter().find(|(_, row)| matches!(row.visibility, Visibility::Shown(_)));
     let envelope = match (shown, rows.1) {
         (Some((_, row)), _) => envelope_of(node, row).await?,
-        (None, Some(row)) => match node.store.record_at(row.drafted).await? {
-            Record::Drafted { draft, .. } => Envelope::parse(&draft).map_err(|cause| cause.to_refusal())?,
-            _ => return Err(misplaced(&message_id)),
-        },
+        (None, Some(row)) => draft_of(node, &message_id, &row).await?,
         (None, None) => return Err(unknown(&message_id)),
     };
     let index = usize::try_from(request.index).unwrap_or(usize::MAX);

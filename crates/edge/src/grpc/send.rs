@@ -1,4 +1,4 @@
-//! SendDocument: a header, then the attachments' bytes in order, straight into the attachments' folder.
+//! SendDocument and GetSendProgress: a header, then the attachments' bytes in order. A stream that breaks leaves its bytes for the next one.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -8,61 +8,142 @@ use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use truc_blobs::BlobStore;
 use truc_proto::edge::v1 as pb;
+use truc_proto::edge::v1::get_send_progress_response::Progress;
 use truc_proto::edge::v1::send_document_request::Request;
+use truc_signing::sha256;
+use truc_signing::statement::Envelope;
 use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{AgencyCode, Digest, MessageId, Reason, Refusal};
 
 use super::{draft, invalid};
+use crate::hand_in::{HandIn, Takeover, superseded};
 use crate::node::Node;
 
 /// Chunks that wait for the disk.
 const CHUNKS_WAITING: usize = 4;
 
-/// Takes a document. A broken stream stores nothing; the DMS sends again under its reference.
+/// Takes a document.
 pub(super) async fn send_document(
     node: &Arc<Node>,
     mut stream: Streaming<pb::SendDocumentRequest>,
 ) -> Result<Result<MessageId, Refusal>, Status> {
-    let Some(pb::SendDocumentRequest { request: Some(Request::Header(header)) }) = stream.message().await? else {
+    let Some(pb::SendDocumentRequest { request: Some(Request::Header(header)), resume_from }) = stream.message().await? else {
         return Ok(Err(invalid("request", "the first request must be the header")));
     };
-    let reference = header.client_reference.clone();
-    let envelope = draft::check_reference(&reference).and_then(|()| draft::from_header(node, header));
-    let mut envelope = match envelope {
-        Ok(envelope) => envelope,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    if let Err(refusal) = draft::check_sendable(node, &reference, &envelope).await {
-        return Ok(Err(refusal));
+    match begin(node, header, resume_from).await {
+        Ok(begun) => take(node, begun, stream).await,
+        Err(refusal) => Ok(Err(refusal)),
     }
-    let sizes: Vec<u64> = envelope.attachments.iter().map(|attachment| attachment.size).collect();
+}
+
+/// A hand-in whose header is checked.
+struct Begun {
+    reference: String,
+    envelope: Envelope,
+    hand_in: HandIn,
+    takeover: Takeover,
+    from: u64,
+}
+
+async fn begin(node: &Arc<Node>, header: pb::DocumentHeader, resume_from: Option<u64>) -> Result<Begun, Refusal> {
+    let reference = header.client_reference.clone();
+    draft::check_reference(&reference)?;
+    let envelope = draft::from_header(node, header)?;
+    draft::check_sendable(node, &reference, &envelope).await?;
+    let (hand_in, takeover) = node.hand_ins.enter(&reference).await?;
+    let digest = sha256(&envelope.to_json());
+    let begun = tokio::task::spawn_blocking(move || hand_in.begin(digest, resume_from).map(|from| (hand_in, from)));
+    let (hand_in, from) = begun.await.map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))??;
+    Ok(Begun { reference, envelope, hand_in, takeover, from })
+}
+
+async fn take(
+    node: &Arc<Node>,
+    begun: Begun,
+    mut stream: Streaming<pb::SendDocumentRequest>,
+) -> Result<Result<MessageId, Refusal>, Status> {
+    let Begun { reference, mut envelope, hand_in, mut takeover, from } = begun;
     let (chunks, intake) = Intake::new();
-    let (blobs, agency) = (Arc::clone(&node.blobs), node.agency().clone());
-    let storing = tokio::task::spawn_blocking(move || store_attachments(blobs.as_ref(), &agency, &sizes, intake));
+    let (blobs, agency, sizes) = (Arc::clone(&node.blobs), node.agency().clone(), sizes(&envelope));
+    // It goes on when this call is dropped because the line broke: what has come is kept.
+    let storing = tokio::task::spawn_blocking(move || {
+        let stored = store_attachments(blobs.as_ref(), &agency, &sizes, from, &hand_in, intake);
+        (hand_in, stored)
+    });
+    let mut refused = None;
     loop {
-        let data = match stream.message().await? {
-            Some(pb::SendDocumentRequest { request: Some(Request::Data(data)) }) => data,
-            Some(_) => return Ok(Err(invalid("request", "after the header only data may come"))),
+        let message = tokio::select! {
+            message = stream.message() => message?,
+            () = takeover.happened() => return Ok(Err(superseded())),
+        };
+        let checked = match message {
+            Some(pb::SendDocumentRequest { request: Some(Request::Data(data)), resume_from: None }) => check_chunk(&data).map(|()| data),
+            Some(_) => Err(invalid("request", "after the header only data may come")),
             None => break,
         };
-        if let Err(refusal) = check_chunk(&data) {
-            return Ok(Err(refusal));
-        }
-        // The storing side has ended early: it says why.
-        if chunks.send(data).await.is_err() {
-            break;
+        match checked {
+            Ok(data) => {
+                // The storing side has ended early: it says why.
+                if chunks.send(data).await.is_err() {
+                    break;
+                }
+            }
+            Err(refusal) => {
+                refused = Some(refusal);
+                break;
+            }
         }
     }
     drop(chunks);
-    let stored = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
+    let (hand_in, stored) = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
+    if let Some(refusal) = refused {
+        return Ok(Err(refusal));
+    }
     let digests = match stored {
         Ok(digests) => digests,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    for (attachment, digest) in envelope.attachments.iter_mut().zip(digests) {
-        attachment.sha256 = digest;
+    let recorded = match put_digests(&mut envelope, digests) {
+        Ok(()) => draft::record(node, reference, envelope).await,
+        Err(refusal) => Err(refusal),
+    };
+    // Whatever a refusal says, these bytes under this header get no other answer; an unknown outcome does.
+    if recorded.as_ref().map_or_else(|refusal| refusal.reason != Reason::OutcomeUnknown, |_| true) {
+        tokio::task::spawn_blocking(move || hand_in.forget()).await.map_err(|cause| Status::internal(cause.to_string()))?;
     }
-    Ok(draft::record(node, reference, envelope).await)
+    Ok(recorded)
+}
+
+/// How far a hand-in has come.
+pub(super) async fn progress(node: &Arc<Node>, request: pb::GetSendProgressRequest) -> Result<Progress, Refusal> {
+    let reference = request.client_reference;
+    draft::check_reference(&reference)?;
+    let asked = reference.clone();
+    if let Some(known) = node.store.read(move |state| state.reference(&asked)).await? {
+        return Ok(Progress::MessageId(known.message_id.to_string()));
+    }
+    let ins = Arc::clone(&node.hand_ins);
+    let kept = tokio::task::spawn_blocking(move || ins.kept(&reference)).await;
+    let kept = kept.map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))??;
+    let bytes = kept.ok_or_else(|| Refusal::new(Reason::MessageUnknown, "nothing is kept under this client reference: begin anew"))?;
+    Ok(Progress::BytesKept(bytes))
+}
+
+fn sizes(envelope: &Envelope) -> Vec<u64> {
+    envelope.attachments.iter().map(|attachment| attachment.size).collect()
+}
+
+/// The digests that were found, unless the DMS declared others.
+fn put_digests(envelope: &mut Envelope, digests: Vec<Digest>) -> Result<(), Refusal> {
+    for (index, (attachment, found)) in envelope.attachments.iter_mut().zip(digests).enumerate() {
+        if attachment.sha256 != Digest([0; 32]) && attachment.sha256 != found {
+            let field = format!("document.attachments[{index}].sha256");
+            let message = format!("{field} is {}, the bytes that came have {found}", attachment.sha256);
+            return Err(Refusal::new(Reason::AttachmentDigestMismatch, message).with("field", field).with("index", index));
+        }
+        attachment.sha256 = found;
+    }
+    Ok(())
 }
 
 /// A piece of a stream is within the limit of the interface.
@@ -73,18 +154,29 @@ pub(super) fn check_chunk(data: &Bytes) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn store_attachments(blobs: &dyn BlobStore, agency: &AgencyCode, sizes: &[u64], mut intake: Intake) -> Result<Vec<Digest>, Refusal> {
-    let mut digests = Vec::with_capacity(sizes.len());
-    for (index, size) in sizes.iter().enumerate() {
-        let stored = blobs.put_from_reader(agency, &mut (&mut intake).take(*size)).map_err(|cause| cause.to_refusal())?;
-        if stored.size != *size {
-            let message = format!("attachment {index} has {} bytes, {size} were declared", stored.size);
-            return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("index", index));
-        }
-        digests.push(stored.digest);
+fn store_attachments(
+    blobs: &dyn BlobStore,
+    agency: &AgencyCode,
+    sizes: &[u64],
+    from: u64,
+    hand_in: &HandIn,
+    mut intake: Intake,
+) -> Result<Vec<Digest>, Refusal> {
+    let total = sizes.iter().sum::<u64>();
+    let there = hand_in.take(from, total, &mut intake)?;
+    if there < total {
+        hand_in.cut();
+        let message = format!("{there} bytes of the attachments have come, {total} were declared; GetSendProgress says where to go on");
+        return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("found", there).with("declared", total));
     }
     if intake.has_more() {
         return Err(Refusal::new(Reason::AttachmentSizeMismatch, "more bytes came than the attachments' sizes say"));
+    }
+    let mut data = hand_in.read()?;
+    let mut digests = Vec::with_capacity(sizes.len());
+    for size in sizes {
+        let stored = blobs.put_from_reader(agency, &mut (&mut data).take(*size));
+        digests.push(stored.map_err(|cause| cause.to_refusal())?.digest);
     }
     Ok(digests)
 }

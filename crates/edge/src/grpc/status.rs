@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use truc_proto::edge::v1 as pb;
-use truc_proto::edge::v1::document_status::Stage;
+use truc_proto::edge::v1::Stage;
+use truc_proto::edge::v1::Step as ProtoStep;
 use truc_proto::edge::v1::get_status_request::Document;
-use truc_proto::edge::v1::recipient_status::Step as ProtoStep;
 use truc_types::{MessageId, Reason, Refusal};
 
 use super::{Sender, StreamError, invalid, message_id, unknown};
@@ -47,18 +47,34 @@ pub(super) async fn watch(node: Arc<Node>, sender: Sender<pb::WatchStatusRespons
     }
 }
 
-fn to_proto(message_id: &MessageId, row: &OutboxRow) -> pb::DocumentStatus {
-    let stage = match (&row.refusal, &row.accepted, &row.sealed) {
+/// Where a document stands on its way to the axis.
+pub(super) const fn stage(row: &OutboxRow) -> Stage {
+    match (&row.refusal, &row.accepted, &row.sealed) {
         (Some(_), ..) => Stage::RefusedByAxis,
         (None, Some(_), _) => Stage::Accepted,
         (None, None, Some(_)) => Stage::Sealed,
         (None, None, None) => Stage::Stored,
-    };
+    }
+}
+
+/// How far a document is with one recipient.
+pub(super) const fn step(step: Step) -> ProtoStep {
+    match step {
+        Step::Waiting => ProtoStep::Waiting,
+        Step::Queued => ProtoStep::Queued,
+        Step::Fetched => ProtoStep::Fetched,
+        Step::Acknowledged => ProtoStep::Acknowledged,
+        Step::Refused => ProtoStep::Refused,
+    }
+}
+
+/// What became of a document.
+pub(super) fn to_proto(message_id: &MessageId, row: &OutboxRow) -> pb::DocumentStatus {
     let (refusal_reason, refusal_message) = row.refusal.clone().unwrap_or_default();
     pb::DocumentStatus {
         message_id: message_id.to_string(),
         client_reference: row.reference.clone(),
-        stage: stage.into(),
+        stage: stage(row).into(),
         refusal_reason,
         refusal_message,
         accepted_at: row.accepted.map(|accepted| accepted.at.to_string()).unwrap_or_default(),
@@ -68,17 +84,10 @@ fn to_proto(message_id: &MessageId, row: &OutboxRow) -> pb::DocumentStatus {
 }
 
 fn recipient(row: &RecipientRow) -> pb::RecipientStatus {
-    let step = match row.step {
-        Step::Waiting => ProtoStep::Waiting,
-        Step::Queued => ProtoStep::Queued,
-        Step::Fetched => ProtoStep::Fetched,
-        Step::Acknowledged => ProtoStep::Acknowledged,
-        Step::Refused => ProtoStep::Refused,
-    };
     let reason = row.reason.as_ref();
     pb::RecipientStatus {
         recipient: row.code.to_string(),
-        step: step.into(),
+        step: step(row.step).into(),
         at: if row.step == Step::Waiting { String::new() } else { row.at.to_string() },
         queue_position: row.queue_position.0,
         arrival_number: row.arrival_number.clone().unwrap_or_default(),

@@ -6,8 +6,9 @@ use truc_signing::statement::{Accepted, Envelope, Fact, Receipt, ReceiptEvent, R
 use truc_signing::{Certificate, DsseFile, open_sealed};
 use truc_types::{AgencyCode, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
+use super::events::{EventRow, Kind};
 use super::rows::{
-    ARRIVAL, AcceptedAt, CERTIFICATE, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow,
+    ARRIVAL, AcceptedAt, CERTIFICATE, EVENTS, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow,
     PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step, Visibility,
     inbox_key, open_key, pending_key,
 };
@@ -15,21 +16,43 @@ use super::{State, StateError};
 use crate::record::{Answer, Fate, GivenReason, Record};
 use crate::trust::checkpoint::read_unverified;
 
+/// Where a record stands, when its block was begun, and what happens at it.
+struct Moment {
+    position: Position,
+    time: Timestamp,
+    events: Vec<EventRow>,
+}
+
+impl Moment {
+    fn event(&mut self, kind: Kind, message_id: &MessageId, at: Timestamp) {
+        self.events.push(EventRow::new(kind, message_id, at));
+    }
+
+    fn event_for(&mut self, kind: Kind, message_id: &MessageId, recipient: &OrganisationCode, at: Timestamp) {
+        self.events.push(EventRow::new(kind, message_id, at).recipient(recipient));
+    }
+}
+
 impl State {
-    /// Applies the record at `position`, which must be the next one.
+    /// Applies the record at `position`, which must be the next one, in a block of this time.
     ///
     /// # Errors
     /// When the record does not follow from those before: damage, or a defect. Nothing may be answered from this state any more.
-    pub(crate) fn apply(&self, position: Position, record: &Record) -> Result<(), StateError> {
+    pub(crate) fn apply(&self, position: Position, time: Timestamp, record: &Record) -> Result<(), StateError> {
         if self.applied() != position {
             return Err(inconsistent(format!("record {position} after {}", self.applied())));
         }
-        self.apply_record(position, record)?;
+        let mut moment = Moment { position, time, events: Vec::new() };
+        self.apply_record(&mut moment, record)?;
+        if !moment.events.is_empty() {
+            self.write(EVENTS, &position.0.to_be_bytes(), &moment.events)?;
+        }
         self.applied.store(position.next().0, Ordering::Release);
         Ok(())
     }
 
-    fn apply_record(&self, position: Position, record: &Record) -> Result<(), StateError> {
+    fn apply_record(&self, moment: &mut Moment, record: &Record) -> Result<(), StateError> {
+        let (position, now) = (moment.position, moment.time);
         match record {
             Record::TermOpening { term, .. } => self.change_meta(|meta| {
                 (meta.term, meta.term_open, meta.seq) = (*term, false, SenderSeq(0));
@@ -38,21 +61,24 @@ impl State {
             Record::Drafted { message_id, reference, request, draft } => {
                 let row = ReferenceRow { message_id: *message_id, request: *request };
                 self.write(REFERENCE, reference.as_bytes(), &row)?;
-                self.drafted(position, message_id, reference, draft)
+                self.drafted(moment, message_id, reference, draft)
             }
             Record::Sealed { message_id, term, seq, .. } => {
                 self.change_meta(|meta| meta.seq = meta.seq.max(*seq))?;
+                moment.event(Kind::Sealed, message_id, now);
                 self.change_outbox(message_id, |row| row.sealed = Some(SealedAt { position, term: *term }))
             }
-            Record::Accepted { message_id, fact, .. } => self.accepted(position, message_id, fact),
+            Record::Accepted { message_id, fact, .. } => self.accepted(moment, message_id, fact),
             Record::RefusedByAxis { message_id, reason, message } => {
+                moment.events.push(EventRow::new(Kind::RefusedByAxis, message_id, now).reason(reason, message));
                 let row = self.change_outbox_row(message_id, |row| row.refusal = Some((reason.clone(), message.clone())))?;
                 self.delete(OPEN, &open_key(row.lane, message_id))
             }
-            Record::FeedReceipt { cursor, file, .. } => self.feed_receipt(position, *cursor, file),
-            Record::ArrivedEnvelope { .. } => Ok(()),
+            Record::FeedReceipt { cursor, file, .. } => self.feed_receipt(moment, *cursor, file),
+            Record::ArrivedEnvelope { message_id, file } => self.write_title(message_id, &envelope_of(file)?),
             Record::Arrived { message_id, recipient, sender, queue_position, at, fact, .. } => {
                 let fact = accepted_fact(fact)?;
+                moment.event_for(Kind::Arrived, message_id, recipient, *at);
                 let pending = PendingRow {
                     envelope: fact.envelope,
                     at: *at,
@@ -63,10 +89,15 @@ impl State {
                 };
                 self.arrived(position, message_id, recipient, sender, pending)
             }
-            Record::Answered { message_id, recipient, at, answer } => self.answered(message_id, recipient, *at, answer),
+            Record::Answered { message_id, recipient, at, answer } => {
+                moment.events.push(EventRow::answered(message_id, recipient, *at, answer));
+                self.answered(message_id, recipient, *at, answer)
+            }
             Record::ReceiptSealed { receipt_id, file } => self.receipt_sealed(position, receipt_id, file),
-            Record::ReceiptLogged { receipt_id, .. } => self.receipt_logged(receipt_id),
-            Record::ReceiptReturned { receipt_id, culprit, apart, .. } => self.receipt_returned(receipt_id, *culprit, *apart),
+            Record::ReceiptLogged { receipt_id, .. } => self.receipt_logged(moment, receipt_id),
+            Record::ReceiptReturned { receipt_id, reason, culprit, apart } => {
+                self.receipt_returned(moment, receipt_id, reason, *culprit, *apart)
+            }
             Record::Confirmed { cursor } => self.change_meta(|meta| meta.confirmed = meta.confirmed.max(*cursor)),
             Record::CheckpointSeen { checkpoint } => {
                 let checkpoint = read_unverified(checkpoint).map_err(|cause| inconsistent(cause.to_string()))?;
@@ -94,8 +125,11 @@ impl State {
         Ok(row)
     }
 
-    fn drafted(&self, position: Position, message_id: &MessageId, reference: &str, draft: &[u8]) -> Result<(), StateError> {
+    fn drafted(&self, moment: &mut Moment, message_id: &MessageId, reference: &str, draft: &[u8]) -> Result<(), StateError> {
         let envelope = Envelope::parse(draft).map_err(|cause| inconsistent(cause.to_string()))?;
+        self.write_title(message_id, &envelope)?;
+        self.list(message_id, None, moment.time)?;
+        moment.event(Kind::Stored, message_id, moment.time);
         let waiting = |code: OrganisationCode| RecipientRow {
             code,
             agency: String::new(),
@@ -110,7 +144,7 @@ impl State {
         let row = OutboxRow {
             reference: reference.to_owned(),
             lane,
-            drafted: position,
+            drafted: moment.position,
             sealed: None,
             accepted: None,
             refusal: None,
@@ -120,38 +154,41 @@ impl State {
         self.rows.put(OPEN, &open_key(lane, message_id), Vec::new()).map_err(Into::into)
     }
 
-    fn accepted(&self, position: Position, message_id: &MessageId, fact: &[u8]) -> Result<(), StateError> {
+    fn accepted(&self, moment: &mut Moment, message_id: &MessageId, fact: &[u8]) -> Result<(), StateError> {
         let fact = accepted_fact(fact)?;
+        moment.event(Kind::Accepted, message_id, fact.block_time);
         let row = self.change_outbox_row(message_id, |row| {
             let at = fact.block_time;
-            row.accepted = Some(AcceptedAt { position, leaf: fact.leaf, at, envelope: fact.envelope });
+            row.accepted = Some(AcceptedAt { position: moment.position, leaf: fact.leaf, at, envelope: fact.envelope });
             for (recipient, queued) in row.recipients.iter_mut().zip(&fact.queue) {
                 recipient.agency = queued.agency.to_string();
                 recipient.queue_position = queued.position;
                 // A receipt can be stored before the answer to a repeated submission is.
                 if recipient.step == Step::Waiting {
                     (recipient.step, recipient.at) = (Step::Queued, at);
+                    moment.event_for(Kind::Queued, message_id, &recipient.code, at);
                 }
             }
         })?;
         self.delete(OPEN, &open_key(row.lane, message_id))
     }
 
-    fn feed_receipt(&self, position: Position, cursor: u64, file: &[u8]) -> Result<(), StateError> {
+    fn feed_receipt(&self, moment: &mut Moment, cursor: u64, file: &[u8]) -> Result<(), StateError> {
         let receipt = receipt_of(file)?;
         self.change_meta(|meta| meta.feed_cursor = cursor)?;
-        let step = match receipt.event {
-            ReceiptEvent::Fetched => Step::Fetched,
-            ReceiptEvent::Acknowledged => Step::Acknowledged,
-            ReceiptEvent::Refused => Step::Refused,
+        let (step, kind) = match receipt.event {
+            ReceiptEvent::Fetched => (Step::Fetched, Kind::Fetched),
+            ReceiptEvent::Acknowledged => (Step::Acknowledged, Kind::Acknowledged),
+            ReceiptEvent::Refused => (Step::Refused, Kind::Refused),
             ReceiptEvent::Status | ReceiptEvent::RecallAgreed | ReceiptEvent::RecallRefused => return Ok(()),
         };
         for item in &receipt.items {
             // A folder that was made anew may be offered receipts about documents of an earlier life; they have no row.
             let Some(mut row) = self.outbox(&item.message_id)? else { continue };
             for recipient in row.recipients.iter_mut().filter(|recipient| recipient.code == item.recipient) {
-                recipient.receipts.push(position.0);
+                recipient.receipts.push(moment.position.0);
                 if step > recipient.step {
+                    moment.events.push(EventRow::receipted(kind, item));
                     (recipient.step, recipient.at) = (step, item.event_time);
                     recipient.arrival_number.clone_from(&item.arrival_number);
                     recipient.reason =
@@ -183,13 +220,14 @@ impl State {
             queue_position: pending.queue_position,
             visibility: Visibility::Stored,
             answer: None,
+            answered_at: Timestamp::default(),
         };
         self.write(INBOX, &inbox_key(message_id, recipient), &row)?;
         self.write(PENDING, &pending_key(Event::Fetched, sender, message_id, recipient), &pending)
     }
 
     fn answered(&self, message_id: &MessageId, recipient: &OrganisationCode, at: Timestamp, answer: &Answer) -> Result<(), StateError> {
-        let row = self.change_inbox(message_id, recipient, |row| row.answer = Some(answer.clone()))?;
+        let row = self.change_inbox(message_id, recipient, |row| (row.answer, row.answered_at) = (Some(answer.clone()), at))?;
         let (event, arrival_number, reason) = match answer {
             Answer::Acknowledged { arrival_number } => (Event::Acknowledged, arrival_number.clone(), None),
             Answer::Refused(reason) => (Event::Refused, None, Some(reason.clone())),
@@ -238,31 +276,45 @@ impl State {
         row.ok_or_else(|| inconsistent(format!("receipt {receipt_id} was not waiting")))
     }
 
-    fn receipt_logged(&self, receipt_id: &MessageId) -> Result<(), StateError> {
+    fn receipt_logged(&self, moment: &mut Moment, receipt_id: &MessageId) -> Result<(), StateError> {
         let receipt = self.take_receipt(receipt_id)?;
-        receipt.items.iter().try_for_each(|item| self.logged(receipt.event, item))
+        receipt.items.iter().try_for_each(|item| self.logged(moment, receipt.event, item))
     }
 
     /// An event is in the log: a fetched document becomes visible, under the next cursor.
-    fn logged(&self, event: Event, item: &ItemRow) -> Result<(), StateError> {
+    fn logged(&self, moment: &mut Moment, event: Event, item: &ItemRow) -> Result<(), StateError> {
         if event != Event::Fetched {
+            moment.event_for(Kind::AnswerLogged, &item.message_id, &item.recipient, moment.time);
             return Ok(());
         }
+        moment.event_for(Kind::Shown, &item.message_id, &item.recipient, moment.time);
+        self.list(&item.message_id, Some(&item.recipient), moment.time)?;
         let cursor = self.meta()?.arrival_cursor + 1;
         self.change_meta(|meta| meta.arrival_cursor = cursor)?;
         self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Shown(cursor))?;
         self.rows.put(ARRIVAL, &cursor.to_be_bytes(), inbox_key(&item.message_id, &item.recipient)).map_err(Into::into)
     }
 
-    fn receipt_returned(&self, receipt_id: &MessageId, culprit: Option<(u32, Fate)>, apart: bool) -> Result<(), StateError> {
+    fn receipt_returned(
+        &self,
+        moment: &mut Moment,
+        receipt_id: &MessageId,
+        reason: &str,
+        culprit: Option<(u32, Fate)>,
+        apart: bool,
+    ) -> Result<(), StateError> {
         let receipt = self.take_receipt(receipt_id)?;
         for (index, item) in (0u32..).zip(&receipt.items) {
             match culprit {
-                Some((at, Fate::LoggedBefore)) if at == index => self.logged(receipt.event, item)?,
+                Some((at, Fate::LoggedBefore)) if at == index => self.logged(moment, receipt.event, item)?,
                 Some((at, Fate::Dropped)) if at == index && receipt.event == Event::Fetched => {
+                    moment.event_for(Kind::Discarded, &item.message_id, &item.recipient, moment.time);
                     self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Discarded)?;
                 }
-                Some((at, Fate::Dropped)) if at == index => {}
+                Some((at, Fate::Dropped)) if at == index => {
+                    let event = EventRow::new(Kind::AnswerDropped, &item.message_id, moment.time).recipient(&item.recipient);
+                    moment.events.push(event.reason(reason, ""));
+                }
                 _ => {
                     let key = pending_key(receipt.event, &receipt.sender, &item.message_id, &item.recipient);
                     self.write(PENDING, &key, &PendingRow { alone: item.pending.alone || apart, ..item.pending.clone() })?;
@@ -301,6 +353,15 @@ impl State {
 
 fn inconsistent(cause: String) -> StateError {
     StateError::Inconsistent(cause)
+}
+
+/// The envelope in a file that was verified before it was recorded.
+fn envelope_of(file: &[u8]) -> Result<Envelope, StateError> {
+    match open_sealed(file).map(|sealed| sealed.statement) {
+        Ok(Statement::Envelope(envelope)) => Ok(*envelope),
+        Ok(other) => Err(inconsistent(format!("an envelope is a {}", other.predicate_type()))),
+        Err(cause) => Err(inconsistent(cause.to_string())),
+    }
 }
 
 /// The acceptance in a fact that was verified before it was recorded.

@@ -3,6 +3,8 @@
 //! `apply` is the only way the rows change; live work and replay use the same. The rows are a view: deleting them loses nothing.
 
 mod apply;
+mod catalogue;
+mod events;
 mod queries;
 mod rows;
 #[cfg(test)]
@@ -16,6 +18,8 @@ use serde::de::DeserializeOwned;
 use truc_types::Position;
 use truc_views::{KeyRange, Overlay, Table, ViewError};
 
+pub(crate) use catalogue::{ListKey, ListRow, list_key};
+pub(crate) use events::{EventRow, Kind};
 pub(crate) use queries::{Backlog, PendingItem};
 pub(crate) use rows::{
     Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SeenCheckpoint, Step,

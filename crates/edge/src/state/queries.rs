@@ -1,6 +1,6 @@
 //! What is read from the rows: single rows, and pages of open work. Nothing here changes anything.
 
-use truc_types::limits::RECEIPT_ITEMS_MAX;
+use truc_types::limits::{PAGE_ITEMS_MAX, RECEIPT_ITEMS_MAX};
 use truc_types::{AgencyCode, Digest, MessageId, OrganisationCode, Position, Timestamp};
 use truc_views::KeyRange;
 
@@ -173,6 +173,28 @@ impl State {
         let Some(bytes) = self.rows.get(ORGANISATION, organisation.as_str().as_bytes())? else { return Ok(None) };
         let code = std::str::from_utf8(&bytes).ok().and_then(|code| code.parse().ok());
         code.map(Some).ok_or_else(|| unreadable(ORGANISATION, "its value"))
+    }
+
+    /// The codes that an agency serves, in the order of their bytes, and whether there are more than `limit`.
+    pub(crate) fn organisations_of(&self, agency: &AgencyCode, limit: usize) -> Result<(Vec<OrganisationCode>, bool), StateError> {
+        let (mut found, mut range) = (Vec::new(), KeyRange::all());
+        loop {
+            let page = self.scan(ORGANISATION, &range, PAGE_ITEMS_MAX)?;
+            for (key, served_by) in &page.rows {
+                if served_by != agency.as_str().as_bytes() {
+                    continue;
+                }
+                if found.len() >= limit {
+                    return Ok((found, true));
+                }
+                let code = std::str::from_utf8(key).ok().and_then(|code| code.parse().ok());
+                found.push(code.ok_or_else(|| unreadable(ORGANISATION, "its key"))?);
+            }
+            match page.rows.last() {
+                Some((key, _)) if page.more => range = KeyRange::all().after(key),
+                _ => return Ok((found, false)),
+            }
+        }
     }
 
     /// Position of the registry record with the certificate of a key.

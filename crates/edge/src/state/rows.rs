@@ -9,7 +9,7 @@ use crate::record::{Answer, GivenReason};
 use crate::wire;
 
 /// Format of the rows: another one rebuilds the view.
-pub(crate) const ROWS_FORMAT: u32 = 1;
+pub(crate) const ROWS_FORMAT: u32 = 2;
 
 /// One row: [`Meta`], and the peaks of the journal's tree.
 pub(crate) const META: Table = Table(0);
@@ -33,6 +33,19 @@ pub(crate) const REGISTRY: Table = Table(8);
 pub(crate) const ORGANISATION: Table = Table(9);
 /// Key id → position of the registry record with its certificate.
 pub(crate) const CERTIFICATE: Table = Table(10);
+
+/// Message id → [`TitleRow`](super::catalogue::TitleRow): what lists and searches ask of a document.
+pub(crate) const TITLE: Table = Table(20);
+/// [`ListKey`](super::catalogue::ListKey), the newest first → [`ListRow`](super::catalogue::ListRow): the documents that the DMS may see.
+pub(crate) const LIST: Table = Table(21);
+/// Message id and recipient (none for a sent document) → its [`ListKey`](super::catalogue::ListKey).
+pub(crate) const LISTED: Table = Table(22);
+/// Two nodes → nothing: documents and names that belong to one correspondence, both ways round.
+pub(crate) const LINK: Table = Table(23);
+/// Name of a received document and number in the list → message id.
+pub(crate) const NAMED: Table = Table(24);
+/// Position of a record → the events that it is ([`EventRow`](super::events::EventRow)).
+pub(crate) const EVENTS: Table = Table(25);
 
 /// Key of [`Meta`].
 pub(crate) const META_KEY: &[u8] = b"meta";
@@ -65,6 +78,8 @@ pub(crate) struct Meta {
     pub(crate) arrival_cursor: u64,
     /// The last document that the DMS has stored.
     pub(crate) confirmed: u64,
+    /// Documents that ever came into the list.
+    pub(crate) listed: u64,
     /// Version of the registry.
     pub(crate) registry_version: u64,
     /// Leaf after the last registry statement.
@@ -81,6 +96,7 @@ impl Default for Meta {
             feed_cursor: 0,
             arrival_cursor: 0,
             confirmed: 0,
+            listed: 0,
             registry_version: 0,
             registry_next_leaf: 0,
             checkpoint: None,
@@ -195,6 +211,9 @@ pub(crate) struct InboxRow {
     pub(crate) visibility: Visibility,
     /// What the DMS decided.
     pub(crate) answer: Option<Answer>,
+    /// When it decided.
+    #[serde(with = "wire::time")]
+    pub(crate) answered_at: Timestamp,
 }
 
 /// What happened to a document, in the order in which it can.

@@ -7,7 +7,7 @@ use truc_types::limits::RECEIPT_ITEMS_MAX;
 use truc_types::{EdgeTerm, MessageId, Position, SenderSeq};
 use truc_views::{KeyRange, Overlay, Table, ViewFormat, ViewStore};
 
-use super::rows::{CERTIFICATE, Step, Visibility};
+use super::rows::{EVENTS, Step, Visibility};
 use super::{Event, State};
 use crate::record::{Answer, Fate, GivenReason, Record};
 use crate::sealer::fitting;
@@ -29,7 +29,7 @@ impl Bench {
     }
 
     fn record(&mut self, record: Record) {
-        self.state.apply(self.state.applied(), &record).unwrap();
+        self.state.apply(self.state.applied(), truc_types::Timestamp::from_millis(1_000 + self.journal.len() as u64), &record).unwrap();
         self.journal.push(record);
     }
 
@@ -72,7 +72,7 @@ impl Bench {
             let rows = self.state.rows.scan(Table(number), &KeyRange::all(), 1_000).unwrap().rows;
             rows.into_iter().map(move |(key, row)| (number, key, row))
         };
-        (0..=CERTIFICATE.0).flat_map(table).collect()
+        (0..=EVENTS.0).flat_map(table).collect()
     }
 }
 
@@ -127,9 +127,16 @@ fn a_replay_of_the_journal_reaches_the_same_rows() {
 #[test]
 fn a_record_at_another_position_is_refused() {
     let bench = Bench::new();
-    assert!(bench.state.apply(Position(1), &Record::Confirmed { cursor: 1 }).is_err());
+    assert!(bench.state.apply(Position(1), truc_types::Timestamp::default(), &Record::Confirmed { cursor: 1 }).is_err());
     assert!(
-        bench.state.apply(Position(0), &Record::ReceiptLogged { receipt_id: id(1), leaf: leaf(1), checkpoint: String::new() }).is_err()
+        bench
+            .state
+            .apply(
+                Position(0),
+                truc_types::Timestamp::default(),
+                &Record::ReceiptLogged { receipt_id: id(1), leaf: leaf(1), checkpoint: String::new() }
+            )
+            .is_err()
     );
 }
 

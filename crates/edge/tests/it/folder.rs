@@ -67,7 +67,6 @@ fn files_that_do_not_fit_together_are_named() {
         ),
         (InitFiles { operator_certificate: path("op.pem", &pki.broker.certificate_pem), ..good.clone() }, "operator.cert.pem"),
         (InitFiles { log_key: path("vkey", "no key"), ..good.clone() }, "log.vkey"),
-        (InitFiles { listen: "0.0.0.0:1".parse().unwrap(), ..good.clone() }, "listen"),
         (InitFiles { broker: "http://127.0.0.1:7000".to_owned(), ..good }, "broker"),
     ];
     for (number, (files, expected)) in cases.into_iter().enumerate() {

@@ -50,9 +50,15 @@ pub(crate) struct Node {
     /// File with the password of the key; without it TRUC_KEY_PASSWORD is read.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// An edge, as http://address:port.
+    /// An edge, as http://address:port, or https://name:port where it serves TLS.
     #[arg(long, value_name = "URL")]
     edge: Option<String>,
+    /// File with the token that the edge asks for.
+    #[arg(long, value_name = "FILE", requires = "edge")]
+    token_file: Option<PathBuf>,
+    /// Authority of the edge's certificate, PEM; for https.
+    #[arg(long, value_name = "FILE", requires = "edge")]
+    edge_ca: Option<PathBuf>,
 }
 
 impl Node {
@@ -64,7 +70,8 @@ impl Node {
 
     /// The edge that was named.
     pub(super) fn edge(&self) -> Option<EdgeAddress> {
-        self.edge.clone().map(|url| EdgeAddress { url })
+        let (token_file, edge_ca) = (self.token_file.clone(), self.edge_ca.clone());
+        self.edge.clone().map(|url| EdgeAddress { url, token_file, edge_ca, ..EdgeAddress::default() })
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Arguments {
     /// Code of the recipient organisation that returns it.
     #[arg(long, value_name = "CODE")]
     recipient: String,
-    /// Code of the reason, e.g. wrong_recipient.
+    /// Code of the reason for programs, e.g. wrong_recipient: 1 to 40 of a-z, 0-9, '_', '.', '-'.
     #[arg(long, value_name = "WORD")]
     code: String,
     /// The reason in words: the law demands one.

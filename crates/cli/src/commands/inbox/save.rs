@@ -8,9 +8,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::fs::OpenOptions;
 use tokio::io::AsyncWriteExt as _;
 use truc_proto::edge::v1 as pb;
+use truc_proto::edge::v1::get_document_response::Document as Found;
 use truc_types::Digest;
 
 use crate::commands::remote::{Client, EdgeAddress};
+use crate::commands::send::SHOWN_BYTES_MIN;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -24,6 +26,9 @@ pub struct Arguments {
     edge: EdgeAddress,
     /// The message id.
     message: String,
+    /// Code of the recipient, if the document arrived for several organisations of this edge.
+    #[arg(long, value_name = "CODE", default_value = "")]
+    recipient: String,
     /// Folder to write to; nothing in it is overwritten.
     folder: PathBuf,
 }
@@ -37,30 +42,29 @@ struct Saved<'a> {
 }
 
 pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let Arguments { edge, message, folder } = arguments;
+    let Arguments { edge, message, recipient, folder } = arguments;
     let mut client = edge.connect().await?;
-    let document = find(&mut client, &edge, &message).await?;
+    let document = find(&mut client, &edge, &message, recipient).await?;
     fs::create_dir_all(&folder).map_err(|source| Failure::file(&folder, source))?;
     for (index, attachment) in (0u32..).zip(&document.attachments) {
         let path = folder.join(safe_name(index, &attachment.name));
-        save(&mut client, &edge, &message, index, attachment, &path).await?;
-        let pb::ReceivedAttachment { name, size, sha256, .. } = attachment;
+        save(&mut client, &edge, &message, index, attachment, &path, output).await?;
+        let pb::Attachment { name, size, sha256, .. } = attachment;
         output.data(&path.display().to_string(), &Saved { path: &path, name, size: *size, sha256 })?;
     }
     Ok(Exit::Done)
 }
 
-/// The document, from everything that ever arrived: the service has no call for one.
-async fn find(client: &mut Client, edge: &EdgeAddress, message: &str) -> Result<pb::ReceivedDocument, Failure> {
-    let request = pb::ReceiveDocumentsRequest { after_cursor: Some(0), no_wait: true };
-    let mut documents = client.receive_documents(request).await.map_err(|status| edge.failure(&status))?.into_inner();
-    while let Some(response) = documents.message().await.map_err(|status| edge.failure(&status))? {
-        if let Some(document) = response.document.filter(|document| document.message_id == message) {
-            return Ok(document);
-        }
-    }
-    let refusal = truc_types::Refusal::new(truc_types::Reason::MessageUnknown, format!("no document {message} arrived here"));
-    Err(Failure::Refused(refusal))
+/// The document, whether it arrived or was sent.
+async fn find(client: &mut Client, edge: &EdgeAddress, message: &str, recipient: String) -> Result<pb::Document, Failure> {
+    let request = pb::GetDocumentRequest { message_id: message.to_owned(), recipient };
+    let found = client.get_document(request).await.map_err(|status| edge.failure(&status))?.into_inner().document;
+    let document = match found {
+        Some(Found::Received(received)) => received.document,
+        Some(Found::Sent(sent)) => sent.document,
+        None => None,
+    };
+    document.ok_or_else(|| Failure::BadAnswer("no document".to_owned()))
 }
 
 /// Writes one attachment beside its name and renames it once digest and length are right.
@@ -69,8 +73,9 @@ async fn save(
     edge: &EdgeAddress,
     message: &str,
     index: u32,
-    attachment: &pb::ReceivedAttachment,
+    attachment: &pb::Attachment,
     path: &Path,
+    output: &mut Output,
 ) -> Result<(), Failure> {
     if path.exists() {
         return Err(Failure::Exists(path.to_owned()));
@@ -90,6 +95,9 @@ async fn save(
         }
         hash.update(&piece.data);
         file.write_all(&piece.data).await.map_err(failed)?;
+        if attachment.size > SHOWN_BYTES_MIN {
+            output.progress(&format!("{size} of {} bytes of attachment {index}", attachment.size), size == attachment.size);
+        }
     }
     file.sync_all().await.map_err(failed)?;
     let found = Digest(hash.finalize().into()).to_hex();

@@ -1,0 +1,347 @@
+//! Unfinished hand-ins: the attachments' bytes of a document as far as they have come, kept by client reference so that a cut costs nothing.
+//!
+//! ```text
+//! <root>/<SHA-256 of the reference>/header   digest of the header, and the boot of the machine in which the bytes were written
+//! <root>/<SHA-256 of the reference>/data     the bytes of all attachments, one after another
+//! <root>/<SHA-256 of the reference>/synced   how many of them are on stable storage
+//! ```
+//!
+//! After a crash of the process the length of `data` is what has come, because the kernel has it; after a crash of the machine only what was synced
+//! counts. Not the document: that is a record once it is complete.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedMutexGuard, watch};
+use truc_signing::sha256;
+use truc_types::limits::{BLOB_CHUNK_BYTES, HAND_IN_AGE_MILLIS_MAX, HAND_INS_MAX};
+use truc_types::{Digest, Reason, Refusal};
+
+/// What one boot of the machine is told apart by; Linux keeps it here.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Every unfinished hand-in of one edge.
+#[derive(Debug)]
+pub(crate) struct HandIns {
+    root: PathBuf,
+    boot: String,
+    active: Mutex<HashMap<Digest, Arc<Active>>>,
+}
+
+/// The calls that hand in under one reference: the newest has it, one at a time writes.
+#[derive(Debug, Default)]
+struct Active {
+    newest: watch::Sender<u64>,
+    writer: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The right of one call to write. Whoever holds it writes alone.
+#[derive(Debug)]
+pub(crate) struct HandIn {
+    ins: Arc<HandIns>,
+    key: Digest,
+    active: Arc<Active>,
+    mine: u64,
+    _alone: OwnedMutexGuard<()>,
+}
+
+/// Tells a call that another one took over.
+#[derive(Debug)]
+pub(crate) struct Takeover {
+    newest: watch::Receiver<u64>,
+    mine: u64,
+}
+
+impl Takeover {
+    /// Returns once another call hands in under the same reference.
+    pub(crate) async fn happened(&mut self) {
+        let mine = self.mine;
+        // The sender lives as long as a call under this reference; if it goes, nobody took over.
+        if self.newest.wait_for(|newest| *newest > mine).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn storage(cause: &io::Error) -> Refusal {
+    Refusal::new(Reason::BlobStorage, format!("an unfinished hand-in: {cause}"))
+}
+
+/// Another call took over.
+pub(crate) fn superseded() -> Refusal {
+    Refusal::new(Reason::HandInSuperseded, "another call hands the document of this client reference in")
+}
+
+impl HandIns {
+    /// Opens the folder, and drops what is too old. Blocking.
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
+        let ins = Self { root: root.to_owned(), boot, active: Mutex::default() };
+        ins.sweep()?;
+        Ok(ins)
+    }
+
+    /// Takes the right to write under a reference, from whoever has it.
+    pub(crate) async fn enter(self: &Arc<Self>, reference: &str) -> Result<(HandIn, Takeover), Refusal> {
+        let key = sha256(reference.as_bytes());
+        let active = Arc::clone(self.active.lock().entry(key).or_default());
+        let mut mine = 0;
+        active.newest.send_modify(|newest| {
+            *newest += 1;
+            mine = *newest;
+        });
+        let mut takeover = Takeover { newest: active.newest.subscribe(), mine };
+        let alone = tokio::select! {
+            alone = Arc::clone(&active.writer).lock_owned() => alone,
+            () = takeover.happened() => return Err(superseded()),
+        };
+        Ok((HandIn { ins: Arc::clone(self), key, active, mine, _alone: alone }, takeover))
+    }
+
+    /// How many bytes are kept under a reference. Blocking.
+    pub(crate) fn kept(&self, reference: &str) -> Result<Option<u64>, Refusal> {
+        let folder = self.folder(&sha256(reference.as_bytes()));
+        self.kept_in(&folder).map(|kept| kept.map(|(_, kept)| kept)).map_err(|cause| storage(&cause))
+    }
+
+    fn folder(&self, key: &Digest) -> PathBuf {
+        self.root.join(key.to_hex())
+    }
+
+    /// Digest of the header and the bytes that count.
+    fn kept_in(&self, folder: &Path) -> io::Result<Option<(Digest, u64)>> {
+        let Some(header) = read_small(&folder.join("header"))? else { return Ok(None) };
+        // A header that a crash cut off belongs to bytes that do not count.
+        let Some((digest, boot)) = header.split_once(' ') else { return Ok(None) };
+        let Ok(digest) = digest.parse() else { return Ok(None) };
+        let length = fs::metadata(folder.join("data")).map_or(0, |data| data.len());
+        if boot == self.boot && !boot.is_empty() {
+            return Ok(Some((digest, length)));
+        }
+        let synced = read_small(&folder.join("synced"))?.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        Ok(Some((digest, synced.min(length))))
+    }
+
+    /// Drops what is older than [`HAND_IN_AGE_MILLIS_MAX`], and the oldest above [`HAND_INS_MAX`]; never one that a call writes. Blocking.
+    pub(crate) fn sweep(&self) -> io::Result<()> {
+        let mut idle = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            let path = entry?.path();
+            // The folder's own time changes only when a file comes or goes; the data file's with each byte.
+            let changed = fs::metadata(path.join("data")).or_else(|_| fs::metadata(&path)).and_then(|found| found.modified());
+            if let Ok(changed) = changed {
+                idle.push((changed, path));
+            }
+        }
+        idle.sort();
+        let age = Duration::from_millis(HAND_IN_AGE_MILLIS_MAX);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(truc_transport::clock::now().as_millis());
+        let over = idle.len().saturating_sub(HAND_INS_MAX);
+        for (index, (changed, path)) in idle.into_iter().enumerate() {
+            let old = now.duration_since(changed).is_ok_and(|since| since > age);
+            let key = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<Digest>().ok());
+            // Names that are not ours stay. Holding the table keeps a new call from entering meanwhile.
+            let active = self.active.lock();
+            if (old || index < over) && key.is_some_and(|key| !active.contains_key(&key)) {
+                fs::remove_dir_all(&path)?;
+                tracing::info!("an unfinished hand-in was dropped");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HandIn {
+    /// Prepares the bytes: from the beginning, or from `resume` on. Answers where the next byte goes. Blocking.
+    pub(crate) fn begin(&self, header: Digest, resume: Option<u64>) -> Result<u64, Refusal> {
+        let folder = self.ins.folder(&self.key);
+        let kept = self.ins.kept_in(&folder).map_err(|cause| storage(&cause))?;
+        let from = match (resume, kept) {
+            (None, _) => 0,
+            (Some(_), Some((found, _))) if found != header => {
+                let message = "the header is another one than that of the hand-in which is to go on";
+                return Err(Refusal::new(Reason::ReferenceConflict, message).with("field", "document"));
+            }
+            (Some(from), Some((_, kept))) if from <= kept => from,
+            (Some(from), kept) => {
+                let kept = kept.map_or(0, |(_, kept)| kept);
+                let message = format!("resume_from is byte {from} of the attachments, {kept} are kept");
+                return Err(Refusal::new(Reason::HandInPosition, message)
+                    .with("field", "resume_from")
+                    .with("found", from)
+                    .with("kept", kept));
+            }
+        };
+        self.prepare(&folder, header, from).map_err(|cause| storage(&cause))?;
+        Ok(from)
+    }
+
+    fn prepare(&self, folder: &Path, header: Digest, from: u64) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        // Before the bytes that it speaks of go.
+        let synced = read_small(&folder.join("synced"))?.and_then(|text| text.parse::<u64>().ok());
+        if synced.is_some_and(|synced| synced > from) {
+            fs::remove_file(folder.join("synced"))?;
+        }
+        let data = File::options().create(true).truncate(false).write(true).open(folder.join("data"))?;
+        data.set_len(from)?;
+        fs::write(folder.join("header"), format!("{} {}", header.to_hex(), self.ins.boot))
+    }
+
+    /// Takes bytes up to `total`; answers how many there are. What came before a cut is on stable storage then. Blocking.
+    pub(crate) fn take(&self, from: u64, total: u64, reader: &mut dyn Read) -> Result<u64, Refusal> {
+        let folder = self.ins.folder(&self.key);
+        let mut take = || {
+            let mut data = File::options().write(true).open(folder.join("data"))?;
+            data.seek(SeekFrom::Start(from))?;
+            let mut buffer = vec![0; BLOB_CHUNK_BYTES];
+            let mut there = from;
+            while there < total {
+                let room = usize::try_from(total - there).unwrap_or(usize::MAX).min(buffer.len());
+                let read = reader.read(buffer.get_mut(..room).unwrap_or_default())?;
+                if read == 0 {
+                    data.sync_data()?;
+                    mark(&folder, there)?;
+                    break;
+                }
+                data.write_all(buffer.get(..read).unwrap_or_default())?;
+                there += u64::try_from(read).unwrap_or(u64::MAX);
+            }
+            Ok(there)
+        };
+        take().map_err(|cause: io::Error| storage(&cause))
+    }
+
+    /// The line broke: bytes are kept, and others may have to go for them. Blocking.
+    pub(crate) fn cut(&self) {
+        if let Err(cause) = self.ins.sweep() {
+            tracing::warn!(%cause, "unfinished hand-ins could not be swept");
+        }
+    }
+
+    /// Opens what has come. Blocking.
+    pub(crate) fn read(&self) -> Result<File, Refusal> {
+        File::open(self.ins.folder(&self.key).join("data")).map_err(|cause| storage(&cause))
+    }
+
+    /// The document is recorded, or can never be: nothing is kept. Blocking.
+    pub(crate) fn forget(&self) {
+        match fs::remove_dir_all(self.ins.folder(&self.key)) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => tracing::warn!(%cause, "a finished hand-in stays until it is swept"),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for HandIn {
+    fn drop(&mut self) {
+        let mut active = self.ins.active.lock();
+        // Whoever came after has it now.
+        if *self.active.newest.borrow() == self.mine {
+            active.remove(&self.key);
+        }
+    }
+}
+
+/// Notes durably how many bytes are durable.
+fn mark(folder: &Path, bytes: u64) -> io::Result<()> {
+    let (new, path) = (folder.join("synced.new"), folder.join("synced"));
+    let mut file = File::create(&new)?;
+    file.write_all(bytes.to_string().as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, &path)?;
+    File::open(folder.join("header"))?.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    match folder.parent() {
+        Some(root) => File::open(root)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// A file of a few bytes; `None` if there is none.
+fn read_small(path: &Path) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    match File::open(path) {
+        Ok(file) => file.take(1_024).read_to_string(&mut text).map(|_| Some(text)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str) -> Digest {
+        sha256(text.as_bytes())
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_cut_is_kept_and_a_machine_that_fell_keeps_what_was_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let ins = Arc::new(HandIns::open(folder.path()).unwrap());
+        let (hand_in, _) = ins.enter("HS-1").await.unwrap();
+        assert_eq!(hand_in.begin(header("a"), None).unwrap(), 0);
+        assert_eq!(hand_in.take(0, 10, &mut b"12345".as_slice()).unwrap(), 5);
+        assert_eq!(hand_in.begin(header("b"), Some(5)).unwrap_err().reason, Reason::ReferenceConflict);
+        assert_eq!(hand_in.begin(header("a"), Some(6)).unwrap_err().reason, Reason::HandInPosition);
+        drop(hand_in);
+        // More bytes that no sync followed, and another boot.
+        let path = folder.path().join(header("HS-1").to_hex());
+        fs::write(path.join("data"), b"12345678").unwrap();
+        assert_eq!(HandIns::open(folder.path()).unwrap().kept("HS-1").unwrap(), Some(8));
+        fs::write(path.join("header"), format!("{} another-boot", header("a").to_hex())).unwrap();
+        let ins = Arc::new(HandIns::open(folder.path()).unwrap());
+        assert_eq!(ins.kept("HS-1").unwrap(), Some(5));
+        let (hand_in, _) = ins.enter("HS-1").await.unwrap();
+        assert_eq!(hand_in.begin(header("a"), Some(3)).unwrap(), 3);
+        assert_eq!(hand_in.take(3, 10, &mut b"4567890".as_slice()).unwrap(), 10);
+        let mut all = String::new();
+        hand_in.read().unwrap().read_to_string(&mut all).unwrap();
+        assert_eq!(all, "1234567890");
+        hand_in.forget();
+        assert_eq!(ins.kept("HS-1").unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_second_call_takes_over_from_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let ins = Arc::new(HandIns::open(folder.path()).unwrap());
+        let (first, mut takeover) = ins.enter("HS-1").await.unwrap();
+        let second = tokio::spawn({
+            let ins = Arc::clone(&ins);
+            async move { ins.enter("HS-1").await.map(|(hand_in, _)| hand_in) }
+        });
+        takeover.happened().await;
+        drop(first);
+        let second = second.await.unwrap().unwrap();
+        assert!(ins.active.lock().contains_key(&header("HS-1")));
+        drop(second);
+        assert!(ins.active.lock().is_empty());
+    }
+
+    #[test]
+    fn only_so_many_are_kept_and_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..HAND_INS_MAX + 3 {
+            let path = folder.path().join(header(&number.to_string()).to_hex());
+            fs::create_dir(&path).unwrap();
+            let data = File::create(path.join("data")).unwrap();
+            let minutes = u64::try_from(number).unwrap();
+            // One of them is older than allowed, all others of today.
+            let age = if number == 10 { 8 * 24 * 60 } else { 100 - minutes };
+            let now = SystemTime::UNIX_EPOCH + Duration::from_millis(truc_transport::clock::now().as_millis());
+            data.set_modified(now - Duration::from_secs(60 * age)).unwrap();
+        }
+        HandIns::open(folder.path()).unwrap();
+        let there = |number: usize| folder.path().join(header(&number.to_string()).to_hex()).exists();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), HAND_INS_MAX);
+        assert!(!there(0) && !there(1) && !there(10) && there(2) && there(HAND_INS_MAX + 2));
+    }
+}
