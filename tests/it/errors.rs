@@ -34,6 +34,7 @@ commands without a network.
 ";
 
 /// Where a reason can arrive.
+#[expect(clippy::too_many_lines, reason = "a table: one line per reason")]
 const fn arrives(reason: Reason) -> &'static str {
     use Reason as R;
     match reason {
@@ -78,6 +79,7 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::EdxmlInvalid
         | R::EdxmlUnsupportedType
         | R::BrokerAway => "dms",
+        R::EdxmlDiffers | R::EdxmlUnreadable | R::WatchFolder => "dms (status, log)",
         R::StatementTooLong
         | R::StatementOutOfRange
         | R::SenderUnknown

@@ -14,3 +14,4 @@ pub mod reload;
 pub mod shutdown;
 pub mod status;
 pub mod tls;
+pub mod violations;

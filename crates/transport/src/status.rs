@@ -62,6 +62,8 @@ pub const fn code(reason: Reason) -> Code {
         | R::TermConnected
         | R::ReceiptOutOfOrder
         | R::AttachmentMissing
+        | R::EdxmlDiffers
+        | R::EdxmlUnreadable
         | R::ConfigInvalid
         | R::FileUnusable
         | R::KeyUnreadable
@@ -73,7 +75,9 @@ pub const fn code(reason: Reason) -> Code {
         R::BlobOffset => Code::OutOfRange,
         R::FlowFlooding | R::UploadTooMany | R::BusyViews | R::DiskFull | R::Descriptors => Code::ResourceExhausted,
         R::FlowStalled => Code::DeadlineExceeded,
-        R::OutcomeUnknown | R::ShuttingDown | R::ClockSteppedBack | R::BrokerAway | R::JournalStorage | R::BlobStorage => Code::Unavailable,
+        R::OutcomeUnknown | R::ShuttingDown | R::ClockSteppedBack | R::BrokerAway | R::JournalStorage | R::BlobStorage | R::WatchFolder => {
+            Code::Unavailable
+        }
         R::JournalTruncated | R::JournalCorrupt | R::BackupDamaged | R::LogFork | R::LogProofInvalid => Code::DataLoss,
     }
 }
@@ -82,6 +86,11 @@ pub const fn code(reason: Reason) -> Code {
 /// for officials; `RetryInfo` where the same call may succeed later.
 #[must_use]
 pub fn status(refusal: &Refusal) -> Status {
+    Status::with_error_details(code(refusal.reason), refusal.message.clone(), details(refusal))
+}
+
+/// The details of a refusal's status.
+pub(crate) fn details(refusal: &Refusal) -> ErrorDetails {
     let reason = refusal.reason;
     let mut metadata: HashMap<String, String> =
         refusal.values.iter().map(|(name, value)| (name.clone().into_owned(), value.clone())).collect();
@@ -92,7 +101,7 @@ pub fn status(refusal: &Refusal) -> Status {
     if reason.retry() == Retry::Later {
         details.set_retry_info(Some(Duration::from_millis(RETRY_PAUSE_MILLIS)));
     }
-    Status::with_error_details(code(reason), refusal.message.clone(), details)
+    details
 }
 
 /// The reason, message and values of a status; `None` if it did not come from a Trục process (a broken line, a proxy).

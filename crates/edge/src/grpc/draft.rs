@@ -5,7 +5,7 @@ use truc_signing::sha256;
 use truc_signing::statement::{Attachment, Business, Doc, DocType, DocumentReference, Encoding, Envelope, Secrecy, Sender, Signer};
 use truc_transport::clock;
 use truc_types::limits::CLIENT_REFERENCE_BYTES_MAX;
-use truc_types::{Date, Digest, EdgeTerm, MessageId, Reason, Refusal, SenderSeq, Timestamp, Urgency};
+use truc_types::{AgencyCode, Date, Digest, EdgeTerm, MessageId, Reason, Refusal, SenderSeq, Timestamp, Urgency};
 
 use super::{invalid, organisation};
 use crate::node::Node;
@@ -31,10 +31,10 @@ pub(super) fn check_secrecy(secrecy: &str) -> Result<Secrecy, Refusal> {
 }
 
 /// An envelope with nothing in it but who sends what to whom.
-pub(super) fn empty(node: &Node, doc: Doc) -> Envelope {
+pub(crate) fn empty(agency: &AgencyCode, doc: Doc) -> Envelope {
     Envelope {
         message_id: MessageId::from_bytes([0; 16]),
-        sender: Sender { organisation: node.agency().into(), agency: node.agency().clone() },
+        sender: Sender { organisation: agency.into(), agency: agency.clone() },
         recipients: Vec::new(),
         business: Business::New,
         business_reason: None,
@@ -89,7 +89,7 @@ pub(super) fn from_header(node: &Node, header: pb::DocumentHeader) -> Result<Env
         secrecy,
         ..Doc::new(header.number, header.notation, header.subject)
     };
-    let mut envelope = empty(node, doc);
+    let mut envelope = empty(node.agency(), doc);
     if !header.sender.is_empty() {
         envelope.sender.organisation = organisation("sender", &header.sender)?;
     }
@@ -115,7 +115,7 @@ pub(super) fn from_header(node: &Node, header: pb::DocumentHeader) -> Result<Env
 
 /// Checks a document against the directory and the published limits before anything of it is taken or sent on, so that the DMS hears at once what the axis
 /// would say. The codes stay as the sender wrote them: the broker routes either scheme, and the seal is over what was said.
-pub(super) async fn check_sendable(node: &Node, reference: &str, envelope: &Envelope) -> Result<(), Refusal> {
+pub(crate) async fn check_sendable(node: &Node, reference: &str, envelope: &Envelope) -> Result<(), Refusal> {
     let Err(refusal) = truc_directory::check_sendable(&node.trust.registry(), envelope) else { return Ok(()) };
     // What was taken under this reference before the directory changed (or was known) keeps its answer.
     let reference = reference.to_owned();
@@ -123,7 +123,7 @@ pub(super) async fn check_sendable(node: &Node, reference: &str, envelope: &Enve
 }
 
 /// Records a document once per client reference.
-pub(super) async fn record(node: &Node, reference: String, mut envelope: Envelope) -> Result<MessageId, Refusal> {
+pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelope) -> Result<MessageId, Refusal> {
     // Without id, keys and times: what the DMS said and nothing else.
     let request = sha256(&envelope.to_json());
     let minted = clock::mint();

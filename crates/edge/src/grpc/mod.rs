@@ -3,10 +3,11 @@
 mod admin;
 mod answer;
 mod directory;
-mod draft;
+pub(crate) mod draft;
 mod edxml;
 mod evidence;
-mod receive;
+pub(crate) mod receive;
+mod receive_edxml;
 mod send;
 mod status;
 
@@ -153,7 +154,19 @@ impl DocumentService for Documents {
     }
 
     async fn send_edxml(&self, request: Request<Streaming<pb::SendEdxmlRequest>>) -> Result<Response<pb::SendEdxmlResponse>, Status> {
-        answer(Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await?)
+        Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn check_edxml(&self, request: Request<Streaming<pb::CheckEdxmlRequest>>) -> Result<Response<pb::CheckEdxmlResponse>, Status> {
+        edxml::check_edxml(request.into_inner()).await.map(Response::new)
+    }
+
+    type ReceiveEdxmlStream = Stream<pb::ReceiveEdxmlResponse>;
+
+    async fn receive_edxml(&self, request: Request<pb::ReceiveEdxmlRequest>) -> Result<Response<Self::ReceiveEdxmlStream>, Status> {
+        let request = request.into_inner();
+        let cursor = receive::start(&self.node, request.after_cursor).await.map_err(|refusal| status_of(&refusal))?;
+        Ok(self.stream(move |node, sender| receive_edxml::documents(node, sender, cursor, request.no_wait)))
     }
 
     type ReceiveDocumentsStream = Stream<pb::ReceiveDocumentsResponse>;

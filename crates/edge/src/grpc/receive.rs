@@ -107,6 +107,12 @@ async fn received(node: &Node, message_id: MessageId, recipient: OrganisationCod
     })
 }
 
+/// The envelope of a document that arrived.
+pub(crate) async fn arrived(node: &Node, message_id: MessageId, recipient: OrganisationCode) -> Result<Envelope, Refusal> {
+    let row = node.store.read(move |state| state.inbox(&message_id, &recipient)).await?.ok_or_else(|| unknown(&message_id))?;
+    envelope_of(node, &row).await
+}
+
 fn misplaced(message_id: &MessageId) -> Refusal {
     Refusal::new(Reason::JournalCorrupt, format!("the records of {message_id} are not where the rows say"))
 }
