@@ -80,6 +80,8 @@ impl Signals {
                 | Record::ReceiptSealed { .. }
                 | Record::Confirmed { .. }
                 | Record::CheckpointSeen { .. }
+                | Record::Declined { .. }
+                | Record::WatchWritten { .. }
                 | Record::RegistryEntry { .. } => {}
             }
         }

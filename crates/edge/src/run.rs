@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use truc_blobs::FolderStore;
 use truc_transport::shutdown::Shutdown;
 use truc_types::limits::SHUTDOWN_MILLIS_MAX;
@@ -21,7 +22,7 @@ use crate::session::keep_connected;
 use crate::store::Store;
 use crate::transfer::UPLOADS_MAX;
 use crate::trust::{Observed, Trust, TrustError};
-use crate::{grpc, state};
+use crate::{grpc, state, watch};
 
 /// Runs one edge. `ready` is called once with the address on which the DMS can connect; the connection to the axis comes about by itself.
 ///
@@ -32,6 +33,9 @@ use crate::{grpc, state};
 /// What [`EdgeError`] lists. After [`EdgeError::Append`] the outcome of calls that were not answered is unknown; the next start finds it out.
 pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), EdgeError> {
     check_listen(config.listen).map_err(|cause| EdgeError::Config { setting: "listen", cause })?;
+    if let Some(watch) = &config.watch {
+        watch.check()?;
+    }
     let listener = TcpListener::bind(config.listen).await.map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let node = Arc::new(open(config).await?);
@@ -41,6 +45,11 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     ready(address);
     // Its own: another edge of this process goes on when this one ends.
     let stop = Shutdown::default();
+    let mut watching = JoinSet::new();
+    if let Some(settings) = &node.config.watch {
+        watching.spawn(watch::take_in(Arc::clone(&node), settings.clone()));
+        watching.spawn(watch::put_out(Arc::clone(&node), settings.clone()));
+    }
     let mut connection = tokio::spawn(keep_connected(Arc::clone(&node)));
     let mut server = tokio::spawn(grpc::serve(Arc::clone(&node), listener, stop.clone()));
     let mut served = None;
@@ -51,6 +60,7 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
             served = Some(());
             ended.unwrap_or_else(|cause| Err(EdgeError::Serve(cause.to_string()))).err()
         }
+        Some(ended) = watching.join_next() => Some(EdgeError::Serve(format!("the watch folder's loop ended: {ended:?}"))),
         () = notify.keep_alive(|| async { node.store.record_all(Vec::new()).await.is_ok() }) => None,
         cause = node.store.failed() => Some(EdgeError::Stopped(cause)),
     };
@@ -59,6 +69,7 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     }
     notify.stopping();
     connection.abort();
+    watching.abort_all();
     // Calls get their time to end; streams end at once because the shutdown has begun.
     stop.begin();
     let drain = Duration::from_millis(SHUTDOWN_MILLIS_MAX);
@@ -91,7 +102,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         term: Mutex::default(),
         connected: AtomicBool::new(false),
         uploads: Semaphore::new(UPLOADS_MAX),
-        downloads: Mutex::default(),
+        writing: Mutex::default(),
         registry: tokio::sync::Mutex::default(),
     })
 }

@@ -7,9 +7,9 @@ use truc_signing::{Certificate, DsseFile, open_sealed};
 use truc_types::{AgencyCode, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
 use super::rows::{
-    ARRIVAL, AcceptedAt, CERTIFICATE, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow,
+    ARRIVAL, AcceptedAt, CERTIFICATE, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, NOTICE, OPEN, ORGANISATION, OUTBOX, OutboxRow,
     PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step, Visibility,
-    inbox_key, open_key, pending_key,
+    WATCH_KEY, WatchRow, inbox_key, open_key, pending_key,
 };
 use super::{State, StateError};
 use crate::record::{Answer, Fate, GivenReason, Record};
@@ -46,6 +46,7 @@ impl State {
             }
             Record::Accepted { message_id, fact, .. } => self.accepted(position, message_id, fact),
             Record::RefusedByAxis { message_id, reason, message } => {
+                self.notice(position)?;
                 let row = self.change_outbox_row(message_id, |row| row.refusal = Some((reason.clone(), message.clone())))?;
                 self.delete(OPEN, &open_key(row.lane, message_id))
             }
@@ -73,8 +74,16 @@ impl State {
                 let seen = SeenCheckpoint { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root };
                 self.change_meta(|meta| meta.checkpoint = Some(seen.clone()))
             }
+            Record::WatchWritten { arrivals, notices } => self.write(META, WATCH_KEY, &WatchRow { arrivals: *arrivals, notices: *notices }),
+            Record::Declined { message_id, recipient, reason } => {
+                self.change_inbox(message_id, recipient, |row| row.answer = Some(Answer::Refused(reason.clone()))).map(|_| ())
+            }
             Record::RegistryEntry { version, leaf, file } => self.registry_entry(position, *version, leaf.index.0, file),
         }
+    }
+
+    fn notice(&self, position: Position) -> Result<(), StateError> {
+        self.rows.put(NOTICE, &position.0.to_be_bytes(), Vec::new()).map_err(Into::into)
     }
 
     fn change_meta(&self, change: impl FnOnce(&mut Meta)) -> Result<(), StateError> {
@@ -139,6 +148,7 @@ impl State {
 
     fn feed_receipt(&self, position: Position, cursor: u64, file: &[u8]) -> Result<(), StateError> {
         let receipt = receipt_of(file)?;
+        self.notice(position)?;
         self.change_meta(|meta| meta.feed_cursor = cursor)?;
         let step = match receipt.event {
             ReceiptEvent::Fetched => Step::Fetched,
@@ -243,10 +253,15 @@ impl State {
         receipt.items.iter().try_for_each(|item| self.logged(receipt.event, item))
     }
 
-    /// An event is in the log: a fetched document becomes visible, under the next cursor.
+    /// An event is in the log: a fetched document becomes visible, under the next cursor, unless the edge itself returns it.
     fn logged(&self, event: Event, item: &ItemRow) -> Result<(), StateError> {
         if event != Event::Fetched {
             return Ok(());
+        }
+        if let Some(InboxRow { answer: Some(Answer::Refused(reason)), .. }) = self.inbox(&item.message_id, &item.recipient)? {
+            let row = self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Discarded)?;
+            let pending = PendingRow { arrival_number: None, reason: Some(reason), alone: false, ..item.pending.clone() };
+            return self.write(PENDING, &pending_key(Event::Refused, &row.sender, &item.message_id, &item.recipient), &pending);
         }
         let cursor = self.meta()?.arrival_cursor + 1;
         self.change_meta(|meta| meta.arrival_cursor = cursor)?;

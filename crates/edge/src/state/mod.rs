@@ -19,7 +19,7 @@ use truc_views::{KeyRange, Overlay, Table, ViewError};
 pub(crate) use queries::PendingItem;
 pub(crate) use rows::{
     Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SeenCheckpoint, Step,
-    Visibility,
+    Visibility, WatchRow,
 };
 
 /// Why the state could not be read or changed.
