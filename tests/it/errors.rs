@@ -81,6 +81,7 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::EdxmlInvalid
         | R::EdxmlUnsupportedType
         | R::BrokerAway => "dms",
+        R::EdxmlDiffers | R::EdxmlUnreadable | R::WatchFolder => "dms (status, log)",
         R::StatementTooLong
         | R::StatementOutOfRange
         | R::SenderUnknown

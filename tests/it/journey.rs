@@ -1,7 +1,6 @@
 //! A document's journey: from one document-management system to another, and back as receipts.
 
-use truc_proto::edge::v1::Stage;
-use truc_proto::edge::v1::Step;
+use truc_proto::edge::v1::{Secrecy, Stage, Step};
 use truc_tests::axis::Axis;
 use truc_tests::dms::{Letter, settled};
 
@@ -55,7 +54,7 @@ async fn one_reference_is_one_document_and_other_content_under_it_is_refused() {
 async fn the_national_sample_travels_from_a80_to_a_unit_of_tay_ninh() {
     let axis = Axis::running();
     let sample = std::fs::read(truc_tests::tools::root().join("testdata/edxml/sdk/edoc_new.edxml")).unwrap();
-    let message_id = axis.dms("G22").send_edxml("edxml-1", "none", &sample).await.unwrap();
+    let message_id = axis.dms("G22").send_edxml("edxml-1", Secrecy::None, &sample).await.unwrap();
     let province = axis.dms("H53");
     let document = province.receive(None, 1).await.unwrap().remove(0).document.unwrap();
     assert_eq!((document.document.as_ref().unwrap().sender.as_str(), document.recipient.as_str()), ("000.00.00.A80", "28.22.H17"));
@@ -69,7 +68,7 @@ async fn the_national_sample_travels_from_a80_to_a_unit_of_tay_ninh() {
 async fn a_state_secret_is_refused() {
     let axis = Axis::running();
     let sample = std::fs::read(truc_tests::tools::root().join("testdata/edxml/sdk/edoc_new.edxml")).unwrap();
-    for mark in ["", "mat", "Mật"] {
+    for mark in [Secrecy::Unspecified, Secrecy::Confidential, Secrecy::TopSecret] {
         let refused = axis.dms("G22").send_edxml("secret", mark, &sample).await.unwrap_err();
         let reason = truc_transport::status::refusal(&refused).unwrap().reason;
         assert!(matches!(reason, truc_types::Reason::DocumentSecret | truc_types::Reason::RequestInvalid), "{mark:?}: {reason}");

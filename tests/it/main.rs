@@ -38,3 +38,5 @@ mod settings;
 mod syscalls;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod watch_folder;

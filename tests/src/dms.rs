@@ -177,8 +177,8 @@ impl Dms {
     ///
     /// # Errors
     /// What the edge answers.
-    pub async fn send_edxml(&self, reference: &str, secrecy: &str, file: &[u8]) -> Result<String, Status> {
-        let header = pb::EdxmlHeader { client_reference: reference.to_owned(), secrecy: secrecy.to_owned() };
+    pub async fn send_edxml(&self, reference: &str, secrecy: pb::Secrecy, file: &[u8]) -> Result<String, Status> {
+        let header = pb::EdxmlHeader { client_reference: reference.to_owned(), secrecy: secrecy.into() };
         let mut requests = vec![pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Header(header)) }];
         for chunk in file.chunks(256 * 1024) {
             requests.push(pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Data(chunk.to_vec().into())) });

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use truc_types::limits::ATTACHMENT_BYTES_MAX;
+use truc_types::limits::BLOB_BYTES_MAX;
 use truc_types::{Digest, Reason, Refusal};
 
 use crate::upload::OPEN_UPLOADS_PER_AGENCY_MAX;
@@ -11,8 +11,8 @@ use crate::upload::OPEN_UPLOADS_PER_AGENCY_MAX;
 /// Why a call of a [`crate::BlobStore`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
-    /// Over [`ATTACHMENT_BYTES_MAX`].
-    #[error("an attachment of {size} bytes or more is over the limit of {ATTACHMENT_BYTES_MAX}")]
+    /// Over [`BLOB_BYTES_MAX`].
+    #[error("a file of {size} bytes or more is over the limit of {BLOB_BYTES_MAX}")]
     TooLarge {
         /// What was declared, or had arrived when the limit was passed.
         size: u64,
@@ -130,7 +130,7 @@ impl BlobError {
         }
         let refusal = Refusal::new(self.reason(), message);
         match self {
-            Self::TooLarge { size } => refusal.with("found", size).with("limit", ATTACHMENT_BYTES_MAX),
+            Self::TooLarge { size } => refusal.with("found", size).with("limit", BLOB_BYTES_MAX),
             Self::WrongOffset { digest, offset, expected } => refusal.with("sha256", digest).with("found", offset).with("offset", expected),
             Self::TooLong { digest, length, size } | Self::Incomplete { digest, length, size } => {
                 refusal.with("sha256", digest).with("found", length).with("declared", size)

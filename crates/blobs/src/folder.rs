@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
-use truc_types::limits::{ATTACHMENT_BYTES_MAX, BLOB_CHUNK_BYTES};
+use truc_types::limits::{BLOB_BYTES_MAX, BLOB_CHUNK_BYTES};
 use truc_types::{AgencyCode, Digest, Timestamp};
 
 use crate::contract::{BlobStore, Stored, UploadState};
@@ -81,7 +81,7 @@ impl FolderStore {
             };
             let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
             size = size.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-            if size > ATTACHMENT_BYTES_MAX {
+            if size > BLOB_BYTES_MAX {
                 return Err(BlobError::TooLarge { size });
             }
             hasher.update(bytes);
@@ -101,7 +101,7 @@ impl FolderStore {
 
 impl BlobStore for FolderStore {
     fn upload_progress(&self, agency: &AgencyCode, digest: &Digest, size: u64) -> Result<UploadState, BlobError> {
-        if size > ATTACHMENT_BYTES_MAX {
+        if size > BLOB_BYTES_MAX {
             return Err(BlobError::TooLarge { size });
         }
         match self.owns(agency, digest)? {
@@ -115,7 +115,7 @@ impl BlobStore for FolderStore {
     }
 
     fn begin_upload(&self, agency: &AgencyCode, digest: &Digest, size: u64) -> Result<UploadState, BlobError> {
-        if size > ATTACHMENT_BYTES_MAX {
+        if size > BLOB_BYTES_MAX {
             return Err(BlobError::TooLarge { size });
         }
         loop {

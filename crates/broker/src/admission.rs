@@ -103,10 +103,9 @@ fn prepare(needs: &Needs, agency: &AgencyCode, file: Arc<[u8]>) -> Result<(Submi
 fn pin_attachments(needs: &Needs, agency: &AgencyCode, admitted: &Admitted) -> Result<Vec<BlobPin>, Refusal> {
     let Statement::Envelope(envelope) = &admitted.entry.statement else { return Ok(Vec::new()) };
     check_disk(&needs.meters)?;
-    let attachments = envelope.attachments.iter().map(|attachment| (attachment.sha256, attachment.size));
-    let edxml = envelope.edxml.iter().map(|edxml| (edxml.sha256, edxml.size));
-    let mut pins = Vec::with_capacity(envelope.attachments.len());
-    for (digest, size) in attachments.chain(edxml) {
+    let carried = envelope.carried();
+    let mut pins = Vec::with_capacity(carried.len());
+    for (digest, size) in carried {
         let missing = || Refusal::new(Reason::AttachmentMissing, format!("attachment {digest} is not uploaded")).with("sha256", digest);
         let pin = needs.blobs.pin(&digest).map_err(|_| missing())?;
         let stored = needs.blobs.owns(agency, &digest).map_err(|cause| cause.to_refusal())?.ok_or_else(missing)?;

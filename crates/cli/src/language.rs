@@ -30,6 +30,15 @@ impl Language {
         asked.unwrap_or_else(|| Self::of_locale(["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| std::env::var(name).ok())))
     }
 
+    /// The text in this language.
+    #[must_use]
+    pub const fn choose<'a>(self, english: &'a str, vietnamese: &'a str) -> &'a str {
+        match self {
+            Self::En => english,
+            Self::Vi => vietnamese,
+        }
+    }
+
     /// POSIX: the first of these that is set and not empty decides.
     fn of_locale(settings: [Option<String>; 3]) -> Self {
         let decides = settings.into_iter().flatten().find(|setting| !setting.is_empty());

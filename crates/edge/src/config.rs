@@ -14,6 +14,7 @@ use truc_transport::tls::ClientTls;
 use truc_types::AgencyCode;
 
 use crate::access::DmsAccess;
+use crate::watch::WatchFolder;
 
 /// Everything one edge needs; made by [`crate::load`].
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct EdgeConfig {
     pub log: LogVerifier,
     /// Take over although the edge of the older term is connected.
     pub take_over: bool,
+    /// A folder that is watched for national edXML files, for a DMS that can only drop and pick up files.
+    pub watch: Option<WatchFolder>,
     /// Whether the port describes its services to tools.
     pub reflection: bool,
     /// The service manager of this process.
@@ -56,7 +59,7 @@ impl fmt::Debug for EdgeConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("EdgeConfig");
         shown.field("data", &self.data).field("agency", &self.agency).field("broker", &self.broker).field("listen", &self.listen);
-        shown.field("take_over", &self.take_over).finish_non_exhaustive()
+        shown.field("take_over", &self.take_over).field("watch", &self.watch).finish_non_exhaustive()
     }
 }
 

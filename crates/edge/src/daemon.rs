@@ -15,6 +15,7 @@ use truc_transport::shutdown::Shutdown;
 use truc_transport::tls::{ClientTls, server_config};
 use truc_types::{Reason, Refusal};
 
+use crate::WatchFolder;
 use crate::init::read_tls;
 use crate::settings::EdgeSettings;
 
@@ -63,6 +64,18 @@ pub struct RunArgs {
     /// Take over although another edge of this agency is connected; that one stops.
     #[arg(long)]
     pub take_over: bool,
+    /// Watch a folder for national edXML files: dropped into DIR/in they are sent, what arrives is written to DIR/out.
+    #[arg(long, value_name = "DIR", requires = "watch_secrecy")]
+    pub watch: Option<PathBuf>,
+    /// Secrecy mark of every document that is dropped, because edXML has no field for it. Only `none` travels on this axis; you must say it.
+    #[arg(long, value_name = "MARK", requires = "watch")]
+    pub watch_secrecy: Option<String>,
+    /// Milliseconds between two scans of the watch folder.
+    #[arg(long, value_name = "MILLIS", requires = "watch")]
+    pub watch_poll_millis: Option<u64>,
+    /// Milliseconds for which a dropped file must not have changed.
+    #[arg(long, value_name = "MILLIS", requires = "watch")]
+    pub watch_settle_millis: Option<u64>,
 }
 
 /// Runs until SIGTERM, SIGINT or a failure. Prints one line with the address to standard output once the DMS can connect.
@@ -96,6 +109,12 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     let password = password(settings.password_file.as_deref())?;
     let mut config = crate::open(&settings, &password).map_err(refusal)?;
     config.take_over = args.take_over;
+    if let Some(path) = &args.watch {
+        let mut watch = WatchFolder::new(path, args.watch_secrecy.clone().unwrap_or_default());
+        watch.poll_millis = args.watch_poll_millis.unwrap_or(watch.poll_millis);
+        watch.settle_millis = args.watch_settle_millis.unwrap_or(watch.settle_millis);
+        config.watch = Some(watch);
+    }
     config.notify = notify.clone();
     let reloader = Reloader { source, entries, prepare: prepare(logging, config.tls.clone()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;

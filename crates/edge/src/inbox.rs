@@ -17,12 +17,11 @@ use truc_types::{EdgeTerm, OrganisationCode, QueuePosition, Reason, Refusal};
 
 use crate::error::EdgeError;
 use crate::node::{LinkError, Node};
-use crate::outbox::contents;
-use crate::record::Record;
+use crate::record::{GivenReason, Record};
 use crate::session::Link;
 use crate::store::refusal_of;
 use crate::trust::TrustError;
-use crate::{feed, transfer, witness};
+use crate::{edxml, feed, transfer, witness};
 
 /// Deliveries in work at once, each of which downloads one attachment at a time.
 const IN_HAND: u32 = 24;
@@ -140,9 +139,17 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
         let message = format!("{message_id} is of {}, which {} does not serve", envelope.sender.organisation, envelope.sender.agency);
         return Err(TrustError::Invalid(Refusal::new(Reason::SenderUnknown, message)).into());
     }
-    for (digest, size) in contents(&envelope) {
+    for (digest, size) in envelope.carried() {
         transfer::download(node, link, message_id, digest, size).await?;
     }
+    let declined = match edxml::derive(node, &envelope).await? {
+        Ok(()) => None,
+        Err(refusal) => {
+            tracing::error!(%message_id, %recipient, reason = %refusal.reason, message = %refusal.message, "ALARM: the edge returns a document");
+            let reason = GivenReason { code: refusal.reason.code().to_owned(), text: refusal.message };
+            Some(Record::Declined { message_id, recipient: recipient.clone(), reason })
+        }
+    };
     let (fact_bytes, fact_leaf, _) = verified.fact.ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
     let arrived = Record::Arrived {
         message_id,
@@ -165,7 +172,7 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
             return Err(Refusal::new(Reason::MessageIdConflict, format!("{message_id} arrived before with other bytes")));
         }
         let envelope = arrivals.is_empty().then_some(Record::ArrivedEnvelope { message_id, file });
-        Ok((envelope.into_iter().chain([arrived]).collect(), ()))
+        Ok((envelope.into_iter().chain([arrived]).chain(declined).collect(), ()))
     });
     stored.await?;
     tracing::info!(%message_id, %recipient, queue_position = delivery.queue_position, "document stored");

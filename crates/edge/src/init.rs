@@ -125,6 +125,7 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
         operator,
         log,
         take_over: false,
+        watch: None,
         reflection: settings.reflection,
         notify: Notify::default(),
         metrics: crate::metrics::new(),

@@ -2,12 +2,13 @@
 //!
 //! Read in this order: `record` (what the private journal holds), `state` (the rows that follow from it), `recorder` and `store` (one thread decides and
 //! appends), `trust` (what is believed of the line), then the loops of one connection to the axis: `session`, `term`, `outbox`, `inbox`, `feed`,
-//! `receipts`; and `grpc` for the DMS. Nothing is answered to anybody before it is durable in the journal.
+//! `receipts`; and `grpc` and `watch` for the DMS. Nothing is answered to anybody before it is durable in the journal.
 
 mod access;
 mod backoff;
 mod config;
 pub mod daemon;
+mod edxml;
 mod error;
 mod evidence;
 mod feed;
@@ -37,6 +38,7 @@ mod term;
 mod testing;
 mod transfer;
 mod trust;
+mod watch;
 mod wire;
 mod witness;
 
@@ -46,3 +48,4 @@ pub use error::EdgeError;
 pub use init::{InitFiles, init, load, open};
 pub use rehearse::{Rehearsal, rehearse};
 pub use run::run;
+pub use watch::WatchFolder;

@@ -37,8 +37,8 @@ pub(crate) struct Node {
     pub(crate) connected: AtomicBool,
     /// Uploads at a time: well below what the broker allows one agency, so that broken ones can be resumed beside them.
     pub(crate) uploads: Semaphore,
-    /// One download per content at a time.
-    pub(crate) downloads: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    /// One writer per content at a time.
+    pub(crate) writing: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
     /// One reader of the registry at a time.
     pub(crate) registry: tokio::sync::Mutex<()>,
 }

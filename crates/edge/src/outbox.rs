@@ -14,7 +14,7 @@ use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::submit_response::Outcome;
 use truc_signing::statement::Envelope;
 use truc_transport::status;
-use truc_types::{Digest, EdgeTerm, MessageId, Reason, Refusal, Retry};
+use truc_types::{EdgeTerm, MessageId, Reason, Refusal, Retry};
 
 use crate::backoff::Backoff;
 use crate::node::{LinkError, Node};
@@ -197,16 +197,10 @@ async fn sealed_file(node: &Node, position: truc_types::Position) -> Result<Vec<
 
 async fn upload_all(node: &Node, link: &Link, draft: &[u8]) -> Result<(), LinkError> {
     let envelope = Envelope::parse(draft).map_err(|cause| cause.to_refusal())?;
-    for (digest, size) in contents(&envelope) {
+    for (digest, size) in envelope.carried() {
         transfer::upload(node, link, digest, size).await?;
     }
     Ok(())
-}
-
-/// Digest and length of everything that an envelope names: the attachments and the edXML file.
-pub(crate) fn contents(envelope: &Envelope) -> Vec<(Digest, u64)> {
-    let attachments = envelope.attachments.iter().map(|attachment| (attachment.sha256, attachment.size));
-    attachments.chain(envelope.edxml.iter().map(|source| (source.sha256, source.size))).collect()
 }
 
 /// Seals under the next number of the term; the record is durable before anybody sees the bytes.

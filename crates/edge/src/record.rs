@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use truc_types::limits::ENTRY_BYTES_MAX;
-use truc_types::{AgencyCode, Digest, EdgeTerm, LeafIndex, MessageId, OrganisationCode, QueuePosition, SenderSeq, Timestamp};
+use truc_types::{AgencyCode, Digest, EdgeTerm, LeafIndex, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
 use crate::wire;
 
@@ -242,6 +242,26 @@ pub(crate) enum Record {
         /// The DSSE file.
         #[serde(with = "wire::bytes")]
         file: Vec<u8>,
+    },
+    /// The edge itself returns a document that just arrived: its edXML file is not what the envelope says. Sealed as `refused` once its `fetched` is in
+    /// the log; never shown.
+    Declined {
+        /// The message.
+        #[serde(with = "wire::message_id")]
+        message_id: MessageId,
+        /// The recipient.
+        #[serde(with = "wire::organisation")]
+        recipient: OrganisationCode,
+        /// Why.
+        reason: GivenReason,
+    },
+    /// Everything up to here is durable in `out/` of the watch folder.
+    WatchWritten {
+        /// Cursor of the last document that arrived.
+        arrivals: u64,
+        /// Position of the last record that the DMS was told of.
+        #[serde(with = "wire::position")]
+        notices: Position,
     },
 }
 

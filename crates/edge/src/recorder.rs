@@ -85,6 +85,8 @@ impl Signals {
                 | Record::ReceiptSealed { .. }
                 | Record::Confirmed { .. }
                 | Record::CheckpointSeen { .. }
+                | Record::Declined { .. }
+                | Record::WatchWritten { .. }
                 | Record::RegistryEntry { .. } => {}
             }
         }

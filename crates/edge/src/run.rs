@@ -28,7 +28,7 @@ use crate::session::keep_connected;
 use crate::store::Store;
 use crate::transfer::UPLOADS_MAX;
 use crate::trust::{Observed, Trust, TrustError};
-use crate::{grpc, state};
+use crate::{grpc, state, watch};
 
 /// Runs one edge. `ready` is called once with the address on which the DMS can connect; the connection to the axis comes about by itself.
 ///
@@ -40,6 +40,9 @@ use crate::{grpc, state};
 pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), EdgeError> {
     check_listen(config.listen, &config.access)?;
     let guard = Guard::open(&config.access)?;
+    if let Some(watch) = &config.watch {
+        watch.check()?;
+    }
     let listener = TcpListener::bind(config.listen).await.map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| EdgeError::Listen { address: config.listen, source })?;
     let observing = match config.metrics_listen {
@@ -55,6 +58,11 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     ready(address);
     // Its own: another edge of this process goes on when this one ends.
     let stop = Shutdown::default();
+    let mut watching = JoinSet::new();
+    if let Some(settings) = &node.config.watch {
+        watching.spawn(watch::take_in(Arc::clone(&node), settings.clone()));
+        watching.spawn(watch::put_out(Arc::clone(&node), settings.clone()));
+    }
     let mut connection = tokio::spawn(keep_connected(Arc::clone(&node)));
     let mut server = tokio::spawn(grpc::serve(Arc::clone(&node), listener, guard, stop.clone()));
     let mut served = None;
@@ -65,6 +73,7 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
             served = Some(());
             ended.unwrap_or_else(|cause| Err(EdgeError::Serve(cause.to_string()))).err()
         }
+        Some(ended) = watching.join_next() => Some(EdgeError::Serve(format!("the watch folder's loop ended: {ended:?}"))),
         () = notify.keep_alive(|| async { node.store.record_all(Vec::new()).await.is_ok() }) => None,
         cause = node.store.failed() => Some(EdgeError::Stopped(cause)),
     };
@@ -73,6 +82,7 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     }
     notify.stopping();
     connection.abort();
+    watching.abort_all();
     // Calls get their time to end; streams end at once because the shutdown has begun.
     stop.begin();
     let drain = Duration::from_millis(SHUTDOWN_MILLIS_MAX);
@@ -124,7 +134,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         term: Mutex::default(),
         connected: AtomicBool::new(false),
         uploads: Semaphore::new(UPLOADS_MAX),
-        downloads: Mutex::default(),
+        writing: Mutex::default(),
         registry: tokio::sync::Mutex::default(),
     })
 }

@@ -1,10 +1,11 @@
 //! Attachments on the line: uploads to the broker and downloads from it, each resumed at the byte where the last one broke off.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use truc_blobs::{BlobStore, UploadState};
 use truc_proto::broker::v1 as pb;
@@ -74,16 +75,35 @@ fn read_ahead(
     Ok(())
 }
 
+/// Contents that one task alone writes: uploads into the folder of attachments must not mix.
+pub(crate) struct Held {
+    node: Arc<Node>,
+    guards: Vec<OwnedMutexGuard<()>>,
+}
+
+impl Held {
+    /// Waits for each content, in the order of the digests, so that two tasks never wait for each other.
+    pub(crate) async fn new(node: &Arc<Node>, digests: impl IntoIterator<Item = Digest>) -> Self {
+        let mut held = Self { node: Arc::clone(node), guards: Vec::new() };
+        for digest in digests.into_iter().collect::<BTreeSet<_>>() {
+            let lock = Arc::clone(node.writing.lock().entry(digest).or_default());
+            held.guards.push(lock.lock_owned().await);
+        }
+        held
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.guards.clear();
+        self.node.writing.lock().retain(|_, lock| Arc::strong_count(lock) > 1);
+    }
+}
+
 /// Downloads content of a message, unless this edge holds it. Durable, of the right length and digest when this returns.
-pub(crate) async fn download(node: &Node, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
-    let lock = Arc::clone(node.downloads.lock().entry(digest).or_default());
-    let downloaded = {
-        let _one_download = lock.lock().await;
-        download_alone(node, link, message_id, digest, size).await
-    };
-    drop(lock);
-    node.downloads.lock().retain(|_, lock| Arc::strong_count(lock) > 1);
-    downloaded
+pub(crate) async fn download(node: &Arc<Node>, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
+    let _alone = Held::new(node, [digest]).await;
+    download_alone(node, link, message_id, digest, size).await
 }
 
 async fn download_alone(node: &Node, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {

@@ -20,3 +20,4 @@ pub mod reload;
 pub mod shutdown;
 pub mod status;
 pub mod tls;
+pub mod violations;

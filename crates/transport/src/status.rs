@@ -66,6 +66,8 @@ pub const fn code(reason: Reason) -> Code {
         | R::TermConnected
         | R::ReceiptOutOfOrder
         | R::AttachmentMissing
+        | R::EdxmlDiffers
+        | R::EdxmlUnreadable
         | R::ConfigInvalid
         | R::FileUnusable
         | R::KeyUnreadable
@@ -86,7 +88,8 @@ pub const fn code(reason: Reason) -> Code {
         | R::LoopbackFailed
         | R::BrokerAway
         | R::JournalStorage
-        | R::BlobStorage => Code::Unavailable,
+        | R::BlobStorage
+        | R::WatchFolder => Code::Unavailable,
         R::JournalTruncated | R::JournalCorrupt | R::BackupDamaged | R::LogFork | R::LogProofInvalid => Code::DataLoss,
     }
 }
@@ -95,6 +98,11 @@ pub const fn code(reason: Reason) -> Code {
 /// for officials; `RetryInfo` where the same call may succeed later.
 #[must_use]
 pub fn status(refusal: &Refusal) -> Status {
+    Status::with_error_details(code(refusal.reason), refusal.message.clone(), details(refusal))
+}
+
+/// The details of a refusal's status.
+pub(crate) fn details(refusal: &Refusal) -> ErrorDetails {
     let reason = refusal.reason;
     let mut metadata: HashMap<String, String> =
         refusal.values.iter().map(|(name, value)| (name.clone().into_owned(), value.clone())).collect();
@@ -108,7 +116,7 @@ pub fn status(refusal: &Refusal) -> Status {
     if let Some(field) = refusal.value("field") {
         details.add_bad_request_violation(field, refusal.message.clone());
     }
-    Status::with_error_details(code(reason), refusal.message.clone(), details)
+    details
 }
 
 /// The reason, message and values of a status; `None` if it did not come from a Trục process (a broken line, a proxy).

@@ -16,6 +16,10 @@ pub const ATTACHMENTS_MAX: usize = 30;
 pub const ATTACHMENT_BYTES_MAX: u64 = 50 * 1024 * 1024;
 /// Bytes of all attachments of one envelope: 30 of the largest.
 pub const ATTACHMENTS_BYTES_MAX: u64 = ATTACHMENT_BYTES_MAX * ATTACHMENTS_MAX as u64;
+/// Bytes of one blob: an attachment, or a whole edXML file, which is carried as it is. The largest attachment in base64 with wrapped lines
+/// (4 of 3 bytes, 78 of 76) has 68.4 MiB; the rest is room for the header and for 20 MiB of further attachments. Statements hold attachments
+/// to [`ATTACHMENT_BYTES_MAX`].
+pub const BLOB_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// Display name of an attachment. The law's 500 are characters of a database column; 255 bytes is what file systems have.
 /// All text limits count bytes as written in JSON, where a quote, a backslash, a line feed and a tab take two: so a test can show that the
 /// largest envelope and the largest receipt, with every text and list of this table full at once, fit [`STATEMENT_FILE_BYTES_MAX`].
@@ -82,6 +86,8 @@ pub const CLIENT_REFERENCE_BYTES_MAX: usize = 200;
 /// Message of a refusal: two or three sentences. With [`REFUSAL_VALUE_BYTES_MAX`] it keeps a status with ten values below 8 KiB,
 /// the smallest limit of headers among HTTP/2 libraries and proxies.
 pub const REFUSAL_MESSAGE_BYTES_MAX: usize = 1_000;
+/// Diagnostics that travel in the details of a status, as text: with the rest they stay below 8 KiB in base64.
+pub const STATUS_VIOLATIONS_BYTES_MAX: usize = 3_000;
 /// One value of a refusal: a digest in hexadecimal, three times over.
 pub const REFUSAL_VALUE_BYTES_MAX: usize = 200;
 /// Pause before a call is tried again that was refused for the moment; clients double it.
@@ -155,6 +161,10 @@ pub const TOKEN_BYTES_MIN: usize = 32;
 pub const TOKENS_MAX: usize = 1_000;
 /// Entries by which the views may lag behind the journal before admission slows.
 pub const VIEW_LAG_ENTRIES_MAX: u64 = 100_000;
+/// Files that one scan of a watch folder takes up, oldest first: a scan of small files ends within a second or two.
+pub const WATCH_FILES_PER_SCAN_MAX: usize = 256;
+/// Files that wait in `out/` of a watch folder; above, the edge writes no more until the DMS has fetched some. Ten busy days.
+pub const WATCH_FILES_WAITING_MAX: usize = 10_000;
 /// Connections that one process takes: ten for each of 94 agencies, and room for those that are being refused. Each takes about 100 KiB.
 pub const CONNECTIONS_MAX: usize = 1_024;
 /// Calls that one connection may have open at once: an edge has two streams, and uploads and downloads beside them.

@@ -251,6 +251,12 @@ reasons! {
     EdxmlUnsupportedType "edxml.unsupported_type" Caller No
         en "the edXML message is of a kind that is not sent this way" "send documents here, and statuses with the call for statuses"
         vi "loại gói tin edXML này không gửi được bằng dịch vụ đang gọi" "gửi văn bản bằng dịch vụ gửi văn bản, gửi trạng thái bằng dịch vụ trạng thái"
+    EdxmlDiffers "edxml.differs" Peer No
+        en "the edXML file does not hold what the sealed envelope says" "ask the sender to send the document anew: its edge made a file and an envelope that differ"
+        vi "tệp edXML không khớp với phong bì đã niêm phong" "đề nghị bên gửi gửi lại văn bản: tệp và phong bì do nút biên bên gửi tạo ra không khớp nhau"
+    EdxmlUnreadable "edxml.unreadable" Peer No
+        en "the recipient's edge cannot read the edXML file" "ask the sender to send the document anew, as an edXML file that the recipient's release reads"
+        vi "nút biên của nơi nhận không đọc được tệp edXML" "đề nghị bên gửi gửi lại văn bản bằng tệp edXML mà nơi nhận đọc được"
     RequestInvalid "request.invalid" Caller No
         en "a field of the request is missing or makes no sense" "correct the field that the message names"
         vi "một trường của yêu cầu bị thiếu hoặc không hợp lệ" "sửa trường nêu trong thông báo"
@@ -323,6 +329,9 @@ reasons! {
     LogProofInvalid "log.proof_invalid" Peer No
         en "a proof or checkpoint of the axis does not hold" "keep the bytes and call the auditors: the axis' proof does not hold"
         vi "chứng cứ của trục không kiểm chứng được" "giữ nguyên dữ liệu và báo đơn vị kiểm tra, giám sát"
+    WatchFolder "watch.folder" Operator Later
+        en "the watch folder or a file in it cannot be read or written" "look at the watch folder: permissions, space, health of its disk; the edge goes on trying"
+        vi "không đọc hoặc ghi được thư mục trao đổi tệp" "kiểm tra thư mục trao đổi tệp: quyền truy cập, dung lượng, tình trạng ổ đĩa; nút biên vẫn tiếp tục thử"
     ConfigInvalid "config.invalid" Operator AfterChange
         en "a setting, file or address is wrong" "correct the setting, file or address that the message names"
         vi "thiết lập, tệp hoặc địa chỉ không đúng" "sửa thiết lập, tệp hoặc địa chỉ nêu trong thông báo"

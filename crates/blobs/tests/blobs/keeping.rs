@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use truc_blobs::{BlobError, BlobStore};
-use truc_types::limits::ATTACHMENT_BYTES_MAX;
+use truc_types::limits::BLOB_BYTES_MAX;
 
 use crate::scratch::{Scratch, digest_of, ministry, province};
 
@@ -58,7 +58,7 @@ fn local_readers_are_stored_whole_or_not_at_all() {
     assert!(matches!(scratch.store().put_from_reader(&ministry(), &mut Failing(b"half")), Err(BlobError::Reader { .. })));
     let mut endless = io::repeat(7);
     let refused = scratch.store().put_from_reader(&ministry(), &mut endless).unwrap_err();
-    assert!(matches!(refused, BlobError::TooLarge { size } if size > ATTACHMENT_BYTES_MAX));
+    assert!(matches!(refused, BlobError::TooLarge { size } if size > BLOB_BYTES_MAX));
     assert_eq!(std::fs::read_dir(scratch.path().join("incoming")).unwrap().count(), 0);
     assert_eq!(scratch.store().durable_copies(), 1);
 }

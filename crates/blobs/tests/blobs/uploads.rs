@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use truc_blobs::{BlobError, BlobStore, OPEN_UPLOADS_PER_AGENCY_MAX, UploadState};
-use truc_types::limits::ATTACHMENT_BYTES_MAX;
+use truc_types::limits::BLOB_BYTES_MAX;
 use truc_types::{Reason, Timestamp};
 
 use crate::scratch::{Scratch, digest_of, ministry, province};
@@ -91,8 +91,8 @@ fn wrong_bytes_are_dropped_and_the_upload_begins_anew() {
 fn sizes_are_limited_and_may_be_declared_anew() {
     let scratch = Scratch::new();
     let (store, agency, digest) = (scratch.store(), ministry(), digest_of(b"abc"));
-    assert!(matches!(store.begin_upload(&agency, &digest, ATTACHMENT_BYTES_MAX + 1), Err(BlobError::TooLarge { .. })));
-    store.begin_upload(&agency, &digest, ATTACHMENT_BYTES_MAX).unwrap();
+    assert!(matches!(store.begin_upload(&agency, &digest, BLOB_BYTES_MAX + 1), Err(BlobError::TooLarge { .. })));
+    store.begin_upload(&agency, &digest, BLOB_BYTES_MAX).unwrap();
     store.append(&agency, &digest, 0, b"abcdef").unwrap();
     assert_eq!(store.begin_upload(&agency, &digest, 3).unwrap(), UploadState::Resume(0));
     store.append(&agency, &digest, 0, b"abc").unwrap();

@@ -117,13 +117,13 @@ impl Blobs {
     }
 }
 
-/// Only a recipient of an accepted envelope that names the digest may have it; everybody else is told the same as if it did not exist.
+/// Only a recipient of an accepted envelope that carries the digest may have it; everybody else is told the same as if it did not exist. What an
+/// envelope lists as derived from its edXML file was never uploaded for it: such a digest may name a blob of strangers.
 fn may_download(published: &Published, agency: &AgencyCode, position: Option<Position>, digest: &Digest) -> Result<bool, Refusal> {
     let Some(position) = position else { return Ok(false) };
     let entry = Entry::parse(published.entry(position)?).map_err(|cause| Refusal::new(Reason::JournalCorrupt, cause.to_string()))?;
     let Statement::Envelope(envelope) = &entry.statement else { return Ok(false) };
-    let named = envelope.attachments.iter().any(|attachment| attachment.sha256 == *digest)
-        || envelope.edxml.as_ref().is_some_and(|edxml| edxml.sha256 == *digest);
+    let carried = envelope.carried().iter().any(|(carried, _)| carried == digest);
     let registry = published.registry();
     let own = registry.agency_index(agency);
     let received = envelope
@@ -131,7 +131,7 @@ fn may_download(published: &Published, agency: &AgencyCode, position: Option<Pos
         .iter()
         .filter_map(|code| registry.organisation(code))
         .any(|(_, organisation)| Some(organisation.served_by) == own);
-    Ok(named && received)
+    Ok(carried && received)
 }
 
 /// A thread is taken for each chunk, never for the time that the other side takes: slow readers must not use the threads up that everybody shares.

@@ -13,8 +13,9 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
 use tokio_stream::Stream;
 use truc_proto::edge::v1::get_send_progress_response::Progress;
 use truc_proto::edge::v1::{self as pb, Stage, send_document_request, send_edxml_request};
+use truc_transport::violations::{self, Violation};
 use truc_types::Reason;
-use truc_types::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX, BLOB_CHUNK_BYTES, EDXML_BYTES_MAX};
+use truc_types::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX, BLOB_BYTES_MAX, BLOB_CHUNK_BYTES};
 
 use super::remote::{Client, EdgeAddress};
 use super::status;
@@ -110,15 +111,50 @@ pub struct Arguments {
 struct Sent<'a> {
     message_id: &'a str,
     reference: &'a str,
+    /// What the reader of edXML tolerated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Finding>,
+}
+
+/// Something wrong or odd in an edXML file.
+#[derive(serde::Serialize)]
+struct Finding {
+    rule: String,
+    severity: &'static str,
+    path: String,
+    line: u32,
+    column: u32,
+    found: String,
+    expected: String,
+    suggestion: String,
+    message_vi: String,
+    message_en: String,
+}
+
+impl From<pb::EdxmlDiagnostic> for Finding {
+    fn from(diagnostic: pb::EdxmlDiagnostic) -> Self {
+        let severity = match diagnostic.severity() {
+            pb::edxml_diagnostic::Severity::Warning => "warning",
+            _ => "error",
+        };
+        let pb::EdxmlDiagnostic { rule, path, line, column, found, expected, suggestion, message_vi, message_en, .. } = diagnostic;
+        Self { rule, severity, path, line, column, found, expected, suggestion, message_vi, message_en }
+    }
 }
 
 pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let mut client = arguments.edge.connect().await?;
-    let message_id = match &arguments.edxml {
+    let (message_id, warnings) = match &arguments.edxml {
         Some(file) => send_edxml(&mut client, &arguments, file, output).await?,
-        None => send_document(&mut client, &arguments, output).await?,
+        None => (send_document(&mut client, &arguments, output).await?, Vec::new()),
     };
-    output.data(&message_id, &Sent { message_id: &message_id, reference: &arguments.reference })?;
+    if !output.is_json() {
+        for warning in &warnings {
+            let sentence = output.language().choose(&warning.message_en, &warning.message_vi);
+            output.talk(&format!("{}: {sentence}", warning.rule));
+        }
+    }
+    output.data(&message_id, &Sent { message_id: &message_id, reference: &arguments.reference, warnings })?;
     if !arguments.wait {
         return Ok(Exit::Done);
     }
@@ -154,15 +190,19 @@ async fn send_document(client: &mut Client, arguments: &Arguments, output: &mut 
     }
 }
 
+fn secrecy(mark: &str) -> Result<pb::Secrecy, Failure> {
+    match mark {
+        "none" => Ok(pb::Secrecy::None),
+        "mat" => Ok(pb::Secrecy::Confidential),
+        "toi-mat" => Ok(pb::Secrecy::Secret),
+        "tuyet-mat" => Ok(pb::Secrecy::TopSecret),
+        other => Err(Failure::Usage(format!("--secrecy {other:?} is none of none, mat, toi-mat, tuyet-mat; only none is carried"))),
+    }
+}
+
 fn document(arguments: &Arguments, attachments: Vec<pb::Attachment>) -> Result<pb::Document, Failure> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let secrecy = match arguments.secrecy.as_str() {
-        "none" => pb::Secrecy::None,
-        "mat" => pb::Secrecy::Confidential,
-        "toi-mat" => pb::Secrecy::Secret,
-        "tuyet-mat" => pb::Secrecy::TopSecret,
-        other => return Err(Failure::Usage(format!("--secrecy {other:?} is none of none, mat, toi-mat, tuyet-mat; only none is carried"))),
-    };
+    let secrecy = secrecy(&arguments.secrecy)?;
     let signer = pb::Signer {
         competence: text(&arguments.signer_competence),
         position: text(&arguments.signer_position),
@@ -258,18 +298,35 @@ async fn upload(
     answer(arguments, answered, broken).map(|response| response.message_id)
 }
 
-async fn send_edxml(client: &mut Client, arguments: &Arguments, path: &Path, output: &mut Output) -> Result<String, Failure> {
-    let (file, _) = open(path, EDXML_BYTES_MAX).await?;
-    let header = pb::EdxmlHeader { client_reference: arguments.reference.clone(), secrecy: arguments.secrecy.clone() };
+async fn send_edxml(
+    client: &mut Client,
+    arguments: &Arguments,
+    path: &Path,
+    output: &mut Output,
+) -> Result<(String, Vec<Finding>), Failure> {
+    let (file, _) = open(path, BLOB_BYTES_MAX).await?;
+    let header = pb::EdxmlHeader { client_reference: arguments.reference.clone(), secrecy: secrecy(&arguments.secrecy)?.into() };
     let header = pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Header(header)) };
     let data = |data: Vec<u8>| pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Data(data.into())) };
     let (requests, broken) = stream(header, VecDeque::from([file]), data);
-    let response = answer(arguments, client.send_edxml(requests).await, broken)?;
-    for warning in &response.warnings {
-        let pb::EdxmlDiagnostic { rule, path, line, found, expected } = warning;
-        output.talk(&format!("line {line}, {path}: {rule}: found {found:?}, expected {expected}"));
+    let sent = client.send_edxml(requests).await;
+    if let Err(status) = &sent {
+        tell(&violations::of_status(status), output);
     }
-    Ok(response.message_id)
+    let response = answer(arguments, sent, broken)?;
+    Ok((response.message_id, response.warnings.into_iter().map(Finding::from).collect()))
+}
+
+/// Everything that is wrong with a file, before the refusal itself: one line each, an object each for programs.
+fn tell(violations: &[Violation], output: &mut Output) {
+    for Violation { field, rule, english, vietnamese } in violations {
+        let text = if output.is_json() {
+            serde_json::json!({ "rule": rule, "path": field, "message_en": english, "message_vi": vietnamese }).to_string()
+        } else {
+            format!("{rule}: {}", output.language().choose(english, vietnamese))
+        };
+        output.talk(&text);
+    }
 }
 
 /// The answer; a file that broke while it was sent is the better explanation of whatever the edge said then.

@@ -125,7 +125,7 @@ async fn acknowledge(axis: &Axis, message_id: &str, recipient: &str, arrival_num
 }
 
 fn edxml_requests() -> Vec<pb::SendEdxmlRequest> {
-    let header = pb::EdxmlHeader { client_reference: "demo-edxml".to_owned(), secrecy: "none".to_owned() };
+    let header = pb::EdxmlHeader { client_reference: "demo-edxml".to_owned(), secrecy: pb::Secrecy::None.into() };
     let header = send_edxml_request::Request::Header(header);
     let data = SAMPLE.chunks(BLOB_CHUNK_BYTES).map(|chunk| send_edxml_request::Request::Data(chunk.to_vec().into()));
     std::iter::once(header).chain(data).map(|request| pb::SendEdxmlRequest { request: Some(request) }).collect()

@@ -7,7 +7,7 @@ use truc_signing::statement::{
 use truc_signing::{StatementError, sha256};
 use truc_transport::clock;
 use truc_types::limits::{ATTACHMENTS_MAX, CLIENT_REFERENCE_BYTES_MAX, ENVELOPE_CODES_MAX, REFERENCES_MAX};
-use truc_types::{Date, Digest, EdgeTerm, MessageId, OrganisationCode, Reason, Refusal, SenderSeq, Timestamp, Urgency};
+use truc_types::{AgencyCode, Date, Digest, EdgeTerm, MessageId, OrganisationCode, Reason, Refusal, SenderSeq, Timestamp, Urgency};
 
 use super::{invalid, organisation};
 use crate::node::Node;
@@ -23,20 +23,11 @@ pub(super) fn check_reference(reference: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// State secrets do not travel here: refused before anything of the document is stored.
-pub(super) fn check_secrecy(secrecy: &str) -> Result<Secrecy, Refusal> {
-    match secrecy {
-        "none" => Ok(Secrecy::None),
-        "" => Err(invalid("secrecy", "secrecy is missing: write \"none\" for a document without a secrecy mark")),
-        _ => Err(Refusal::new(Reason::DocumentSecret, "the document has a secrecy mark; only \"none\" is carried")),
-    }
-}
-
 /// An envelope with nothing in it but who sends what to whom.
-pub(super) fn empty(node: &Node, doc: Doc) -> Envelope {
+pub(crate) fn empty(agency: &AgencyCode, doc: Doc) -> Envelope {
     Envelope {
         message_id: MessageId::from_bytes([0; 16]),
-        sender: Sender { organisation: node.agency().into(), agency: node.agency().clone() },
+        sender: Sender { organisation: agency.into(), agency: agency.clone() },
         recipients: Vec::new(),
         business: Business::New,
         business_reason: None,
@@ -94,8 +85,8 @@ fn count(field: &str, found: usize, limit: usize, reason: Reason) -> Result<(), 
     Ok(())
 }
 
-fn secrecy(mark: i32) -> Result<Secrecy, Refusal> {
-    let field = "document.secrecy";
+/// State secrets do not travel here: refused before anything of the document is stored.
+pub(super) fn secrecy(field: &str, mark: i32) -> Result<Secrecy, Refusal> {
     match pb::Secrecy::try_from(mark) {
         Ok(pb::Secrecy::None) => Ok(Secrecy::None),
         Ok(pb::Secrecy::Unspecified) => {
@@ -126,7 +117,7 @@ fn urgency(found: i32) -> Result<Urgency, Refusal> {
 pub(super) fn from_header(node: &Node, header: pb::DocumentHeader) -> Result<Envelope, Refusal> {
     let mut document = header.document.ok_or_else(|| invalid("document", "document is missing"))?;
     // First, so that a secret document is refused as such whatever else is wrong with it.
-    let secrecy = secrecy(document.secrecy)?;
+    let secrecy = secrecy("document.secrecy", document.secrecy)?;
     count("document.recipients", document.recipients.len(), ENVELOPE_CODES_MAX, Reason::StatementTooLong)?;
     count("document.in_reply_to", document.in_reply_to.len(), REFERENCES_MAX, Reason::StatementTooLong)?;
     count("document.attachments", document.attachments.len(), ATTACHMENTS_MAX, Reason::AttachmentTooMany)?;
@@ -135,7 +126,7 @@ pub(super) fn from_header(node: &Node, header: pb::DocumentHeader) -> Result<Env
     let thread = parsed("document.thread", &document.thread)?;
     let business_reason = text(std::mem::take(&mut document.business_reason));
     let contact = document.contact.take().map(contact);
-    let mut envelope = empty(node, doc(document, secrecy)?);
+    let mut envelope = empty(node.agency(), doc(document, secrecy)?);
     if !sender.is_empty() {
         envelope.sender.organisation = organisation("document.sender", &sender)?;
     }
@@ -219,7 +210,7 @@ fn attachment(index: usize, file: pb::Attachment) -> Result<Attachment, Refusal>
 
 /// Checks a document against the directory and the published limits before anything of it is taken or sent on, so that the DMS hears at once what the axis
 /// would say. The codes stay as the sender wrote them: the broker routes either scheme, and the seal is over what was said.
-pub(super) async fn check_sendable(node: &Node, reference: &str, envelope: &Envelope) -> Result<(), Refusal> {
+pub(crate) async fn check_sendable(node: &Node, reference: &str, envelope: &Envelope) -> Result<(), Refusal> {
     let Err(refusal) = truc_directory::check_sendable(&node.trust.registry(), envelope) else { return Ok(()) };
     let refusal = pointed(refusal, envelope);
     // What was taken under this reference before the directory changed (or was known) keeps its answer.
@@ -238,7 +229,7 @@ fn pointed(refusal: Refusal, envelope: &Envelope) -> Refusal {
 }
 
 /// Records a document once per client reference.
-pub(super) async fn record(node: &Node, reference: String, mut envelope: Envelope) -> Result<MessageId, Refusal> {
+pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelope) -> Result<MessageId, Refusal> {
     // Without id, keys and times: what the DMS said and nothing else.
     let request = sha256(&envelope.to_json());
     let minted = clock::mint();

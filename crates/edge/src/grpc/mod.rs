@@ -5,12 +5,13 @@ mod answer;
 mod catalogue;
 mod directory;
 mod document;
-mod draft;
+pub(crate) mod draft;
 mod edxml;
 mod events;
 mod evidence;
 mod info;
-mod receive;
+pub(crate) mod receive;
+mod receive_edxml;
 mod send;
 mod status;
 
@@ -211,7 +212,19 @@ impl DocumentService for Documents {
 
     async fn send_edxml(&self, request: Request<Streaming<pb::SendEdxmlRequest>>) -> Result<Response<pb::SendEdxmlResponse>, Status> {
         self.node.meters.check_disk().map_err(|refusal| status_of(&refusal))?;
-        answer(Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await?)
+        Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn check_edxml(&self, request: Request<Streaming<pb::CheckEdxmlRequest>>) -> Result<Response<pb::CheckEdxmlResponse>, Status> {
+        edxml::check_edxml(request.into_inner()).await.map(Response::new)
+    }
+
+    type ReceiveEdxmlStream = Stream<pb::ReceiveEdxmlResponse>;
+
+    async fn receive_edxml(&self, request: Request<pb::ReceiveEdxmlRequest>) -> Result<Response<Self::ReceiveEdxmlStream>, Status> {
+        let request = request.into_inner();
+        let cursor = receive::start(&self.node, request.after_cursor).await.map_err(|refusal| status_of(&refusal))?;
+        Ok(self.stream(move |node, sender| receive_edxml::documents(node, sender, cursor, request.no_wait)))
     }
 
     type ReceiveDocumentsStream = Stream<pb::ReceiveDocumentsResponse>;

@@ -120,6 +120,12 @@ fn answered(answer: &Answer, row: &InboxRow) -> pb::ReceivedAnswer {
     }
 }
 
+/// The envelope of a document that arrived.
+pub(crate) async fn arrived(node: &Node, message_id: MessageId, recipient: OrganisationCode) -> Result<Envelope, Refusal> {
+    let row = node.store.read(move |state| state.inbox(&message_id, &recipient)).await?.ok_or_else(|| unknown(&message_id))?;
+    envelope_of(node, &row).await
+}
+
 pub(super) fn misplaced(message_id: &MessageId) -> Refusal {
     Refusal::new(Reason::JournalCorrupt, format!("the records of {message_id} are not where the rows say"))
 }

@@ -8,9 +8,9 @@ use truc_types::{AgencyCode, MessageId, OrganisationCode, Position, QueuePositio
 
 use super::events::{EventRow, Kind};
 use super::rows::{
-    ARRIVAL, AcceptedAt, CERTIFICATE, EVENTS, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow,
-    PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step, Visibility,
-    inbox_key, open_key, pending_key,
+    ARRIVAL, AcceptedAt, CERTIFICATE, EVENTS, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, NOTICE, OPEN, ORGANISATION, OUTBOX,
+    OutboxRow, PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step,
+    Visibility, WATCH_KEY, WatchRow, inbox_key, open_key, pending_key,
 };
 use super::{State, StateError};
 use crate::record::{Answer, Fate, GivenReason, Record};
@@ -71,6 +71,7 @@ impl State {
             Record::Accepted { message_id, fact, .. } => self.accepted(moment, message_id, fact),
             Record::RefusedByAxis { message_id, reason, message } => {
                 moment.events.push(EventRow::new(Kind::RefusedByAxis, message_id, now).reason(reason, message));
+                self.notice(position)?;
                 let row = self.change_outbox_row(message_id, |row| row.refusal = Some((reason.clone(), message.clone())))?;
                 self.delete(OPEN, &open_key(row.lane, message_id))
             }
@@ -104,8 +105,16 @@ impl State {
                 let seen = SeenCheckpoint { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root };
                 self.change_meta(|meta| meta.checkpoint = Some(seen.clone()))
             }
+            Record::WatchWritten { arrivals, notices } => self.write(META, WATCH_KEY, &WatchRow { arrivals: *arrivals, notices: *notices }),
+            Record::Declined { message_id, recipient, reason } => {
+                self.change_inbox(message_id, recipient, |row| row.answer = Some(Answer::Refused(reason.clone()))).map(|_| ())
+            }
             Record::RegistryEntry { version, leaf, file } => self.registry_entry(position, *version, leaf.index.0, file),
         }
+    }
+
+    fn notice(&self, position: Position) -> Result<(), StateError> {
+        self.rows.put(NOTICE, &position.0.to_be_bytes(), Vec::new()).map_err(Into::into)
     }
 
     fn change_meta(&self, change: impl FnOnce(&mut Meta)) -> Result<(), StateError> {
@@ -175,6 +184,7 @@ impl State {
 
     fn feed_receipt(&self, moment: &mut Moment, cursor: u64, file: &[u8]) -> Result<(), StateError> {
         let receipt = receipt_of(file)?;
+        self.notice(moment.position)?;
         self.change_meta(|meta| meta.feed_cursor = cursor)?;
         let (step, kind) = match receipt.event {
             ReceiptEvent::Fetched => (Step::Fetched, Kind::Fetched),
@@ -281,11 +291,17 @@ impl State {
         receipt.items.iter().try_for_each(|item| self.logged(moment, receipt.event, item))
     }
 
-    /// An event is in the log: a fetched document becomes visible, under the next cursor.
+    /// An event is in the log: a fetched document becomes visible, under the next cursor, unless the edge itself returns it.
     fn logged(&self, moment: &mut Moment, event: Event, item: &ItemRow) -> Result<(), StateError> {
         if event != Event::Fetched {
             moment.event_for(Kind::AnswerLogged, &item.message_id, &item.recipient, moment.time);
             return Ok(());
+        }
+        if let Some(InboxRow { answer: Some(Answer::Refused(reason)), .. }) = self.inbox(&item.message_id, &item.recipient)? {
+            moment.event_for(Kind::Discarded, &item.message_id, &item.recipient, moment.time);
+            let row = self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Discarded)?;
+            let pending = PendingRow { arrival_number: None, reason: Some(reason), alone: false, ..item.pending.clone() };
+            return self.write(PENDING, &pending_key(Event::Refused, &row.sender, &item.message_id, &item.recipient), &pending);
         }
         moment.event_for(Kind::Shown, &item.message_id, &item.recipient, moment.time);
         self.list(&item.message_id, Some(&item.recipient), moment.time)?;

@@ -23,7 +23,7 @@ pub(crate) use events::{EventRow, Kind};
 pub(crate) use queries::{Backlog, PendingItem};
 pub(crate) use rows::{
     Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SeenCheckpoint, Step,
-    Visibility,
+    Visibility, WatchRow,
 };
 
 /// Why the state could not be read or changed.

@@ -11,7 +11,7 @@ use crate::wire;
 /// Format of the rows: another one rebuilds the view.
 pub(crate) const ROWS_FORMAT: u32 = 2;
 
-/// One row: [`Meta`], and the peaks of the journal's tree.
+/// Single rows: [`Meta`], [`WatchRow`], and the peaks of the journal's tree.
 pub(crate) const META: Table = Table(0);
 /// Client reference → [`ReferenceRow`].
 pub(crate) const REFERENCE: Table = Table(1);
@@ -47,6 +47,11 @@ pub(crate) const NAMED: Table = Table(24);
 /// Position of a record → the events that it is ([`EventRow`](super::events::EventRow)).
 pub(crate) const EVENTS: Table = Table(25);
 
+/// Position → nothing: records that tell the sender of a document something about it.
+pub(crate) const NOTICE: Table = Table(26);
+
+/// Key of [`WatchRow`].
+pub(crate) const WATCH_KEY: &[u8] = b"watch";
 /// Key of [`Meta`].
 pub(crate) const META_KEY: &[u8] = b"meta";
 /// Key of the peaks of the journal's tree at the position that the view has reached.
@@ -102,6 +107,16 @@ impl Default for Meta {
             checkpoint: None,
         }
     }
+}
+
+/// What is durable in the watch folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WatchRow {
+    /// Cursor of the last document that arrived.
+    pub(crate) arrivals: u64,
+    /// Position of the last notice.
+    #[serde(with = "wire::position")]
+    pub(crate) notices: Position,
 }
 
 /// What a client reference stands for.

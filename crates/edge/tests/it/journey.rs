@@ -27,24 +27,24 @@ use crate::pki::{PASSWORD, Pki};
 /// Everything in these tests comes about in well under this.
 const SOON: Duration = Duration::from_secs(30);
 
-struct Axis {
-    scratch: TempDir,
+pub(crate) struct Axis {
+    pub(crate) scratch: TempDir,
     broker: SocketAddr,
-    broker_shutdown: Shutdown,
+    pub(crate) broker_shutdown: Shutdown,
 }
 
-struct Edge {
-    dms: DocumentServiceClient<Channel>,
+pub(crate) struct Edge {
+    pub(crate) dms: DocumentServiceClient<Channel>,
     shutdown: Shutdown,
     running: JoinHandle<Result<(), EdgeError>>,
 }
 
 impl Axis {
-    async fn start(agencies: &[&str]) -> Self {
+    pub(crate) async fn start(agencies: &[&str]) -> Self {
         Self::with_organisations(agencies, &[]).await
     }
 
-    async fn with_organisations(agencies: &[&str], organisations: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with_organisations(agencies: &[&str], organisations: &[(&str, &str)]) -> Self {
         let (scratch, pki) = (tempfile::tempdir().unwrap(), Pki::new());
         let codes: Vec<AgencyCode> = agencies.iter().map(|code| code.parse().unwrap()).collect();
         let seals: Vec<_> = codes.iter().map(|code| pki.seal(code)).collect();
@@ -101,18 +101,18 @@ impl Axis {
         Edge { dms, shutdown, running }
     }
 
-    async fn edge(&self, code: &str) -> Edge {
+    pub(crate) async fn edge(&self, code: &str) -> Edge {
         self.edge_on(&self.scratch.path().join(format!("edge-{code}")), false).await
     }
 }
 
 impl Edge {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.begin();
         tokio::time::timeout(SOON, self.running).await.unwrap().unwrap().unwrap();
     }
 
-    async fn send(&mut self, reference: &str, recipients: &[&str], files: &[&[u8]]) -> Result<String, tonic::Status> {
+    pub(crate) async fn send(&mut self, reference: &str, recipients: &[&str], files: &[&[u8]]) -> Result<String, tonic::Status> {
         let attachment = |file: &&[u8]| pb::Attachment {
             name: "Công văn.pdf".to_owned(),
             media_type: "application/pdf".to_owned(),
@@ -140,7 +140,7 @@ impl Edge {
     }
 
     /// Waits for the next documents after a cursor.
-    async fn receive(&mut self, after: u64, count: usize) -> Vec<pb::ReceiveDocumentsResponse> {
+    pub(crate) async fn receive(&mut self, after: u64, count: usize) -> Vec<pb::ReceiveDocumentsResponse> {
         let request = pb::ReceiveDocumentsRequest { after_cursor: Some(after), no_wait: false };
         let stream = self.dms.receive_documents(request).await.unwrap().into_inner();
         let documents = stream.take(count).collect::<Result<Vec<_>, _>>();
@@ -148,7 +148,7 @@ impl Edge {
     }
 
     /// Watches a document until its recipients have come to a step.
-    async fn watch(&mut self, message_id: &str, step: Step) -> pb::DocumentStatus {
+    pub(crate) async fn watch(&mut self, message_id: &str, step: Step) -> pb::DocumentStatus {
         let request = pb::WatchStatusRequest { message_id: message_id.to_owned() };
         let mut stream = self.dms.watch_status(request).await.unwrap().into_inner();
         let watched = async {
@@ -162,7 +162,7 @@ impl Edge {
         tokio::time::timeout(SOON, watched).await.unwrap()
     }
 
-    async fn evidence(&mut self, message_id: &str, recipient: &str) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) async fn evidence(&mut self, message_id: &str, recipient: &str) -> BTreeMap<String, Vec<u8>> {
         let request = pb::GetEvidenceRequest { message_id: message_id.to_owned(), recipient: recipient.to_owned() };
         let mut stream = self.dms.get_evidence(request).await.unwrap().into_inner();
         let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -173,7 +173,7 @@ impl Edge {
         files
     }
 
-    async fn download(&mut self, message_id: &str, index: u32, offset: u64) -> Vec<u8> {
+    pub(crate) async fn download(&mut self, message_id: &str, index: u32, offset: u64) -> Vec<u8> {
         let request = pb::DownloadAttachmentRequest { message_id: message_id.to_owned(), index, offset };
         let mut stream = self.dms.download_attachment(request).await.unwrap().into_inner();
         let mut bytes = Vec::new();
@@ -197,7 +197,7 @@ fn organisation(code: &str, served_by: &str) -> Organisation {
     }
 }
 
-fn reason(status: &tonic::Status) -> Reason {
+pub(crate) fn reason(status: &tonic::Status) -> Reason {
     status::refusal(status).unwrap_or_else(|| panic!("{status:?}")).reason
 }
 
@@ -352,16 +352,16 @@ async fn an_edxml_file_travels_with_its_attachments_and_stays_as_it_was_handed_i
     let file = include_bytes!("../../../../testdata/edxml/sdk/edoc_new.edxml");
     let axis = Axis::with_organisations(&["G22", "H53"], &[("000.00.00.A80", "G22"), ("28.22.H17", "H53")]).await;
     let (mut sender, mut recipient) = (axis.edge("G22").await, axis.edge("H53").await);
-    let send = |secrecy: &str| {
+    let send = |secrecy: pb::Secrecy| {
         use pb::send_edxml_request::Request;
-        let header = pb::EdxmlHeader { client_reference: "EDXML-1".to_owned(), secrecy: secrecy.to_owned() };
+        let header = pb::EdxmlHeader { client_reference: "EDXML-1".to_owned(), secrecy: secrecy.into() };
         let data = file.chunks(1_000).map(|chunk| Request::Data(chunk.into()));
         let requests = [Request::Header(header)].into_iter().chain(data).map(|request| pb::SendEdxmlRequest { request: Some(request) });
         tokio_stream::iter(requests.collect::<Vec<_>>())
     };
-    assert_eq!(reason(&sender.dms.send_edxml(send("mat")).await.unwrap_err()), Reason::DocumentSecret);
-    let sent = sender.dms.send_edxml(send("none")).await.unwrap().into_inner();
-    let again = sender.dms.send_edxml(send("none")).await.unwrap().into_inner();
+    assert_eq!(reason(&sender.dms.send_edxml(send(pb::Secrecy::Confidential)).await.unwrap_err()), Reason::DocumentSecret);
+    let sent = sender.dms.send_edxml(send(pb::Secrecy::None)).await.unwrap().into_inner();
+    let again = sender.dms.send_edxml(send(pb::Secrecy::None)).await.unwrap().into_inner();
     assert_eq!(sent.message_id, again.message_id);
     let [arrived] = recipient.receive(0, 1).await.try_into().unwrap();
     let document = arrived.document.unwrap();

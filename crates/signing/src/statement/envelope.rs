@@ -166,6 +166,16 @@ impl Envelope {
         self.doc.urgency
     }
 
+    /// Digest and length of every blob that travels. A document that came as edXML travels as that one file; what was decoded from it is
+    /// listed in the envelope and derived again at the recipient.
+    #[must_use]
+    pub fn carried(&self) -> Vec<(Digest, u64)> {
+        match &self.edxml {
+            Some(source) => vec![(source.sha256, source.size)],
+            None => self.attachments.iter().map(|attachment| (attachment.sha256, attachment.size)).collect(),
+        }
+    }
+
     fn subjects(&self) -> Vec<Subject> {
         let files =
             self.attachments.iter().enumerate().map(|(index, file)| Subject { name: attachment_subject(index), digest: file.sha256 });

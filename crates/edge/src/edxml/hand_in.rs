@@ -1,0 +1,80 @@
+//! A stored edXML file becomes a document of the outbox: read once to know it, once to take its attachments out, then recorded.
+
+use std::sync::Arc;
+
+use truc_blobs::Stored;
+use truc_edxml::{Diagnostic, ReadError};
+use truc_signing::statement::EdxmlSource;
+use truc_types::{MessageId, Reason, Refusal};
+
+use super::read::envelope_of;
+use super::unpack::{UnpackError, look, unpack};
+use crate::grpc::draft;
+use crate::node::Node;
+use crate::transfer::Held;
+
+/// Why a file was not taken, with everything that is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Rejected {
+    pub(crate) refusal: Refusal,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl From<Refusal> for Rejected {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, diagnostics: Vec::new() }
+    }
+}
+
+impl From<UnpackError> for Rejected {
+    fn from(cause: UnpackError) -> Self {
+        match cause {
+            UnpackError::Storage(refusal) => refusal.into(),
+            // The bytes of one digest read differently twice: memory or disk is at fault.
+            UnpackError::Differs { index, .. } => {
+                Refusal::new(Reason::BlobStorage, format!("attachment {index} changed between two readings of one file")).into()
+            }
+            UnpackError::Kind(refusal) => refusal.into(),
+            UnpackError::Read(cause) => {
+                let refusal = cause.refusal().unwrap_or_else(|| Refusal::new(Reason::BlobStorage, cause.to_string()));
+                let diagnostics = match cause {
+                    ReadError::Refused { diagnostics, .. } => diagnostics,
+                    _ => Vec::new(),
+                };
+                Self { refusal, diagnostics }
+            }
+        }
+    }
+}
+
+/// Takes a file that is in the folder of attachments. Durable when answered; with what the reader tolerated.
+///
+/// # Errors
+/// What is wrong with the file, or with this edge.
+pub(crate) async fn hand_in(node: &Arc<Node>, reference: String, source: Stored) -> Result<(MessageId, Vec<Diagnostic>), Rejected> {
+    let (message, warnings) = blocking(node, move |blobs, _| look(blobs, &source.digest)).await?;
+    let expected: Vec<_> = message.attachments.iter().map(|attachment| (attachment.sha256, attachment.size)).collect();
+    let mut envelope = envelope_of(node.agency(), &message);
+    envelope.edxml = Some(EdxmlSource { sha256: source.digest, size: source.size });
+    // A document that could never be sealed is refused before its attachments are kept.
+    node.sealer.draft(envelope.clone()).map_err(|cause| cause.to_refusal())?;
+    draft::check_sendable(node, &reference, &envelope).await?;
+    let alone = Held::new(node, expected.iter().map(|(digest, _)| *digest)).await;
+    blocking(node, move |blobs, agency| {
+        let _alone = alone;
+        unpack(blobs, agency, &source.digest, expected)
+    })
+    .await?;
+    let message_id = draft::record(node, reference, envelope).await?;
+    Ok((message_id, warnings))
+}
+
+async fn blocking<T: Send + 'static>(
+    node: &Node,
+    work: impl FnOnce(&dyn truc_blobs::BlobStore, &truc_types::AgencyCode) -> Result<T, UnpackError> + Send + 'static,
+) -> Result<T, Rejected> {
+    let (blobs, agency) = (Arc::clone(&node.blobs), node.agency().clone());
+    let done = tokio::task::spawn_blocking(move || work(blobs.as_ref(), &agency)).await;
+    let ended = |cause| Refusal::new(Reason::BlobStorage, format!("a worker of the edge ended: {cause}"));
+    Ok(done.map_err(ended)??)
+}
