@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "truc/broker/v1/evidence.proto",
     "truc/broker/v1/submit_service.proto",
     "truc/broker/v1/delivery_service.proto",
     "truc/broker/v1/blob_service.proto",
     "truc/broker/v1/directory_service.proto",
     "truc/broker/v1/log_service.proto",
+    "truc/edge/v1/document.proto",
     "truc/edge/v1/document_service.proto",
 ];
 
