@@ -1,6 +1,8 @@
 //! The end-to-end tests: one file per promise.
 
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod errors;
