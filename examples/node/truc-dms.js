@@ -123,7 +123,7 @@ export function send(client, clientReference, document, paths) {
       if (error.code === grpc.status.NOT_FOUND) return {};
       throw error;
     });
-    const resumeFrom = progress.next ?? undefined;
+    const resumeFrom = progress.bytesKept ?? 0;
     return new Promise((resolve, reject) => {
       const stream = client.sendDocument((error, answer) => (error ? reject(error) : resolve(answer.messageId)));
       stream.on('error', () => {}); // the callback has it
@@ -136,10 +136,11 @@ export function send(client, clientReference, document, paths) {
   });
 }
 
-async function write(stream, paths, { attachment: first = 0, offset = 0 } = {}) {
-  for (const [index, path] of paths.entries()) {
-    if (index < first) continue;
-    for await (const data of createReadStream(path, { start: index === first ? offset : 0, highWaterMark: CHUNK_BYTES })) {
+async function write(stream, paths, skip) {
+  for (const path of paths) {
+    const start = Math.min(skip, statSync(path).size);
+    skip -= start;
+    for await (const data of createReadStream(path, { start, highWaterMark: CHUNK_BYTES })) {
       if (stream.destroyed) return;
       if (!stream.write({ data })) await new Promise((resolve) => stream.once('drain', resolve).once('close', resolve));
     }

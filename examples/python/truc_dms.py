@@ -95,13 +95,13 @@ def send(stub, reference, document, paths):
     reference and document: the answer is the same message id, and the document goes out once."""
     header = api.DocumentHeader(client_reference=reference, document=document)
 
-    def requests(start):
-        yield api.SendDocumentRequest(header=header, resume_from=start)
-        for index, path in enumerate(paths):
-            if start and index < start.attachment:
-                continue
-            with Path(path).open("rb") as file:
-                file.seek(start.offset if start and index == start.attachment else 0)
+    def requests(skip):
+        yield api.SendDocumentRequest(header=header, resume_from=skip)
+        for path in map(Path, paths):
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                file.seek(min(skip, size))
+                skip -= file.tell()
                 while data := file.read(CHUNK_BYTES):
                     yield api.SendDocumentRequest(data=data)
 
@@ -112,8 +112,7 @@ def send(stub, reference, document, paths):
             if error.code() != grpc.StatusCode.NOT_FOUND:
                 raise
             progress = api.GetSendProgressResponse()
-        start = progress.next if progress.HasField("next") else None
-        return stub.SendDocument(requests(start)).message_id
+        return stub.SendDocument(requests(progress.bytes_kept)).message_id
 
     return _until_answered(once)
 
