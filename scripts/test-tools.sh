@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Rust: strace, openssl, systemd-analyze, and in .test-tools/ a Python virtual environment with `cryptography` and
-# promtool out of Debian's package, without the service that comes with it.
+# Installs what the tests need beside Rust: strace, openssl, systemd-analyze, Node.js, and in .test-tools/ a Python virtual environment, the packages of
+# the Node.js example, and promtool out of Debian's package, without the service that comes with it.
 # Idempotent. Run it once before `cargo test --workspace`; a test that misses a tool fails and names this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +10,8 @@ for tool in strace openssl python3 systemd-analyze; do
     # The package has another name than its tool.
     command -v "$tool" >/dev/null || missing+=("${tool%-analyze}")
 done
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
 if ((${#missing[@]})); then
     sudo=()
     [ "$(id -u)" = 0 ] || sudo=(sudo)
@@ -18,11 +20,18 @@ if ((${#missing[@]})); then
 fi
 
 venv=.test-tools/venv
-if ! "$venv/bin/python" -c 'import cryptography' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import cryptography, grpc_tools, grpc_status, grpc_reflection' 2>/dev/null; then
     rm -rf "$venv"
     # Debian splits venv off; virtualenv from PyPI does without it.
     python3 -m venv "$venv" 2>/dev/null || { python3 -m pip install --quiet --user virtualenv && python3 -m virtualenv --quiet "$venv"; }
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'cryptography>=43,<51'
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'cryptography>=43,<51' -r examples/python/requirements.txt
+fi
+
+node=.test-tools/node
+if ! cmp -s examples/node/package-lock.json "$node/package-lock.json" || [ ! -d "$node/node_modules" ]; then
+    mkdir -p "$node"
+    cp examples/node/package.json examples/node/package-lock.json "$node/"
+    (cd "$node" && npm ci --silent --ignore-scripts --no-audit --no-fund)
 fi
 promtool=.test-tools/prometheus/promtool
 if ! [ -x "$promtool" ]; then
@@ -45,3 +54,4 @@ fi
 "$venv/bin/python" -c 'import cryptography; print("cryptography", cryptography.__version__)'
 strace -V | head -1
 openssl version
+node --version

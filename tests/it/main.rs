@@ -5,6 +5,8 @@ mod admin;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod deploy;

@@ -194,9 +194,8 @@ impl Axis {
     /// # Panics
     /// When that edge does not run.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test that talks to nobody must fail")]
     pub fn dms(&self, agency: &str) -> Dms {
-        Dms::new(self.edges.get(agency).expect("the edge runs").address())
+        Dms::new(self.edge_address(agency))
     }
 
     /// Where the edge of an agency listens.

@@ -47,6 +47,17 @@ pub fn promtool() -> Command {
     Command::new(path)
 }
 
+/// The packages of the Node.js example.
+///
+/// # Panics
+/// When they are missing.
+#[must_use]
+pub fn node_modules() -> PathBuf {
+    let path = root().join(".test-tools/node/node_modules");
+    assert!(path.exists(), "{} is missing: run scripts/test-tools.sh", path.display());
+    path
+}
+
 /// A program of the system that a test needs.
 ///
 /// # Panics

@@ -15,7 +15,6 @@ use truc_transport::shutdown::Shutdown;
 use truc_transport::tls::{ClientTls, server_config};
 use truc_types::{Reason, Refusal};
 
-use crate::WatchFolder;
 use crate::init::read_tls;
 use crate::settings::EdgeSettings;
 
@@ -64,7 +63,7 @@ pub struct RunArgs {
     /// Take over although another edge of this agency is connected; that one stops.
     #[arg(long)]
     pub take_over: bool,
-    /// Watch a folder for national edXML files: dropped into DIR/in they are sent, what arrives is written to DIR/out.
+    /// Watch a folder for national edXML files: dropped into DIR/in they are sent, what arrives is written to DIR/out. Overrules edge.toml.
     #[arg(long, value_name = "DIR", requires = "watch_secrecy")]
     pub watch: Option<PathBuf>,
     /// Secrecy mark of every document that is dropped, because edXML has no field for it. Only `none` travels on this axis; you must say it.
@@ -93,11 +92,17 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
         ("dms_tls_cert", &args.dms_tls_cert),
         ("dms_tls_key", &args.dms_tls_key),
         ("dms_client_ca", &args.dms_client_ca),
+        ("watch.folder", &args.watch),
     ];
     let file = |(key, path): (&'static str, &Option<PathBuf>)| {
         path.as_ref().map(|path| Override { key, value: Raw::Text(path.display().to_string()) })
     };
-    let overrides = [listen, broker, metrics, reserve].into_iter().flatten().chain(files.into_iter().filter_map(file)).collect();
+    let secrecy = args.watch_secrecy.clone().map(|mark| Override { key: "watch.declare_secrecy", value: Raw::Text(mark) });
+    let millis = |key, millis: Option<u64>| millis.map(|millis| Override { key, value: Raw::Integer(millis.into()) });
+    let poll = millis("watch.poll_millis", args.watch_poll_millis);
+    let settle = millis("watch.settle_millis", args.watch_settle_millis);
+    let overrides =
+        [listen, broker, metrics, reserve, secrecy, poll, settle].into_iter().flatten().chain(files.into_iter().filter_map(file)).collect();
     let check = |settings: &EdgeSettings, password: &[u8]| crate::open(settings, password).map(drop).map_err(refusal);
     let launch = args.launch.settings("edge", overrides, check, |settings| settings.password_file.as_deref())?;
     let Launch::Run(loaded, source) = launch else { return Ok(()) };
@@ -109,12 +114,6 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     let password = password(settings.password_file.as_deref())?;
     let mut config = crate::open(&settings, &password).map_err(refusal)?;
     config.take_over = args.take_over;
-    if let Some(path) = &args.watch {
-        let mut watch = WatchFolder::new(path, args.watch_secrecy.clone().unwrap_or_default());
-        watch.poll_millis = args.watch_poll_millis.unwrap_or(watch.poll_millis);
-        watch.settle_millis = args.watch_settle_millis.unwrap_or(watch.settle_millis);
-        config.watch = Some(watch);
-    }
     config.notify = notify.clone();
     let reloader = Reloader { source, entries, prepare: prepare(logging, config.tls.clone()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;

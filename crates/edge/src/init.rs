@@ -23,6 +23,7 @@ use crate::access::{DmsAccess, DmsTls, check_listen};
 use crate::config::{EdgeConfig, Layout, parse_broker};
 use crate::error::EdgeError;
 use crate::settings::EdgeSettings;
+use crate::watch::WatchFolder;
 
 /// Bytes of a key, certificate or trust file; far above any of them.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -125,7 +126,13 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
         operator,
         log,
         take_over: false,
-        watch: None,
+        watch: settings.watch.folder.as_ref().map(|path| WatchFolder {
+            path: path.clone(),
+            declare_secrecy: settings.watch.declare_secrecy.clone(),
+            poll_millis: settings.watch.poll_millis,
+            settle_millis: settings.watch.settle_millis,
+            patience_millis: settings.watch.patience_millis,
+        }),
         reflection: settings.reflection,
         notify: Notify::default(),
         metrics: crate::metrics::new(),

@@ -3,12 +3,30 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use truc_settings::{existing_file, existing_folder, optional, rule, settings};
+use truc_settings::{existing_file, existing_folder, optional, range, rule, settings};
 use truc_transport::logging::LogSettings;
 use truc_types::AgencyCode;
 use truc_types::limits::DISK_RESERVE_BYTES;
 
 use crate::config::parse_broker;
+use crate::watch;
+
+settings! {
+    /// A folder for a document-management system that can only drop and pick up national edXML files.
+    pub struct WatchSettings {
+        /// The folder: what is dropped into `in/` is sent, what arrives is written to `out/`. Nothing is watched without it.
+        pub folder: Option<PathBuf> = None, AtStart;
+        /// Secrecy mark of every document that is dropped, because edXML has no field for it: say "none" with `folder`. Only that travels on this axis.
+        pub declare_secrecy: String = String::new(), AtStart;
+        /// Pause between two scans of `in/`.
+        pub poll_millis: u64 = watch::POLL_MILLIS, AtStart, range(1..=60_000);
+        /// How long a dropped file must not have changed before it is taken up.
+        pub settle_millis: u64 = watch::SETTLE_MILLIS, AtStart, range(1..=600_000);
+        /// How long a file that does not end like an edXML file may stay unchanged before it is refused.
+        pub patience_millis: u64 = watch::PATIENCE_MILLIS, AtStart, range(1..=86_400_000);
+    }
+    sections {}
+}
 
 settings! {
     /// Settings of an edge.
@@ -49,5 +67,7 @@ settings! {
     sections {
         /// What is logged, and how.
         pub log: LogSettings;
+        /// National edXML files in a folder.
+        pub watch: WatchSettings;
     }
 }

@@ -29,11 +29,11 @@ pub(crate) use incoming::run as take_in;
 pub(crate) use outgoing::run as put_out;
 
 /// Pause between two scans of `in/`.
-const POLL_MILLIS: u64 = 1_000;
+pub(crate) const POLL_MILLIS: u64 = 1_000;
 /// How long a file must not have changed: two scans and some.
-const SETTLE_MILLIS: u64 = 2_000;
+pub(crate) const SETTLE_MILLIS: u64 = 2_000;
 /// How long a file may stand without its end: a copy over a slow line that broke off is told after ten minutes.
-const PATIENCE_MILLIS: u64 = 10 * 60 * 1_000;
+pub(crate) const PATIENCE_MILLIS: u64 = 10 * 60 * 1_000;
 
 /// Settings of a watch folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
