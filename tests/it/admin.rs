@@ -64,7 +64,7 @@ async fn the_operator_sees_queues_agencies_connections_and_every_step_with_its_p
     assert!(connections.iter().all(|connection| connection["peer"].as_str().unwrap().starts_with("127.0.0.1:")));
 
     let blobs = lines(&admin(&axis, &["blobs", "--json"]));
-    assert_eq!((blobs[0]["blobs"].as_u64(), blobs[0]["pinned"].as_u64()), (Some(1), Some(0)));
+    assert_eq!((blobs[0]["blobs"].as_u64(), blobs[0]["pinned"].as_u64()), (Some(2), Some(0)));
 
     let trace = lines(&admin(&axis, &["trace", &message_id, "--json"]));
     let steps: Vec<_> = trace.iter().map(|hop| (hop["step"].as_str().unwrap(), hop["recipient"].as_str().unwrap_or_default())).collect();

@@ -11,7 +11,7 @@ use truc_signing::{DsseFile, sha256};
 use truc_tests::bare::Bare;
 use truc_tests::peer::{ATTACHMENT, Peer, attachment, connect};
 use truc_transport::{clock, status};
-use truc_types::limits::{ATTACHMENT_BYTES_MAX, CLOCK_SKEW_MILLIS_MAX, SEQUENCE_WINDOW, STATEMENT_FILE_BYTES_MAX};
+use truc_types::limits::{ATTACHMENT_BYTES_MAX, BLOB_BYTES_MAX, CLOCK_SKEW_MILLIS_MAX, SEQUENCE_WINDOW, STATEMENT_FILE_BYTES_MAX};
 use truc_types::{Digest, EdgeTerm, MessageId, Reason, SenderSeq, Timestamp};
 
 /// A bad statement and what it is refused with.
@@ -299,7 +299,7 @@ async fn bad_uploads_and_downloads_are_refused_with_the_grpc_code_and_the_value(
         ("begin twice", vec![begin(&some, 5, 0), begin(&some, 5, 0)], Reason::RequestInvalid, None),
         ("a short digest", vec![begin(&some[..31], 5, 0)], Reason::RequestInvalid, Some(("found", "31"))),
         ("a long chunk", vec![begin(&some, 900_000, 0), data(256 * 1024 + 1)], Reason::RequestInvalid, Some(("found", "262145"))),
-        ("too large", vec![begin(&some, ATTACHMENT_BYTES_MAX + 1, 0)], Reason::AttachmentTooLarge, Some(("found", "52428801"))),
+        ("too large", vec![begin(&some, BLOB_BYTES_MAX + 1, 0)], Reason::AttachmentTooLarge, Some(("found", "100663297"))),
         ("a wrong offset", vec![begin(&half.0, 4, 3)], Reason::BlobOffset, Some(("offset", "2"))),
         ("longer than declared", vec![begin(&[8; 32], 5, 0), data(6)], Reason::AttachmentSizeMismatch, Some(("declared", "5"))),
     ];

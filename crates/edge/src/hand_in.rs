@@ -163,7 +163,7 @@ impl HandIn {
         let folder = self.ins.folder(&self.key);
         let kept = self.ins.kept_in(&folder).map_err(|cause| storage(&cause))?;
         let from = match (resume, kept) {
-            (None, _) => 0,
+            (None | Some(0), None) | (None, Some(_)) => 0,
             (Some(_), Some((found, _))) if found != header => {
                 let message = "the header is another one than that of the hand-in which is to go on";
                 return Err(Refusal::new(Reason::ReferenceConflict, message).with("field", "document"));

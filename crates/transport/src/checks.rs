@@ -64,8 +64,11 @@ impl Checks {
         if std::mem::discriminant(&check.found) != std::mem::discriminant(&found) {
             check.since = clock::now();
             match &found {
+                Found::Failing(refusal) if check.weight == Weight::Reported => {
+                    tracing::warn!(check = name, reason = %refusal.reason, cause = refusal.message, "a check fails that does not decide on readiness");
+                }
                 Found::Failing(refusal) => {
-                    tracing::error!(check = name, reason = %refusal.reason, cause = refusal.message, "a check fails")
+                    tracing::error!(check = name, reason = %refusal.reason, cause = refusal.message, "a check fails");
                 }
                 Found::Passing => tracing::info!(check = name, "a check passes"),
                 Found::Off(why) => tracing::info!(check = name, why, "a check is off"),

@@ -143,9 +143,10 @@ fn text(time: Option<Timestamp>) -> String {
     time.map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// The agencies after a page token, by code.
+/// The agencies after a page token, by code; without the axis itself, whose loopback message is nobody's mail.
 fn by_code<'a>(registry: &'a Registry, inspection: &'a Inspection, after: &str) -> Vec<(&'a Agency, &'a InspectedAgency)> {
     let seen = inspection.agencies.iter().filter_map(|seen| Some((registry.agency(seen.agency)?, seen)));
+    let seen = seen.filter(|(_, seen)| registry.axis_agency() != Some(seen.agency));
     let mut rows: Vec<_> = seen.filter(|(agency, _)| agency.code.as_str() > after).collect();
     rows.sort_by(|(a, _), (b, _)| a.code.cmp(&b.code));
     rows
