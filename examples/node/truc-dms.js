@@ -154,8 +154,9 @@ async function write(stream, paths, skip) {
  */
 export async function* receive(client, folder, { wait = false } = {}) {
   for (;;) {
+    const arrivals = client.receiveDocuments({ noWait: !wait });
     try {
-      for await (const { cursor, document } of client.receiveDocuments({ noWait: !wait })) {
+      for await (const { cursor, document } of arrivals) {
         yield { cursor, document, paths: await store(client, document, folder) };
       }
       return;
@@ -163,6 +164,9 @@ export async function* receive(client, folder, { wait = false } = {}) {
       if (error.code === undefined) throw error;
       if (error.code !== grpc.status.UNAVAILABLE) throw new Refused(error);
       await pause(1000);
+    } finally {
+      // Who stops reading early must say so, or the call stays open.
+      arrivals.on('error', () => {}).cancel();
     }
   }
 }
