@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod notify;
 pub mod observe;
 pub mod process;
+mod owners;
 pub mod reflection;
 pub mod reload;
 pub mod shutdown;
