@@ -7,6 +7,7 @@
 //! | `H3` | its seal certificate, and the other TLS certificate, have ended |
 //! | `H4` | reads no envelopes |
 //! | `H5` | its seal certificate is revoked |
+//! | the others | senders and recipients |
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use truc_broker::Init;
 use truc_journal::segment::{SegmentJournal, SegmentOptions};
 use truc_journal::{Block, BlockHeader, BlockKind, Journal as _};
 use truc_ledger::{Frontier, leaf_hash};
+use truc_signing::keyfile::PasswordSource;
 use truc_signing::statement::{AgencyJoined, CertificateRevoked, Registry, RegistryEvent, SignerRole};
 use truc_signing::{Certificate, SealKey, keyfile, seal};
 use truc_transport::clock;
@@ -56,7 +58,9 @@ pub struct Bare {
 }
 
 /// Codes of the agencies.
-pub const CODES: [&str; 5] = ["H1", "H2", "H3", "H4", "H5"];
+pub const CODES: [&str; 13] = ["H1", "H2", "H3", "H4", "H5", "H6", "H7", "H8", "H9", "H10", "H11", "H12", "H13"];
+/// Those of them that send and receive.
+pub const HONEST: [&str; 10] = ["H1", "H2", "H6", "H7", "H8", "H9", "H10", "H11", "H12", "H13"];
 
 #[expect(clippy::expect_used, reason = "a test whose preparation failed must fail")]
 impl Bare {
@@ -70,8 +74,8 @@ impl Bare {
         let (pki_folder, data) = (folder.path().join("pki"), folder.path().join("broker"));
         // An hour ago, so that a certificate can have ended since.
         let then = Timestamp::from_millis(clock::now().as_millis() - HOUR_MILLIS);
-        let made = pki::init(&pki_folder, "Bare", PASSWORD.as_bytes(), then).expect("a PKI");
-        let authority = DevelopmentAuthority::open(&pki_folder, PASSWORD.as_bytes()).expect("the authority");
+        let made = pki::init_from(PasswordSource::Random, &pki_folder, "Bare", PASSWORD.as_bytes(), then).expect("a PKI");
+        let authority = DevelopmentAuthority::open(&pki_folder, PASSWORD.as_bytes()).expect("the authority").with_random_passwords();
         let agencies: BTreeMap<_, _> = CODES.into_iter().map(|code| (code, keys(&pki_folder, &authority, code, then))).collect();
         std::fs::create_dir(&data).expect("the broker's folder");
         let read = |name: &str| pki::read_text(&pki_folder.join(name)).expect("a file of the PKI");

@@ -1,19 +1,21 @@
-//! Admission workers: threads that parse, verify and look things up before the sequencer, in no order.
+//! Admission workers: threads that parse, verify and look things up before the sequencer. Agencies have their turns, so statements leave in another
+//! order than they came. Not the verification itself, which is `truc-core`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc;
 use truc_blobs::{BlobPin, BlobStore};
 use truc_core::registry::AgencyIndex;
 use truc_core::{Admitted, Submit, admit};
 use truc_signing::Statement;
 use truc_transport::clock;
-use truc_types::limits::SEQUENCER_QUEUE_MAX;
 use truc_types::{AgencyCode, Position, Reason, Refusal};
 
 use crate::committer::{Answer, Reply};
 use crate::ended::Endings;
+use crate::fair::FairQueue;
 use crate::meters::Meters;
 use crate::published::Published;
 use crate::sequencer::{Command, look_up};
@@ -26,11 +28,27 @@ pub(crate) struct Job {
     pub(crate) reply: Reply,
 }
 
-/// Hands statements to the workers. Cheap to clone.
+/// Hands statements to the workers. Cheap to clone; when the last one goes, the workers finish what waits and end.
 #[derive(Clone)]
 pub(crate) struct Admission {
-    workers: Arc<[mpsc::Sender<Job>]>,
-    next: Arc<AtomicUsize>,
+    entrance: Arc<Entrance>,
+}
+
+/// The end of it that statements come in by.
+struct Entrance(Arc<Waiting>);
+
+/// Statements that wait for a worker: at most what all shares of [`crate::flow`] hold together.
+#[derive(Default)]
+struct Waiting {
+    queue: Mutex<Queue>,
+    /// There is something for one worker, or nothing any more for all.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: FairQueue<Job>,
+    closed: bool,
 }
 
 /// What the workers need.
@@ -46,43 +64,63 @@ impl Admission {
     /// Starts as many workers as there are processors.
     pub(crate) fn start(needs: &Needs, endings: &Endings) -> std::io::Result<Self> {
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut workers = Vec::with_capacity(count);
+        let waiting = Arc::<Waiting>::default();
+        let entrance = Arc::new(Entrance(waiting.clone()));
         for number in 0..count {
-            let (sender, jobs) = mpsc::channel(SEQUENCER_QUEUE_MAX / count);
-            let (needs, ended) = (needs.clone(), endings.guard());
+            let (needs, waiting, ended) = (needs.clone(), waiting.clone(), endings.guard());
             std::thread::Builder::new().name(format!("admission-{number}")).spawn(move || {
                 let _ended = ended;
-                work(&needs, jobs);
+                while let Some(job) = waiting.next() {
+                    work(&needs, job);
+                }
             })?;
-            workers.push(sender);
         }
-        Ok(Self { workers: workers.into(), next: Arc::default() })
+        Ok(Self { entrance })
     }
 
-    /// Waits for room and hands a statement over; false if the broker ends.
-    pub(crate) async fn submit(&self, job: Job) -> bool {
-        let number = self.next.fetch_add(1, Ordering::Relaxed) % self.workers.len().max(1);
-        match self.workers.get(number) {
-            Some(worker) => worker.send(job).await.is_ok(),
-            None => false,
+    /// Hands a statement over. There is room: its charge was taken.
+    pub(crate) fn submit(&self, job: Job) {
+        let (line, bytes) = (job.reply.charge.line(), job.reply.charge.bytes());
+        let Entrance(waiting) = &*self.entrance;
+        waiting.queue.lock().jobs.push(line, bytes, job);
+        waiting.changed.notify_one();
+    }
+}
+
+impl Waiting {
+    /// The next job; none when no more can come.
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.queue.lock();
+        loop {
+            if let Some(job) = queue.jobs.pop() {
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            self.changed.wait(&mut queue);
         }
     }
 }
 
-fn work(needs: &Needs, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(job) = jobs.blocking_recv() {
-        let Job { agency, file, force_takeover, reply } = job;
-        match prepare(needs, &agency, file) {
-            Ok((submit, pins)) => {
-                let command = Command::Submit { submit: Box::new(submit), force_takeover, pins, reply };
-                if let Err(mpsc::error::SendError(Command::Submit { reply, .. })) = needs.commands.blocking_send(command) {
-                    reply.send(Answer::Refused(Refusal::new(Reason::ShuttingDown, "the broker ends")));
-                }
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        self.0.queue.lock().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+fn work(needs: &Needs, Job { agency, file, force_takeover, reply }: Job) {
+    match prepare(needs, &agency, file) {
+        Ok((submit, pins)) => {
+            let command = Command::Submit { submit: Box::new(submit), force_takeover, pins, reply };
+            if let Err(mpsc::error::SendError(Command::Submit { reply, .. })) = needs.commands.blocking_send(command) {
+                reply.send(Answer::Refused(Refusal::new(Reason::ShuttingDown, "the broker ends")));
             }
-            Err(refusal) => {
-                tracing::info!(%agency, reason = %refusal.reason, cause = refusal.message, "not admitted");
-                reply.send(Answer::Refused(refusal));
-            }
+        }
+        Err(refusal) => {
+            tracing::info!(%agency, reason = %refusal.reason, cause = refusal.message, "not admitted");
+            reply.send(Answer::Refused(refusal));
         }
     }
 }

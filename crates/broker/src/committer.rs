@@ -63,6 +63,9 @@ impl Reply {
         if let Some(metered) = metered {
             metered.answered(&answer);
         }
+        if let Answer::Refused(refusal) = &answer {
+            charge.refused(refusal);
+        }
         place.send((request_id, answer));
         drop(charge);
     }

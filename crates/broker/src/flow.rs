@@ -1,54 +1,142 @@
-//! How much of the memory for statements in flight one agency, and all together, may take. Not the order among statements: whoever waits here waits
-//! in line, so no agency's flood delays another by more than what its share holds.
+//! What one agency, and all together, may take: of the memory for statements in flight, and of the work for statements that are refused. Not the
+//! order among statements that are in: that is `fair`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use truc_types::AgencyCode;
-use truc_types::limits::SUBMIT_IN_FLIGHT_MAX;
+use tokio::time::Instant;
+use truc_types::limits::{DIRECTORY_SCANS_AT_ONCE_MAX, REFUSALS_AT_ONCE_MAX, REFUSALS_PER_SECOND_MAX, SUBMIT_IN_FLIGHT_MAX};
+use truc_types::{AgencyCode, Blame, Reason, Refusal};
+
+use crate::fair::LineId;
 
 /// Bytes of statements that one agency may have in flight on all its streams: one full stream of the usual size, or 70 of the largest.
 const AGENCY_BYTES_MAX: usize = SUBMIT_IN_FLIGHT_MAX * CHARGE_BYTES_MIN as usize;
 /// What the smallest statement counts: its parsed form, its place in queues and its answer take as much.
-const CHARGE_BYTES_MIN: u32 = 4 * 1024;
+pub(crate) const CHARGE_BYTES_MIN: u32 = 4 * 1024;
+/// No statement counts more, so none waits for ever.
+const CHARGE_BYTES_MAX: u32 = 64 * 1024;
 /// Bytes of statements in flight, of all agencies: what a second of the fastest disk takes in.
 const ALL_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The time that pays for one refusal, and the debt with which an agency is still read.
+const REFUSAL: Duration = Duration::from_micros(1_000_000 / REFUSALS_PER_SECOND_MAX as u64);
+const DEBT_MAX: Duration = Duration::from_micros(1_000_000 / REFUSALS_PER_SECOND_MAX as u64 * REFUSALS_AT_ONCE_MAX as u64);
 
-/// The shares of all agencies. One small entry for each agency that ever connected.
+/// The shares of all agencies. One small entry for each agency that ever connected: those that the authority certified.
 #[derive(Debug)]
 pub(crate) struct Flow {
     all: Arc<Semaphore>,
-    agencies: Mutex<HashMap<AgencyCode, Arc<Semaphore>>>,
+    scans: Arc<Semaphore>,
+    shares: Mutex<HashMap<AgencyCode, Arc<Share>>>,
+}
+
+/// The share of one agency, of all its streams together.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// Its line wherever statements wait.
+    pub(crate) line: LineId,
+    own: Arc<Semaphore>,
+    all: Arc<Semaphore>,
+    refusals: Mutex<Refusals>,
+    own_scan: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
 }
 
 /// What one statement takes, given back when it is dropped: with the answer.
 #[derive(Debug)]
 pub(crate) struct Charge {
-    _agency: OwnedSemaphorePermit,
+    share: Arc<Share>,
+    bytes: u32,
+    _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
+}
+
+/// A turn at searching the directory, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    _own: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
+
+/// Refusals of the agency's own making, paid for by time (a leaky bucket).
+#[derive(Debug, Default)]
+struct Refusals {
+    /// When all of them are paid for.
+    settled: Option<Instant>,
 }
 
 impl Default for Flow {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(ALL_BYTES_MAX)), agencies: Mutex::default() }
+        let (all, scans) = (Arc::new(Semaphore::new(ALL_BYTES_MAX)), Arc::new(Semaphore::new(DIRECTORY_SCANS_AT_ONCE_MAX)));
+        Self { all, scans, shares: Mutex::default() }
     }
 }
 
 impl Flow {
-    /// Waits until there is room for a statement of so many bytes.
-    pub(crate) async fn enter(&self, agency: &AgencyCode, bytes: usize) -> Charge {
-        let own = self.agencies.lock().entry(agency.clone()).or_insert_with(|| Arc::new(Semaphore::new(AGENCY_BYTES_MAX))).clone();
-        let charge = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(CHARGE_BYTES_MIN, STATEMENT_CHARGE_MAX);
-        // The own share first: who waits for it must not hold what others could use.
-        let agency = acquire(own, charge).await;
-        Charge { _agency: agency, _all: acquire(self.all.clone(), charge).await }
+    /// The share of an agency.
+    pub(crate) fn share(&self, agency: &AgencyCode) -> Arc<Share> {
+        let mut shares = self.shares.lock();
+        let line = LineId(shares.len());
+        let new = || {
+            let (own, own_scan) = (Arc::new(Semaphore::new(AGENCY_BYTES_MAX)), Arc::new(Semaphore::new(1)));
+            Arc::new(Share { line, own, all: self.all.clone(), refusals: Mutex::default(), own_scan, scans: self.scans.clone() })
+        };
+        shares.entry(agency.clone()).or_insert_with(new).clone()
     }
 }
 
-/// No statement counts more, so none waits for ever.
-const STATEMENT_CHARGE_MAX: u32 = 64 * 1024;
+impl Share {
+    /// Waits until there is room for a statement of so many bytes.
+    pub(crate) async fn enter(self: &Arc<Self>, bytes: usize) -> Charge {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(CHARGE_BYTES_MIN, CHARGE_BYTES_MAX);
+        // The own share first: who waits for it must not hold what others could use.
+        let own = acquire(self.own.clone(), bytes).await;
+        Charge { share: self.clone(), bytes, _own: own, _all: acquire(self.all.clone(), bytes).await }
+    }
+
+    /// Waits for a turn at searching the directory. Each agency waits with one search at a time, so they have their turns one after another.
+    pub(crate) async fn scan(&self) -> Scan {
+        let own = acquire(self.own_scan.clone(), 1).await;
+        Scan { _own: own, _all: acquire(self.scans.clone(), 1).await }
+    }
+
+    /// How long this agency is not to be heard, because too much of what it sent was refused.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        self.refusals.lock().silence(Instant::now())
+    }
+}
+
+impl Charge {
+    pub(crate) fn line(&self) -> LineId {
+        self.share.line
+    }
+
+    /// What the statement counts.
+    pub(crate) const fn bytes(&self) -> u32 {
+        self.bytes
+    }
+
+    /// Counts a refusal, if the submitter could have known better. Waiting its turn costs nobody anything.
+    pub(crate) fn refused(&self, refusal: &Refusal) {
+        if refusal.reason.blame() == Blame::Caller && refusal.reason != Reason::FlowFlooding {
+            self.share.refusals.lock().count(Instant::now());
+        }
+    }
+}
+
+impl Refusals {
+    fn count(&mut self, now: Instant) {
+        self.settled = Some(self.settled.map_or(now, |settled| settled.max(now)) + REFUSAL);
+    }
+
+    fn silence(&self, now: Instant) -> Option<Duration> {
+        let debt = self.settled?.saturating_duration_since(now);
+        debt.checked_sub(DEBT_MAX).filter(|over| !over.is_zero())
+    }
+}
 
 #[expect(clippy::expect_used, reason = "a semaphore that nobody closes")]
 async fn acquire(semaphore: Arc<Semaphore>, count: u32) -> OwnedSemaphorePermit {
@@ -63,7 +151,7 @@ mod tests {
     use super::*;
 
     fn enter(flow: &Flow, agency: &AgencyCode, bytes: usize) -> Option<Charge> {
-        match pin!(flow.enter(agency, bytes)).poll(&mut Context::from_waker(Waker::noop())) {
+        match pin!(flow.share(agency).enter(bytes)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(charge) => Some(charge),
             Poll::Pending => None,
         }
@@ -75,7 +163,8 @@ mod tests {
         let [flooding, quiet]: [AgencyCode; 2] = ["H1", "H2"].map(|code| code.parse().unwrap());
         let mut held: Vec<_> = std::iter::from_fn(|| enter(&flow, &flooding, 1)).collect();
         assert_eq!(held.len(), SUBMIT_IN_FLIGHT_MAX);
-        assert!(enter(&flow, &quiet, 60_000).is_some());
+        let other = enter(&flow, &quiet, 60_000).unwrap();
+        assert_eq!((held[0].line(), other.line()), (LineId(0), LineId(1)));
         held.pop();
         assert!(enter(&flow, &flooding, 1).is_some(), "an answer makes room");
     }
@@ -87,5 +176,48 @@ mod tests {
         let held: Vec<_> = agencies.map(|agency| std::iter::from_fn(|| enter(&flow, &agency, 60_000)).collect::<Vec<_>>()).collect();
         assert_eq!(held[0].len(), AGENCY_BYTES_MAX / 60_000);
         assert_eq!(held.iter().map(Vec::len).sum::<usize>(), ALL_BYTES_MAX / 60_000);
+    }
+
+    #[test]
+    fn an_agency_that_searches_without_end_is_in_line_with_one_search() {
+        let (flow, mut context) = (Flow::default(), Context::from_waker(Waker::noop()));
+        let [flooding, quiet] = ["H1", "H2"].map(|code| flow.share(&code.parse().unwrap()));
+        let Poll::Ready(first) = pin!(flooding.scan()).poll(&mut context) else { panic!("nobody searches") };
+        let (mut second, mut third, mut others) = (pin!(flooding.scan()), pin!(flooding.scan()), pin!(quiet.scan()));
+        assert!(second.as_mut().poll(&mut context).is_pending() && third.as_mut().poll(&mut context).is_pending());
+        assert!(others.as_mut().poll(&mut context).is_pending());
+        drop(first);
+        assert!(second.as_mut().poll(&mut context).is_pending(), "it has its own turn, and not yet that of all");
+        let Poll::Ready(turn) = others.as_mut().poll(&mut context) else { panic!("the other agency is next") };
+        drop(turn);
+        assert!(second.as_mut().poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn refusals_are_paid_for_by_time_and_only_those_of_the_callers_making_count() {
+        let (flow, code) = (Flow::default(), "H1".parse().unwrap());
+        let charge = enter(&flow, &code, 1).unwrap();
+        for reason in [Reason::BusyViews, Reason::ShuttingDown, Reason::FlowFlooding] {
+            (0..2 * REFUSALS_AT_ONCE_MAX).for_each(|_| charge.refused(&Refusal::new(reason, "not counted")));
+        }
+        assert_eq!(flow.share(&code).silence(), None);
+        (0..2 * REFUSALS_AT_ONCE_MAX).for_each(|_| charge.refused(&Refusal::new(Reason::SealInvalid, "counted")));
+        assert!(flow.share(&code).silence().is_some());
+        assert_eq!(flow.share(&"H2".parse().unwrap()).silence(), None, "of another agency");
+    }
+
+    #[test]
+    fn an_agency_is_heard_again_when_its_refusals_are_paid_for() {
+        let (mut refusals, now) = (Refusals::default(), Instant::now());
+        (0..REFUSALS_AT_ONCE_MAX).for_each(|_| refusals.count(now));
+        assert_eq!(refusals.silence(now), None);
+        refusals.count(now);
+        refusals.count(now);
+        assert_eq!(refusals.silence(now), Some(2 * REFUSAL));
+        assert_eq!(refusals.silence(now + REFUSAL), Some(REFUSAL));
+        assert_eq!(refusals.silence(now + 2 * REFUSAL), None);
+        let second = now + Duration::from_secs(1);
+        let heard = std::iter::from_fn(|| refusals.silence(second).is_none().then(|| refusals.count(second))).count();
+        assert_eq!(heard, REFUSALS_PER_SECOND_MAX as usize - 1, "a second pays for so many, two were owed, one goes over");
     }
 }

@@ -10,6 +10,7 @@ mod config;
 mod connections;
 pub mod daemon;
 mod ended;
+mod fair;
 mod flow;
 mod genesis;
 mod grpc;

@@ -34,6 +34,7 @@ use crate::committer::{self, Committer};
 use crate::config::BrokerConfig;
 use crate::connections::Counted;
 use crate::ended::Endings;
+use crate::flow::Flow;
 use crate::grpc::admin::Admin;
 use crate::grpc::blobs::Blobs;
 use crate::grpc::delivery::Deliveries;
@@ -103,7 +104,8 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         shutdown: shutdown.clone(),
     };
     let admin = engine.admin(data);
-    let (blobs, submits) = (engine.blob_service(&meters), SubmitServiceServer::new(engine.submit_service(&meters, &shutdown)));
+    let flow = Arc::<Flow>::default();
+    let (blobs, submits) = (engine.blob_service(&meters), SubmitServiceServer::new(engine.submit_service(&meters, &flow, &shutdown)));
     let (reflection, reflection_alpha) =
         if reflection { reflection::services(&SERVICES).map(|(v1, alpha)| (Some(v1), Some(alpha)))? } else { (None, None) };
     let server = Server::builder()
@@ -122,7 +124,7 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         .add_service(DeliveryServiceServer::new(deliveries).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(BlobServiceServer::new(blobs).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(
-            DirectoryServiceServer::new(Directory { published: engine.published.clone() })
+            DirectoryServiceServer::new(Directory { published: engine.published.clone(), flow })
                 .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
         )
         .add_service(BrokerAdminServiceServer::new(admin))
@@ -260,9 +262,9 @@ impl Engine {
         Blobs { store, published, commands, meters: meters.clone() }
     }
 
-    fn submit_service(&self, meters: &Arc<Meters>, shutdown: &Shutdown) -> Submits {
+    fn submit_service(&self, meters: &Arc<Meters>, flow: &Arc<Flow>, shutdown: &Shutdown) -> Submits {
         let (admission, published) = (self.admission.clone(), self.published.clone());
-        Submits { admission, flow: Arc::default(), published, meters: meters.clone(), shutdown: shutdown.clone() }
+        Submits { admission, flow: flow.clone(), published, meters: meters.clone(), shutdown: shutdown.clone() }
     }
 
     /// Lets the sequencer finish what it has, however many connections still hold a way to it, and waits until that is durable.

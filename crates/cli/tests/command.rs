@@ -60,6 +60,7 @@ mod command {
         &["sandbox"],
         &["bench"],
         &["bench", "submit"],
+        &["bench", "hostile"],
         &["completions"],
         &["man"],
     ];

@@ -15,10 +15,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
+use truc_signing::Certificate;
 use truc_types::Reason;
-use truc_types::limits::HANDSHAKE_MILLIS_MAX;
+use truc_types::limits::{CONNECTIONS_PER_AGENCY_MAX, HANDSHAKE_MILLIS_MAX};
 
 use crate::descriptors;
+use crate::owners::{OwnerPlace, Owners};
 use crate::tls::ServerTls;
 
 /// Who connects and says nothing gives its place back.
@@ -37,6 +39,8 @@ static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::n
 pub struct Connection {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
+    /// Of the owner of the client certificate, once that is known.
+    of_owner: Option<OwnerPlace>,
 }
 
 /// The connections of a listener, in the clear.
@@ -57,15 +61,18 @@ pub fn plain(listener: TcpListener) -> ReceiverStream<io::Result<Connection>> {
 #[must_use]
 pub fn tls(listener: TcpListener, tls: ServerTls) -> ReceiverStream<io::Result<TlsStream<Connection>>> {
     let (connections, incoming) = mpsc::channel(AHEAD);
+    let owners = Owners::default();
     tokio::spawn(async move {
         while let Some((connection, peer)) = next(&listener, &connections).await {
-            let (acceptor, connections) = (TlsAcceptor::from(tls.current()), connections.clone());
+            let (acceptor, connections, owners) = (TlsAcceptor::from(tls.current()), connections.clone(), owners.clone());
             // Places bound the number of these tasks.
             tokio::spawn(async move {
                 match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(connection)).await {
                     Ok(Ok(stream)) => {
-                        // Nobody takes it when the process ends.
-                        let _ended = connections.send(Ok(stream)).await;
+                        if let Some(stream) = placed(stream, peer, &owners) {
+                            // Nobody takes it when the process ends.
+                            let _ended = connections.send(Ok(stream)).await;
+                        }
                     }
                     Ok(Err(cause)) => tracing::debug!(%peer, %cause, "a TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
@@ -74,6 +81,22 @@ pub fn tls(listener: TcpListener, tls: ServerTls) -> ReceiverStream<io::Result<T
         }
     });
     ReceiverStream::new(incoming)
+}
+
+/// The same connection with a place among those of its owner; none when there is no place: it is closed, and the log says why.
+fn placed(mut stream: TlsStream<Connection>, peer: SocketAddr, owners: &Owners) -> Option<TlsStream<Connection>> {
+    let (connection, session) = stream.get_mut();
+    // A certificate that names no owner is refused by each call, with a reason.
+    let leaf = session.peer_certificates().and_then(<[_]>::first).and_then(|leaf| Certificate::from_der(leaf.as_ref()).ok());
+    if let Some(Certificate { owner, .. }) = leaf {
+        let Some(place) = owners.place(&owner) else {
+            let (owner, limit, reason) = (owner.urn(), CONNECTIONS_PER_AGENCY_MAX, Reason::FlowFlooding);
+            tracing::warn!(%peer, owner, limit, %reason, "a connection too many under certificates of one owner is closed");
+            return None;
+        };
+        connection.of_owner = Some(place);
+    }
+    Some(stream)
 }
 
 /// The next connection; nothing when the server has gone.
@@ -96,7 +119,7 @@ async fn accept(listener: &TcpListener) -> (Connection, SocketAddr) {
                     tracing::debug!(%peer, %cause, "a connection was closed at once");
                     continue;
                 }
-                return (Connection { stream, _place: place }, peer);
+                return (Connection { stream, _place: place, of_owner: None }, peer);
             }
             Err(cause) if is_of_the_peer(cause.kind()) => tracing::debug!(%cause, "a connection ended before it was taken"),
             Err(cause) => {

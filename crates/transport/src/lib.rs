@@ -14,6 +14,7 @@ pub mod logging;
 pub mod metrics;
 pub mod notify;
 pub mod observe;
+mod owners;
 pub mod process;
 pub mod reflection;
 pub mod reload;

@@ -127,8 +127,13 @@ pub const REDELIVERY_PAUSE_MILLIS_MAX: u64 = 15 * 60 * 1000;
 pub const DELIVERY_CREDIT_MAX: u32 = 256;
 /// Statements one submit stream may have in flight.
 pub const SUBMIT_IN_FLIGHT_MAX: usize = 1_024;
-/// Commands that wait for the sequencer, from all streams together.
-pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
+/// Commands that wait for the sequencer, from all streams together: the next two blocks. It is first come, first served, so it is short; what waits
+/// longer waits in front of admission, where each agency has its turn.
+pub const SEQUENCER_QUEUE_MAX: usize = 2 * BLOCK_COMMANDS_MAX;
+/// Statements of one agency that may be refused by its own fault in a second, on average: each takes about 0.1 ms, so this is a hundredth of a processor.
+pub const REFUSALS_PER_SECOND_MAX: u32 = 100;
+/// And at once: a full stream, of an edge whose certificate has ended.
+pub const REFUSALS_AT_ONCE_MAX: u32 = 1_024;
 /// Bytes of one chunk of a blob on the wire.
 pub const BLOB_CHUNK_BYTES: usize = 256 * 1024;
 /// Largest gRPC message: a delivery with its statement, fact, proofs and shell, or a blob chunk.
@@ -137,8 +142,11 @@ pub const GRPC_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// Text that a list of the directory is searched for: half a long name.
 pub const DIRECTORY_QUERY_BYTES_MAX: usize = 100;
-/// Entries of the directory that one call looks at: a few milliseconds, an eighth of the national directory.
+/// Entries of the directory that one call looks at: an eighth of the national directory. Where none matches, 40 ms of one processor
+/// (`cargo bench -p truc-benches --bench directory`), hence on a worker thread.
 pub const DIRECTORY_SCAN_MAX: usize = 16_000;
+/// Searches of the directory at once, of all agencies: they take a processor each, up to 55 ms for suggestions among all codes.
+pub const DIRECTORY_SCANS_AT_ONCE_MAX: usize = 1;
 /// Codes that are suggested for one that nobody has: what people read.
 pub const NEAR_CODES_MAX: usize = 5;
 /// Bytes of one page of documents: half of [`GRPC_MESSAGE_BYTES_MAX`], so that the last document always fits.
@@ -167,6 +175,8 @@ pub const WATCH_FILES_PER_SCAN_MAX: usize = 256;
 pub const WATCH_FILES_WAITING_MAX: usize = 10_000;
 /// Connections that one process takes: ten for each of 94 agencies, and room for those that are being refused. Each takes about 100 KiB.
 pub const CONNECTIONS_MAX: usize = 1_024;
+/// Connections under certificates of one agency: an edge has one, and a second while it moves; the rest is for tools and for ends not seen yet.
+pub const CONNECTIONS_PER_AGENCY_MAX: usize = 16;
 /// Calls that one connection may have open at once: an edge has two streams, and uploads and downloads beside them.
 pub const CALLS_PER_CONNECTION_MAX: u32 = 128;
 /// Bytes of the headers of one call: a path, a content type, an access token; a refusal on its way back stays below 8 KiB.

@@ -264,8 +264,8 @@ reasons! {
         en "the cursor was not handed out by this edge" "resume from a cursor that this edge handed out, or from the start"
         vi "con trỏ đọc không do nút biên này cấp" "đọc tiếp từ con trỏ do nút biên cấp hoặc đọc lại từ đầu"
     FlowFlooding "flow.flooding" Caller Later
-        en "the caller has more under way at once than its share" "keep fewer requests in flight on one stream"
-        vi "bên gọi gửi đồng thời quá nhiều yêu cầu" "giảm số yêu cầu gửi đồng thời"
+        en "the caller sends more than its share: of what it sent lately, too much was refused" "look at the reasons of the refusals before, correct what they name, then send again"
+        vi "bên gọi gửi quá nhiều nội dung bị từ chối trong thời gian ngắn" "xem lý do của các lần từ chối trước, sửa nội dung rồi gửi lại"
     FlowStalled "flow.stalled" Caller Later
         en "the caller went silent or stopped reading in the middle of a call" "keep sending and reading while a call is open, then call again"
         vi "bên gọi ngừng gửi hoặc ngừng đọc giữa chừng" "kiểm tra đường truyền rồi gọi lại; gửi và đọc liên tục khi lời gọi đang mở"

@@ -10,6 +10,7 @@ use truc_proto::broker::v1::directory_service_server::DirectoryService;
 use truc_transport::{status, tls};
 use truc_types::{Position, Reason, Refusal};
 
+use crate::flow::Flow;
 use crate::published::Published;
 
 /// Registry statements of one page: 100 of them with proofs fit the message limit many times over.
@@ -19,6 +20,7 @@ const REGISTRY_PAGE_BYTES_MAX: usize = 512 * 1024;
 
 pub(crate) struct Directory {
     pub(crate) published: Arc<Published>,
+    pub(crate) flow: Arc<Flow>,
 }
 
 #[tonic::async_trait]
@@ -53,22 +55,21 @@ impl DirectoryService for Directory {
         &self,
         request: Request<pb::ListOrganisationsRequest>,
     ) -> Result<Response<pb::ListOrganisationsResponse>, Status> {
-        self.answer(&request, |registry| {
-            let asked = request.get_ref();
-            let filter = Filter { served_by: asked.served_by.clone(), query: asked.query.clone() };
-            let page =
-                truc_directory::organisations(registry, &filter, &Paging { size: asked.page_size, token: asked.page_token.clone() })?;
+        self.scan(request, |registry, asked| {
+            let filter = Filter { served_by: asked.served_by, query: asked.query };
+            let page = truc_directory::organisations(registry, &filter, &Paging { size: asked.page_size, token: asked.page_token })?;
             Ok(pb::ListOrganisationsResponse {
                 organisations: page.items,
                 next_page_token: page.next_token,
                 registry_version: page.version,
             })
         })
+        .await
     }
 
     async fn look_up_code(&self, request: Request<pb::LookUpCodeRequest>) -> Result<Response<pb::LookUpCodeResponse>, Status> {
-        self.answer(&request, |registry| {
-            let found = truc_directory::look_up(registry, &request.get_ref().code)?;
+        self.scan(request, |registry, asked| {
+            let found = truc_directory::look_up(registry, &asked.code)?;
             Ok(pb::LookUpCodeResponse {
                 organisation: Some(found.organisation),
                 agency: Some(found.agency),
@@ -76,6 +77,7 @@ impl DirectoryService for Directory {
                 registry_version: registry.version(),
             })
         })
+        .await
     }
 
     async fn list_directory_changes(
@@ -92,10 +94,28 @@ impl DirectoryService for Directory {
 }
 
 impl Directory {
-    /// Answers an agency from the durable registry. A call looks at a bounded part of it: no worker thread is needed.
+    /// Answers an agency from the durable registry, looking at no more of it than one page: no worker thread is needed.
     fn answer<Q, A>(&self, request: &Request<Q>, answer: impl FnOnce(&Registry) -> Result<A, Refusal>) -> Result<Response<A>, Status> {
         tls::peer_agency(request).map_err(|refusal| status::status(&refusal))?;
         answer(&self.published.registry()).map(Response::new).map_err(|refusal| status::status(&refusal))
+    }
+
+    /// The same where a search may look at most of the registry, tens of milliseconds: on a worker thread, when it is the agency's turn.
+    async fn scan<Q: Send + 'static, A: Send + 'static>(
+        &self,
+        request: Request<Q>,
+        answer: impl FnOnce(&Registry, Q) -> Result<A, Refusal> + Send + 'static,
+    ) -> Result<Response<A>, Status> {
+        let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
+        let turn = self.flow.share(&agency).scan().await;
+        let (registry, asked) = (self.published.registry(), request.into_inner());
+        let answered = tokio::task::spawn_blocking(move || {
+            // Held by the work and not by the call: who gives a call up has no thread more.
+            let _turn = turn;
+            answer(&registry, asked)
+        });
+        let answered = answered.await.map_err(|_| status::status(&Refusal::new(Reason::ShuttingDown, "the broker ends")))?;
+        answered.map(Response::new).map_err(|refusal| status::status(&refusal))
     }
 }
 

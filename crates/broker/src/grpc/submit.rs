@@ -1,6 +1,7 @@
 //! `SubmitService`: statements in, proofs out, in any order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -11,12 +12,12 @@ use truc_proto::broker::v1::{SubmitRequest, SubmitResponse, submit_response::Out
 use truc_transport::metrics::Gauge;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{status, tls};
-use truc_types::limits::{STATEMENT_FILE_BYTES_MAX, SUBMIT_IN_FLIGHT_MAX};
+use truc_types::limits::{REFUSALS_PER_SECOND_MAX, RETRY_PAUSE_MILLIS, STATEMENT_FILE_BYTES_MAX, SUBMIT_IN_FLIGHT_MAX};
 use truc_types::{AgencyCode, Reason, Refusal};
 
 use crate::admission::{Admission, Job};
 use crate::committer::{Answer, Reply};
-use crate::flow::Flow;
+use crate::flow::{Flow, Share};
 use crate::meters::Meters;
 use crate::published::Published;
 
@@ -38,12 +39,12 @@ impl SubmitService for Submits {
         let registry = self.published.registry();
         let is_axis = registry.axis_agency().is_some_and(|axis| registry.agency_index(&agency) == Some(axis));
         let meters = (!is_axis).then(|| self.meters.clone());
-        let (admission, flow, shutdown) = (self.admission.clone(), self.flow.clone(), self.shutdown.clone());
+        let (admission, share, shutdown) = (self.admission.clone(), self.flow.share(&agency), self.shutdown.clone());
         // At shutdown nothing more is read; what was read is still answered, then the stream ends.
         tokio::spawn(async move {
             let _open = meters.as_ref().map(|meters| Open::new(meters));
             tokio::select! {
-                () = read(request.into_inner(), agency, &admission, &flow, meters.as_ref(), answers) => {}
+                () = read(request.into_inner(), agency, &admission, &share, meters.as_ref(), answers) => {}
                 () = shutdown.begun() => {}
             }
         });
@@ -73,7 +74,7 @@ async fn read(
     mut requests: Streaming<SubmitRequest>,
     agency: AgencyCode,
     admission: &Admission,
-    flow: &Flow,
+    share: &Arc<Share>,
     meters: Option<&Arc<Meters>>,
     answers: mpsc::Sender<(u64, Answer)>,
 ) {
@@ -87,8 +88,17 @@ async fn read(
             }
         };
         let metered = meters.map(Meters::received);
-        let charge = flow.enter(&agency, request.statement.len()).await;
+        let charge = share.enter(request.statement.len()).await;
         let reply = Reply { place, request_id: request.request_id, charge, metered };
+        if let Some(silence) = share.silence() {
+            let message = format!(
+                "more than {REFUSALS_PER_SECOND_MAX} statements of {agency} a second were refused: nothing else is looked at for now"
+            );
+            reply.send(Answer::Refused(Refusal::new(Reason::FlowFlooding, message).with("limit", REFUSALS_PER_SECOND_MAX)));
+            // An answer that costs nothing still is one: the stream is read again when the client may try again.
+            tokio::time::sleep(silence.min(Duration::from_millis(RETRY_PAUSE_MILLIS))).await;
+            continue;
+        }
         if request.statement.len() > STATEMENT_FILE_BYTES_MAX {
             let message = format!("the statement has {} bytes, at most {STATEMENT_FILE_BYTES_MAX} are allowed", request.statement.len());
             let refusal = Refusal::new(Reason::StatementTooLarge, message).with("found", request.statement.len());
@@ -96,9 +106,7 @@ async fn read(
             continue;
         }
         let file = Arc::from(request.statement.as_ref());
-        if !admission.submit(Job { agency: agency.clone(), file, force_takeover: request.force_takeover, reply }).await {
-            break;
-        }
+        admission.submit(Job { agency: agency.clone(), file, force_takeover: request.force_takeover, reply });
     }
 }
 

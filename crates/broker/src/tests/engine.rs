@@ -99,7 +99,7 @@ impl Engine {
         let submit = Submit { admitted, indexed: None, indexed_through: Position(0), objection: None, older_term_connected: false };
         let place = self.places.clone().try_reserve_owned().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let charge = runtime.block_on(self.flow.enter(&axis::code(agency), 1));
+        let charge = runtime.block_on(self.flow.share(&axis::code(agency)).enter(1));
         let reply = Reply { place, request_id, charge, metered: Some(self.meters.received()) };
         self.commands.blocking_send(Command::Submit { submit: Box::new(submit), force_takeover: false, pins: Vec::new(), reply }).is_ok()
     }

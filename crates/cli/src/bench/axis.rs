@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use truc_broker::Init;
 use truc_ledger::LogVerifier;
+use truc_signing::keyfile::PasswordSource;
 use truc_signing::statement::AgencyJoined;
 use truc_signing::{Certificate, SealKey, keyfile};
 use truc_transport::clock;
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::pki::{self, DevelopmentAuthority};
 
-/// The keys live as long as the temporary folder, so the password protects nothing.
+/// The keys live as long as the temporary folder, so the password protects nothing, and need not be dear to try.
 const PASSWORD: &[u8] = b"bench";
 
 /// An axis on disk, ready to run.
@@ -41,8 +42,8 @@ pub(super) struct Agency {
 pub(super) fn make(folder: &Path, agencies: u16) -> Result<Axis, Failure> {
     let now = clock::now();
     let (keys, data, password_file) = (folder.join("pki"), folder.join("broker"), folder.join("password"));
-    let made = pki::init(&keys, "Bench", PASSWORD, now)?;
-    let authority = DevelopmentAuthority::open(&keys, PASSWORD)?;
+    let made = pki::init_from(PasswordSource::Random, &keys, "Bench", PASSWORD, now)?;
+    let authority = DevelopmentAuthority::open(&keys, PASSWORD)?.with_random_passwords();
     let authority_pem = read(&keys.join("ca.pem"))?;
     let (mut joined, mut edges) = (Vec::new(), Vec::new());
     for number in 1..=agencies {

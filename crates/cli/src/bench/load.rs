@@ -13,7 +13,7 @@ use truc_proto::broker::v1::submit_service_client::SubmitServiceClient;
 use truc_proto::broker::v1::{SubmitRequest, SubmitResponse, UploadRequest, upload_request};
 use truc_signing::sha256;
 use truc_transport::tls;
-use truc_types::limits::SUBMIT_IN_FLIGHT_MAX;
+use truc_types::limits::{BLOB_CHUNK_BYTES, SUBMIT_IN_FLIGHT_MAX};
 use truc_types::{EdgeTerm, Reason, Refusal};
 
 use super::axis::Agency;
@@ -22,7 +22,7 @@ use super::stock::{ATTACHMENT, Sealed, opening};
 use crate::failure::Failure;
 
 /// HTTP/2 windows: answers of a whole block fit.
-const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+pub(super) const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -44,16 +44,21 @@ pub(super) struct Stream {
 impl Lane {
     /// Connects an agency and uploads its attachment.
     pub(super) async fn open(address: SocketAddr, agency: &Agency) -> Result<Self, Failure> {
+        let lane = Self::connect(address, agency, STREAM_WINDOW_BYTES).await?;
+        lane.upload().await?;
+        Ok(lane)
+    }
+
+    /// Connects an agency; the broker may send so many bytes on a stream before it is told that they were read.
+    pub(super) async fn connect(address: SocketAddr, agency: &Agency, window_bytes: u32) -> Result<Self, Failure> {
         let url = format!("https://{address}");
         let away = |cause: tonic::transport::Error| Failure::Unreachable { url: url.clone(), message: cause.to_string() };
         let endpoint =
             Endpoint::from_shared(url.clone()).and_then(|endpoint| endpoint.tls_config(tls::client(&agency.tls))).map_err(away)?;
         let endpoint = endpoint.connect_timeout(CONNECT).tcp_nodelay(true);
-        let endpoint = endpoint.initial_stream_window_size(STREAM_WINDOW_BYTES).initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let endpoint = endpoint.initial_stream_window_size(window_bytes).initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let channel = endpoint.connect().await.map_err(away)?;
-        let lane = Self { channel, url };
-        lane.upload().await?;
-        Ok(lane)
+        Ok(Self { channel, url })
     }
 
     /// Opens a term of the agency: sequence numbers begin anew.
@@ -72,6 +77,26 @@ impl Lane {
         let uploaded = BlobServiceClient::new(self.channel.clone()).upload(pieces).await;
         let uploaded = uploaded.map_err(|status| Failure::of_status(&self.url, &status))?.into_inner();
         if uploaded.complete { Ok(()) } else { Err(Failure::BadAnswer("an upload that is not complete".to_owned())) }
+    }
+
+    /// Uploads bytes under a digest that they do not have. What becomes of it is of no interest.
+    pub(super) async fn upload_in_vain(&self, number: usize, attempt: u64, bytes: usize) {
+        let digest = sha256(format!("{number} {attempt}").as_bytes());
+        let begin = upload_request::Begin { sha256: digest.0.to_vec().into(), size: bytes as u64, offset: 0 };
+        let chunk = bytes::Bytes::from(vec![0; BLOB_CHUNK_BYTES]);
+        let chunks = std::iter::repeat_n(upload_request::Request::Data(chunk), bytes / BLOB_CHUNK_BYTES);
+        let pieces = std::iter::once(upload_request::Request::Begin(begin)).chain(chunks);
+        let pieces = tokio_stream::iter(pieces.map(|request| UploadRequest { request: Some(request) }));
+        if let Err(status) = BlobServiceClient::new(self.channel.clone()).upload(pieces).await {
+            tracing::debug!(%status, "an upload in vain");
+        }
+    }
+
+    /// Submits one statement without end; its answers.
+    pub(super) async fn submit_without_end(&self, statement: bytes::Bytes) -> Result<Streaming<SubmitResponse>, Failure> {
+        let request = SubmitRequest { request_id: 0, statement, force_takeover: false };
+        let answers = SubmitServiceClient::new(self.channel.clone()).submit(tokio_stream::iter(std::iter::repeat(request))).await;
+        answers.map(tonic::Response::into_inner).map_err(|status| Failure::of_status(&self.url, &status))
     }
 
     /// A new submit stream.

@@ -1,7 +1,9 @@
 //! `truc bench`: load generators that drive real processes and verify every answer. Benches of single stages are in `benches/`.
 
+mod attack;
 mod axis;
 mod check;
+pub mod hostile;
 mod load;
 pub mod machine;
 mod phase;
@@ -20,6 +22,8 @@ use crate::output::Output;
 pub enum Command {
     /// How many documents a second one broker accepts, and how long each waits for its proofs.
     Submit(submit::Arguments),
+    /// What the others feel of one hostile agency.
+    Hostile(hostile::Arguments),
 }
 
 /// Runs a bench to its end.
@@ -29,5 +33,6 @@ pub enum Command {
 pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Submit(arguments) => submit::run(&arguments, output),
+        Command::Hostile(arguments) => hostile::run(&arguments, output),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -33,9 +34,9 @@ pub(super) struct Usage {
 }
 
 impl Broker {
-    /// Starts `truc broker run` from this very program and waits for its ready line.
-    pub(super) fn start(axis: &Axis, sync_delay: Duration) -> Result<Self, Failure> {
-        let program = std::env::current_exe().map_err(Failure::Runtime)?;
+    /// Starts `truc broker run`, from this very program if no other is named, and waits for its ready line.
+    pub(super) fn start(axis: &Axis, program: Option<&Path>, sync_delay: Duration) -> Result<Self, Failure> {
+        let program = program.map_or_else(std::env::current_exe, |program| Ok(program.to_owned())).map_err(Failure::Runtime)?;
         let mut command = Command::new(program);
         command.args(["broker", "run", "--listen", "127.0.0.1:0", "--data"]).arg(&axis.data);
         command.arg("--password-file").arg(&axis.password_file);

@@ -111,7 +111,8 @@ impl fmt::Display for Report {
 /// What durability means in a folder: the sync of a file system in memory is none.
 pub(super) fn durability(folder: &Path, sync_delay_ms: u64) -> String {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let kind = file_system(&mounts, folder);
+    let whole = std::fs::canonicalize(folder);
+    let kind = file_system(&mounts, whole.as_deref().unwrap_or(folder));
     let warning = if matches!(kind, "tmpfs" | "ramfs") { " IN MEMORY: give --folder on a disk" } else { "" };
     let delay = if sync_delay_ms > 0 { format!(" + {sync_delay_ms} ms injected") } else { String::new() };
     format!("fdatasync per block{delay}, {kind}{warning}; answered after it, with checkpoint and proofs")

@@ -46,6 +46,9 @@ pub struct Arguments {
     /// Every block takes so many milliseconds longer to be durable, like a slower disk.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1_000))]
     pub sync_delay_ms: u64,
+    /// Another build of this program, whose broker is measured: to compare the two.
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<PathBuf>,
     /// Folder on the disk to measure; without it the system's temporary folder.
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
@@ -59,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     let parent = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::tempdir_in(&parent).map_err(|cause| Failure::file(&parent, cause))?;
     let axis = axis::make(folder.path(), arguments.agencies)?;
-    let broker = Broker::start(&axis, Duration::from_millis(arguments.sync_delay_ms))?;
+    let broker = Broker::start(&axis, arguments.program.as_deref(), Duration::from_millis(arguments.sync_delay_ms))?;
     let durability = durability(folder.path(), arguments.sync_delay_ms);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     let report = runtime.block_on(measure(arguments, &axis, &broker, durability, output))?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use truc_broker::{Init, Initialised};
 use truc_edge::InitFiles;
+use truc_signing::keyfile::PasswordSource;
 use truc_types::{AgencyCode, Timestamp};
 use zeroize::Zeroizing;
 
@@ -59,7 +60,7 @@ impl Layout {
         password: &Zeroizing<String>,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        pki::init(&self.pki, axis, password.as_bytes(), now)?;
+        pki::init_from(PasswordSource::Random, &self.pki, axis, password.as_bytes(), now)?;
         let authority = DevelopmentAuthority::open(&self.pki, password.as_bytes())?.with_random_passwords();
         for agency in agencies {
             authority.issue(agency, password.as_bytes(), now)?;

@@ -119,6 +119,14 @@ pub fn log_origin(now: Timestamp) -> String {
 /// # Errors
 /// [`PkiError::Exists`] when there is a PKI already; what the file system or the certificate library refuse.
 pub fn init(folder: &Path, axis: &str, password: &[u8], now: Timestamp) -> Result<NewPki, PkiError> {
+    init_from(PasswordSource::Person, folder, axis, password, now)
+}
+
+/// The same, under a password from a source that is named: under a random one it takes a moment.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_from(passwords: PasswordSource, folder: &Path, axis: &str, password: &[u8], now: Timestamp) -> Result<NewPki, PkiError> {
     if axis.is_empty() || axis.len() > AXIS_NAME_BYTES_MAX || axis.chars().any(char::is_control) {
         return Err(PkiError::AxisName);
     }
@@ -127,20 +135,15 @@ pub fn init(folder: &Path, axis: &str, password: &[u8], now: Timestamp) -> Resul
     let authority = certify::authority(&format!("{axis} development authority"), &authority_key, now)?;
     // The authority's certificate is claimed first: a second init stops here, before it has written anything.
     files::write_public(&folder.join("ca.pem"), &authority.pem())?;
-    write_key(&folder.join("ca.key.pem"), &authority_key, password, PasswordSource::Person)?;
-    let made = DevelopmentAuthority {
-        folder: folder.to_owned(),
-        key: authority_key,
-        certificate_pem: authority.pem(),
-        passwords: PasswordSource::Person,
-    };
+    write_key(&folder.join("ca.key.pem"), &authority_key, password, passwords)?;
+    let made = DevelopmentAuthority { folder: folder.to_owned(), key: authority_key, certificate_pem: authority.pem(), passwords };
     for (name, profile) in [("operator", Profile::Operator), ("operator.tls", Profile::OperatorClient), ("broker.tls", Profile::Broker)] {
         made.certify(folder, name, &profile, password, now)?;
     }
     let log_key = new_key();
     let log_origin = log_origin(now);
     let log_vkey = LogVerifier::new(&log_origin, log_key.verifying_key())?.to_string();
-    write_key(&folder.join("log.key.pem"), &log_key, password, PasswordSource::Person)?;
+    write_key(&folder.join("log.key.pem"), &log_key, password, passwords)?;
     files::write_public(&folder.join("log.vkey"), &format!("{log_vkey}\n"))?;
     // What the operator publishes, and auditors give to `truc verify --trust`.
     let trust = folder.join("trust");
