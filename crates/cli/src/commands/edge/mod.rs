@@ -14,7 +14,7 @@ pub enum Command {
     /// Make a data folder from the certificates of an agency.
     Init(init::Arguments),
     /// Run an edge until it is told to stop.
-    Run(daemon::RunArgs),
+    Run(Box<daemon::RunArgs>),
     /// Run several edges in one process, each with its own folder, keys and connection.
     Host(host::HostArgs),
 }
