@@ -77,7 +77,7 @@ def _until_answered(call):
         except grpc.RpcError as error:
             if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
                 raise Refused(error) from error
-            print(f"the edge is away ({error.details()}), trying again in {pause:.0f} s", file=sys.stderr)
+            print(f"the edge is away ({error.details()}), trying again in {pause:.1f} s; Ctrl-C ends it", file=sys.stderr)
             time.sleep(pause * random.uniform(0.8, 1.2))
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
 

@@ -71,6 +71,7 @@ mod edxml {
               bieu-mau-01.csv: 66 B, text/csv, unpacked, SHA-256 5829ae468028488f4b0960083763e5c4c22894d5f0c8640631a36b6c5c898497
             made/02c-status-02-refused.edxml: fine
               status packet 02, 4127/BTC-NSNN, 2025-11-17, from H37 to G12
+              note: this release carries new documents and replies only; an edge refuses this message by name
         "#]]
         .assert_eq(text(&output.stdout));
     }

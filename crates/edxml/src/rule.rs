@@ -71,6 +71,7 @@ rules! {
     ElementUnknown "edxml.element_unknown" Warning "this element is not known here and was ignored" "phần tử không xác định, đã bỏ qua"
     ElementRepeated "edxml.element_repeated" Error "this element may stand here only once" "phần tử này chỉ được xuất hiện một lần"
     ElementMisplaced "edxml.element_misplaced" Error "an element stands where only text may stand" "phần tử nằm ở nơi chỉ được chứa văn bản"
+    BusinessMisplaced "edxml.business_misplaced" Error "the business block stands outside TraceHeaderList, so nobody can say whether this is a recall or a new document" "khối nghiệp vụ nằm ngoài TraceHeaderList nên không thể biết đây là văn bản mới hay thu hồi"
     BusinessSpelling "edxml.business_spelling" Warning "the name of this element is written with another spelling on the wire" "tên phần tử không đúng cách viết trên đường truyền"
     NullText "edxml.null_text" Warning "a word for nothing was read as an empty element" "giá trị thay cho rỗng được hiểu là phần tử trống"
     Missing "edxml.missing" Error "a required element is missing or empty" "thiếu hoặc để trống phần tử bắt buộc"

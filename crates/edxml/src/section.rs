@@ -160,6 +160,11 @@ impl<'a> Section<'a> {
     pub(crate) fn finish(self, findings: &mut Findings) {
         for child in self.element.map(|element| element.children.as_slice()).unwrap_or_default() {
             if !self.asked.iter().any(|name| child.name == *name || is_other_spelling(&child.name, name)) {
+                // Ignored like other unknown elements, a misplaced recall would go out as a new document.
+                if is_business(&child.name) {
+                    findings.add(child.place(), Rule::BusinessMisplaced, &child.name, "TraceHeaderList/Bussiness");
+                    continue;
+                }
                 match nearest(&child.name, &self.asked) {
                     Some(known) => findings.suggest(child.place(), Rule::ElementUnknown, &child.name, "", known.to_owned()),
                     None => findings.add(child.place(), Rule::ElementUnknown, &child.name, ""),
@@ -167,6 +172,11 @@ impl<'a> Section<'a> {
             }
         }
     }
+}
+
+/// The block that says what is to be done, in either spelling.
+fn is_business(name: &str) -> bool {
+    name == "Bussiness" || name == "Business"
 }
 
 /// The known name that an unknown one was probably meant to be: at most two letters away and more alike than not.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use truc_transport::daemon::PASSWORD_VARIABLE;
+use truc_types::{Reason, Refusal};
 
 use crate::failure::Failure;
 
@@ -41,8 +42,11 @@ impl Process {
         if ready.len() < listeners {
             let name = verb.join(" ");
             let status = process.child.wait().map_err(|source| Failure::file(Path::new(&name), source))?;
-            let log = log.display();
-            return Err(Failure::BadAnswer(format!("`truc {name}` ended with {status} before it listened; its log is {log}")));
+            // Why stands in its last words.
+            let said = std::fs::read_to_string(log).unwrap_or_default();
+            let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            let message = format!("`truc {name}` ended with {status} before it listened: {last} (all of it: {})", log.display());
+            return Err(Failure::Refused(Refusal::new(Reason::ConfigInvalid, message)));
         }
         // A daemon must never wait for somebody who reads what it prints.
         std::thread::spawn(move || lines.for_each(drop));

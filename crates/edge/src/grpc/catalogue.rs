@@ -226,10 +226,13 @@ async fn summary(node: &Node, line: &ListRow) -> Result<pb::DocumentSummary, Ref
     let envelope = match recipient {
         None => {
             let row = node.store.read(move |state| state.outbox(&message_id)).await?.ok_or_else(|| unknown(&message_id))?;
-            let least = row.recipients.iter().map(|recipient| recipient.step).min().map_or(pb::Step::Unspecified, status::step);
+            let steps = || row.recipients.iter().map(|recipient| recipient.step);
+            // One that was returned needs somebody to act, however far the others are.
+            let returned = steps().find(|step| status::step(*step) == pb::Step::Refused);
+            let telling = returned.or_else(|| steps().min()).map_or(pb::Step::Unspecified, status::step);
             summary.set_direction(pb::Direction::Sent);
             summary.set_stage(status::stage(&row));
-            summary.set_step(least);
+            summary.set_step(telling);
             summary.client_reference.clone_from(&row.reference);
             receive::draft_of(node, &message_id, &row).await?
         }

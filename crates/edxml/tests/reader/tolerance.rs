@@ -207,3 +207,12 @@ fn a_status_with_an_attachment_is_read_without_it() {
     assert!(codes(&message).contains(&"edxml.attachment_ignored"));
     assert_eq!(status(&message).code, StatusCode::ACCEPTED);
 }
+
+#[test]
+fn a_business_block_in_another_place_is_refused_rather_than_ignored() {
+    for name in ["Bussiness", "Business"] {
+        let misplaced = format!("<edXML:{name}><edXML:{name}DocType>1</edXML:{name}DocType></edXML:{name}></edXML:MessageHeader>");
+        let message = change(&new_document(), "</edXML:MessageHeader>", &misplaced);
+        assert!(codes(&message).contains(&"edxml.business_misplaced"), "{}", report(message));
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use truc_edxml::{AnsweredDocument, Diagnostic, Message, ReadError, Reading, Severity};
+use truc_edxml::{AnsweredDocument, BusinessKind, Diagnostic, Message, MessageKind, ReadError, Reading, Severity};
 
 use super::excerpt::pointed;
 use super::words::Words;
@@ -60,7 +60,7 @@ struct Summary {
     document_id: Option<String>,
     attachments: Vec<Attachment>,
     #[serde(skip)]
-    message_kind: truc_edxml::MessageKind,
+    message_kind: MessageKind,
 }
 
 #[derive(Debug, Serialize)]
@@ -207,6 +207,9 @@ impl Summary {
         for Attachment { name, media_type, bytes, sha256, unpacked } in &self.attachments {
             let unpacked = if *unpacked { format!(", {}", words.unpacked) } else { String::new() };
             text.push_str(&format!("\n  {name}: {bytes} B, {media_type}{unpacked}, SHA-256 {sha256}"));
+        }
+        if self.message_kind != MessageKind::Document(BusinessKind::New) {
+            text.push_str(&format!("\n  {}", words.not_carried));
         }
         text
     }

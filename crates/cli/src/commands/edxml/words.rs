@@ -18,6 +18,7 @@ pub(super) struct Words {
     pub(super) from: &'static str,
     pub(super) to: &'static str,
     pub(super) unpacked: &'static str,
+    pub(super) not_carried: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -33,6 +34,7 @@ const ENGLISH: Words = Words {
     from: "from",
     to: "to",
     unpacked: "unpacked",
+    not_carried: "note: this release carries new documents and replies only; an edge refuses this message by name",
 };
 
 const VIETNAMESE: Words = Words {
@@ -48,6 +50,7 @@ const VIETNAMESE: Words = Words {
     from: "từ",
     to: "đến",
     unpacked: "đã giải nén",
+    not_carried: "lưu ý: phiên bản này chỉ chuyển văn bản mới và văn bản phúc đáp; nút biên sẽ từ chối gói tin này",
 };
 
 impl Words {
