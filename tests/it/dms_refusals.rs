@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tonic::Status;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic_types::StatusExt as _;
+use truc_proto::edge::v1::document_service_client::DocumentServiceClient;
 use truc_proto::edge::v1::{self as pb, get_status_request, send_document_request::Request};
 use truc_tests::axis::Axis;
 use truc_tests::dms::{Dms, Letter, PATIENCE};
+use truc_tests::tools::program;
 use truc_transport::{clock, status};
 use truc_types::Reason;
 
@@ -379,5 +382,72 @@ async fn every_bad_input_of_a_dms_is_refused_with_its_reason_field_and_value_and
     assert_eq!(arrived, honest.message_ids);
     for name in ["broker", "edge-G22", "edge-G12"] {
         assert!(!axis.log(name).contains("panicked"), "{}", axis.log(name));
+    }
+}
+
+/// Makes a key and a certificate `name` in a folder: signed by `authority` there, or by itself.
+fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> (PathBuf, PathBuf) {
+    let file = |name: &str, what: &str| folder.join(format!("{name}.{what}.pem"));
+    let (certificate, key) = (file(name, "cert"), file(name, "key"));
+    let mut openssl = program("openssl");
+    openssl
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            &format!("/CN={name}"),
+        ])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-addext"])
+        .arg(if name.starts_with("authority") { "basicConstraints=critical,CA:TRUE" } else { "basicConstraints=critical,CA:FALSE" })
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate);
+    if let Some(authority) = authority {
+        openssl.arg("-CA").arg(file(authority, "cert")).arg("-CAkey").arg(file(authority, "key"));
+    }
+    let made = openssl.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (certificate, key)
+}
+
+/// What an edge behind TLS answers a DMS that shows this certificate, or none.
+async fn asked(url: &str, edge: &Path, shown: Option<&(PathBuf, PathBuf)>) -> Result<String, String> {
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(edge)));
+    if let Some((certificate, key)) = shown {
+        tls = tls.identity(Identity::from_pem(read(certificate), read(key)));
+    }
+    let endpoint = Endpoint::from_shared(url.to_owned()).unwrap().tls_config(tls).unwrap();
+    // TLS 1.3 tells a client that its certificate is refused only after the client believes that it is connected.
+    let channel = endpoint.connect().await.map_err(|cause| format!("{cause:?}"))?;
+    let answer = DocumentServiceClient::new(channel).get_edge_info(pb::GetEdgeInfoRequest {}).await;
+    answer.map(|info| info.into_inner().agency).map_err(|cause| format!("{cause:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_dms_with_a_certificate_of_the_agency_s_authority_is_let_in() {
+    let mut axis = Axis::new();
+    let folder = axis.path("");
+    let (edge, edge_key) = certificate(&folder, "edge", None);
+    let (authority, _) = certificate(&folder, "authority", None);
+    certificate(&folder, "authority-elsewhere", None);
+    let ours = certificate(&folder, "dms", Some("authority"));
+    let foreign = certificate(&folder, "foreign", Some("authority-elsewhere"));
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let arguments = ["--dms-tls-cert", &path(&edge), "--dms-tls-key", &path(&edge_key), "--dms-client-ca", &path(&authority)];
+    axis.start_edge_with("G22", &[arguments.as_slice(), &["--listen", "0.0.0.0:0"]].concat());
+    let url = format!("https://localhost:{}", axis.edge_address("G22").port());
+    for (row, shown) in [("no certificate", None), ("one of another authority", Some(&foreign))] {
+        let refused = asked(&url, &edge, shown).await;
+        assert!(refused.is_err(), "{row}: {refused:?}");
+        assert_eq!(asked(&url, &edge, Some(&ours)).await.as_deref(), Ok("G22"), "after {row}");
     }
 }
