@@ -40,8 +40,6 @@ const fn arrives(reason: Reason) -> &'static str {
         R::StatementTooLarge
         | R::StatementNotUtf8
         | R::StatementMalformed
-        | R::StatementUnknownField
-        | R::StatementMissingField
         | R::StatementDuplicateKey
         | R::StatementWrongType
         | R::StatementUnsupported
@@ -65,10 +63,10 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::ReceiptNotRecipient
         | R::ReceiptDigestMismatch
         | R::ReceiptMixedSenders
-        | R::BlobOffset
         | R::OperatorOnly
         | R::BlobInUse => "axis",
-        R::ReceiptOutOfOrder | R::ReceiptRepeated | R::BlobUnknown => "axis, dms",
+        R::StatementUnknownField | R::StatementMissingField => "axis, dms, offline",
+        R::ReceiptOutOfOrder | R::ReceiptRepeated | R::BlobUnknown | R::BlobOffset => "axis, dms",
         R::IdentityTokenMissing
         | R::IdentityTokenUnknown
         | R::ReferenceConflict

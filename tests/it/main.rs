@@ -15,6 +15,8 @@ mod directory;
 #[cfg(test)]
 mod dms;
 #[cfg(test)]
+mod dms_refusals;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod evidence;

@@ -92,7 +92,7 @@ const STATEMENTS: &[Row] = &[
         Reason::RecipientUnknown,
         Some(("recipient", "H53.99")),
     ),
-    ("a recipient twice", |p| p.sealed(&p.envelope(&["H2", "H2"]).to_json()), Reason::RecipientTwice, None),
+    ("a recipient twice", |p| p.sealed(&p.envelope(&["H2", "H2"]).to_json()), Reason::RecipientTwice, Some(("recipient", "H2"))),
     (
         "a recipient that reads no envelopes",
         |p| p.sealed(&p.envelope(&["H4"]).to_json()),

@@ -57,7 +57,7 @@ fn reason(diagnostics: &[Diagnostic]) -> Reason {
         Some(Rule::TooManyAttachments) => Reason::AttachmentTooMany,
         Some(Rule::AttachmentTooLarge | Rule::ZipExpansion | Rule::MessageTooLarge) => Reason::AttachmentTooLarge,
         Some(Rule::RecipientTwice) => Reason::RecipientTwice,
-        _ => Reason::RequestInvalid,
+        _ => Reason::EdxmlInvalid,
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) fn secrecy(field: &str, mark: i32) -> Result<Secrecy, Refusal> {
         }
         Ok(other) => {
             let message = format!("{field} is {}; only SECRECY_NONE is carried", other.as_str_name());
-            Err(Refusal::new(Reason::DocumentSecret, message).with("field", field))
+            Err(Refusal::new(Reason::DocumentSecret, message).with("field", field).with("mark", other.as_str_name()))
         }
         Err(_) => Err(invalid(field, format!("{field} is {mark}, which is none of its values"))),
     }
@@ -148,6 +148,11 @@ fn doc(document: pb::Document, secrecy: Secrecy) -> Result<Doc, Refusal> {
     let kind = document.r#type.unwrap_or_default();
     let signer = document.signer.unwrap_or_default();
     let signer = Signer { competence: text(signer.competence), position: text(signer.position), full_name: text(signer.full_name) };
+    let urgency = urgency(document.urgency)?;
+    // Statements allow it, because edXML has no element for the hour.
+    if urgency == Urgency::FlashAtHour && document.urgent_at.is_empty() {
+        return Err(invalid("document.urgent_at", "document.urgent_at is missing: URGENCY_FLASH_AT_HOUR is about that hour"));
+    }
     Ok(Doc {
         document_id: text(document.document_id),
         number: text(document.number),
@@ -159,7 +164,7 @@ fn doc(document: pb::Document, secrecy: Secrecy) -> Result<Doc, Refusal> {
         issued_on: parsed::<Date>("document.issued_on", &document.issued_on)?,
         signer: Some(signer).filter(|signer| *signer != Signer::default()),
         due_on: parsed::<Date>("document.due_on", &document.due_on)?,
-        urgency: urgency(document.urgency)?,
+        urgency,
         urgent_at: parsed::<Timestamp>("document.urgent_at", &document.urgent_at)?,
         secrecy,
         sphere: text(document.sphere),

@@ -27,9 +27,7 @@ pub(super) async fn send_edxml(node: &Arc<Node>, mut stream: Streaming<pb::SendE
     checked.map_err(|refusal| status_of(&refusal))?;
     let (chunks, mut intake) = Intake::new();
     let (blobs, agency) = (Arc::clone(&node.blobs), node.agency().clone());
-    let storing = tokio::task::spawn_blocking(move || {
-        blobs.put_from_reader(&agency, &mut intake).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))
-    });
+    let storing = tokio::task::spawn_blocking(move || blobs.put_from_reader(&agency, &mut intake).map_err(|cause| cause.to_refusal()));
     while let Some(request) = stream.message().await? {
         let Some(Request::Data(data)) = request.request else {
             return Err(status_of(&invalid("request", "after the header only data may come")));
@@ -56,7 +54,7 @@ pub(super) async fn check_edxml(mut stream: Streaming<pb::CheckEdxmlRequest>) ->
         size = size.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         if size > BLOB_BYTES_MAX {
             let message = format!("the file has more than the {BLOB_BYTES_MAX} bytes that are carried");
-            return Err(status_of(&Refusal::new(Reason::AttachmentTooLarge, message)));
+            return Err(status_of(&Refusal::new(Reason::AttachmentTooLarge, message).with("limit", BLOB_BYTES_MAX)));
         }
         if chunks.send(data).await.is_err() {
             break;

@@ -24,14 +24,15 @@ const PAGE: usize = 64;
 pub(super) async fn start(node: &Node, after: Option<u64>) -> Result<u64, Refusal> {
     let meta = node.store.read(|state| state.meta()).await?;
     match after {
-        Some(after) if after > meta.arrival_cursor => Err(unknown_cursor(after, meta.arrival_cursor)),
+        Some(after) if after > meta.arrival_cursor => Err(unknown_cursor("after_cursor", after, meta.arrival_cursor)),
         Some(after) => Ok(after),
         None => Ok(meta.confirmed),
     }
 }
 
-fn unknown_cursor(found: u64, last: u64) -> Refusal {
+fn unknown_cursor(field: &'static str, found: u64, last: u64) -> Refusal {
     Refusal::new(Reason::CursorUnknown, format!("cursor {found} was never handed out, the last one is {last}"))
+        .with("field", field)
         .with("found", found)
         .with("last", last)
 }
@@ -66,7 +67,7 @@ pub(super) async fn confirm(node: &Node, cursor: u64) -> Result<(), Refusal> {
     let confirmed = node.store.record(move |state| {
         let meta = state.meta().map_err(refusal_of)?;
         if cursor > meta.arrival_cursor {
-            return Err(unknown_cursor(cursor, meta.arrival_cursor));
+            return Err(unknown_cursor("cursor", cursor, meta.arrival_cursor));
         }
         let record = (cursor > meta.confirmed).then_some(Record::Confirmed { cursor });
         Ok((record.into_iter().collect(), ()))

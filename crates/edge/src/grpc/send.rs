@@ -149,7 +149,8 @@ fn put_digests(envelope: &mut Envelope, digests: Vec<Digest>) -> Result<(), Refu
 /// A piece of a stream is within the limit of the interface.
 pub(super) fn check_chunk(data: &Bytes) -> Result<(), Refusal> {
     if data.len() > BLOB_CHUNK_BYTES {
-        return Err(invalid("data", format!("a piece of {} bytes, at most {BLOB_CHUNK_BYTES} are allowed", data.len())));
+        let refusal = invalid("data", format!("a piece of {} bytes, at most {BLOB_CHUNK_BYTES} are allowed", data.len()));
+        return Err(refusal.with("found", data.len()).with("limit", BLOB_CHUNK_BYTES));
     }
     Ok(())
 }
@@ -170,7 +171,8 @@ fn store_attachments(
         return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("found", there).with("declared", total));
     }
     if intake.has_more() {
-        return Err(Refusal::new(Reason::AttachmentSizeMismatch, "more bytes came than the attachments' sizes say"));
+        let message = format!("more bytes came than the {total} that the attachments' sizes say");
+        return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("declared", total));
     }
     let mut data = hand_in.read()?;
     let mut digests = Vec::with_capacity(sizes.len());

@@ -205,7 +205,7 @@ fn a_refusal_is_one_sentence_with_or_without_a_path() {
 fn a_refusal_says_where_but_never_what_stands_there() {
     let error = read(change(&new_document(), "<edXML:Subject>", "<edXML:Subject>Mật</edXML:Subject><edXML:Subject>")).0.unwrap_err();
     let refusal = error.refusal().unwrap();
-    assert_eq!(refusal.reason, Reason::RequestInvalid);
+    assert_eq!(refusal.reason, Reason::EdxmlInvalid);
     assert!(!refusal.to_string().contains("Mật") && !format!("{:?}", refusal.values).contains("Mật"));
     assert_eq!(refusal.value("rule"), Some("edxml.element_repeated"));
 }

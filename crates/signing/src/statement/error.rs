@@ -398,7 +398,8 @@ impl StatementError {
             Self::UnknownValue { found, .. } | Self::BadEncoding { found, .. } | Self::BadMediaType { found, .. } => {
                 refusal.with("found", found)
             }
-            Self::Repeated { found, .. } | Self::RecipientTwice { found, .. } => refusal.with("found", found),
+            Self::Repeated { found, .. } => refusal.with("found", found),
+            Self::RecipientTwice { found, .. } => refusal.with("recipient", found),
             Self::PayloadType { found } | Self::StatementType { found } | Self::PredicateType { found } => refusal.with("found", found),
             Self::WrongType { expected, found, .. } => refusal.with("expected", expected).with("found", found),
             Self::TooDeep { limit, .. } | Self::TooManyKeys { limit, .. } => refusal.with("limit", limit),
