@@ -45,7 +45,7 @@ async fn send(agency: &'static str, addresses: Addresses, stop: Arc<AtomicBool>,
         }
         let recipients = if number % 3 == 0 { others.clone() } else { vec![others[number % 2]] };
         let letter = Letter {
-            urgency: truc_proto::edge::v1::Urgency::try_from(i32::try_from(number % 5).unwrap() + 1).unwrap(),
+            urgency: truc_proto::edge::v1::Urgency::try_from(i32::try_from(number % 4).unwrap() + 1).unwrap(),
             ..Letter::new(&format!("{agency}-{number}"), &recipients)
         };
         // The system of an agency keeps asking with the same reference until its edge has answered.
