@@ -13,12 +13,16 @@ mod bench {
         let talk = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{talk}");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["maximum"]["verified"], 200, "{report}");
+        let (machine, closed, open) = (&report["machine"], &report["rows"][0], &report["rows"][1]);
+        assert_eq!(closed["verified"], 200, "{report}");
         // One and a half seconds of 100 a second.
-        assert_eq!(report["paced"]["verified"], 150, "{report}");
-        assert!(report["paced"]["p99_ms"].as_f64().unwrap() > 0.0, "{report}");
-        assert!(report["maximum"]["broker_bytes_written"].as_u64().unwrap() > 200 * 1_000, "{report}");
-        assert!(report["durability"].as_str().unwrap().starts_with("fdatasync per block"), "{report}");
+        assert_eq!(open["verified"], 150, "{report}");
+        assert!(open["latency"]["p99_ms"].as_f64().unwrap() > 0.0, "{report}");
+        assert!(closed["cost"]["broker_bytes_written_per_document"].as_f64().unwrap() > 1_000.0, "{report}");
+        let syncs = closed["cost"]["broker_syncs_per_document"].as_f64().unwrap();
+        assert!(syncs > 0.0 && syncs <= 1.0, "{report}");
+        assert!(machine["durability"].as_str().unwrap().starts_with("fdatasync per block"), "{report}");
+        assert!(machine["verify_strict_per_second"].as_f64().unwrap() > 1.0, "{report}");
     }
 
     #[test]

@@ -61,6 +61,7 @@ mod command {
         &["bench"],
         &["bench", "submit"],
         &["bench", "hostile"],
+        &["bench", "goals"],
         &["completions"],
         &["man"],
     ];

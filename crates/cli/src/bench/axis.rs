@@ -1,33 +1,36 @@
-//! A development axis for benches: PKI, agencies and a broker's data folder under one temporary folder. Nothing runs here.
+//! The axis of a bench: agencies of the example directory with their keys in memory, and a broker's data folder under one temporary folder. Nothing
+//! runs here.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use truc_broker::Init;
 use truc_ledger::LogVerifier;
-use truc_signing::keyfile::PasswordSource;
-use truc_signing::statement::AgencyJoined;
 use truc_signing::{Certificate, SealKey, keyfile};
 use truc_transport::clock;
 use truc_transport::tls::TlsFiles;
-use truc_types::names::{ENVELOPE_V1, RECEIPT_V1};
 use truc_types::{AgencyCode, Reason, Refusal};
 use zeroize::Zeroizing;
 
+use crate::directory;
 use crate::failure::Failure;
-use crate::pki::{self, DevelopmentAuthority};
+use crate::local::{Layout, free_address};
+use crate::pki;
 
-/// The keys live as long as the temporary folder, so the password protects nothing, and need not be dear to try.
-const PASSWORD: &[u8] = b"bench";
+/// Agencies of the example directory: as many as the national axis has.
+pub(super) const AGENCIES_MAX: i64 = 94;
 
 /// An axis on disk, ready to run.
 pub(super) struct Axis {
-    /// The broker's data folder.
-    pub(super) data: PathBuf,
-    /// File with the password of its keys.
-    pub(super) password_file: PathBuf,
+    folder: PathBuf,
+    /// Where its parts lie.
+    pub(super) layout: Layout,
+    /// Opens all keys. They live as long as the temporary folder.
+    pub(super) password: Zeroizing<String>,
+    /// Where its broker listens, at every start.
+    pub(super) broker: SocketAddr,
     /// The key of the log.
     pub(super) log: LogVerifier,
-    /// The agencies.
+    /// The agencies, in the order of the directory.
     pub(super) agencies: Vec<Agency>,
 }
 
@@ -40,64 +43,40 @@ pub(super) struct Agency {
 
 /// Makes an axis with so many agencies under `folder`.
 pub(super) fn make(folder: &Path, agencies: u16) -> Result<Axis, Failure> {
+    const NAME: &str = "Bench";
     let now = clock::now();
-    let (keys, data, password_file) = (folder.join("pki"), folder.join("broker"), folder.join("password"));
-    let made = pki::init_from(PasswordSource::Random, &keys, "Bench", PASSWORD, now)?;
-    let authority = DevelopmentAuthority::open(&keys, PASSWORD)?.with_random_passwords();
-    let authority_pem = read(&keys.join("ca.pem"))?;
-    let (mut joined, mut edges) = (Vec::new(), Vec::new());
-    for number in 1..=agencies {
-        let code: AgencyCode = format!("H{number}").parse().map_err(|cause| defect(&format!("H{number}: {cause}")))?;
-        let folder = authority.issue(&code, PASSWORD, now)?.folder;
-        let seal_pem = read(&folder.join("seal.cert.pem"))?;
-        let certificate = Certificate::from_pem(&seal_pem).map_err(|cause| defect(&cause.to_string()))?;
-        let seal = SealKey::new(key(&folder.join("seal.key.pem"))?, &certificate).map_err(|cause| defect(&cause.to_string()))?;
-        let key_pem = keyfile::write_plain(&key(&folder.join("tls.key.pem"))?).map_err(|cause| defect(&cause.to_string()))?;
-        let tls = TlsFiles { certificate_pem: read(&folder.join("tls.cert.pem"))?, key_pem, authority_pem: authority_pem.clone() };
-        joined.push((joins(&code), seal_pem));
-        edges.push(Agency { code, seal, tls });
-    }
-    std::fs::write(&password_file, PASSWORD).map_err(|cause| Failure::file(&password_file, cause))?;
-    std::fs::create_dir(&data).map_err(|cause| Failure::file(&data, cause))?;
-    let init = Init {
-        axis_name: "Bench".to_owned(),
-        log_origin: made.log_origin,
-        listen: "127.0.0.1:0".to_owned(),
-        authority_pem,
-        operator_pem: read(&keys.join("operator.cert.pem"))?,
-        operator_key_pem: read(&keys.join("operator.key.pem"))?,
-        log_key_pem: read(&keys.join("log.key.pem"))?,
-        tls_certificate_pem: read(&keys.join("broker.tls.cert.pem"))?,
-        tls_key_pem: read(&keys.join("broker.tls.key.pem"))?,
-        password: Zeroizing::new(PASSWORD.to_vec()),
-        agencies: joined,
-        organisations: Vec::new(),
-        loopback: None,
-    };
-    let made = truc_broker::init(&data, &init, now).map_err(Failure::Refused)?;
+    let password = Zeroizing::new(clock::mint().to_string());
+    let layout = Layout::of(folder);
+    layout.write_directory()?;
+    let joined = directory::read_agencies(&layout.agencies)?;
+    let codes: Vec<AgencyCode> = joined.into_iter().map(|joined| joined.agency).take(usize::from(agencies)).collect();
+    layout.issue(NAME, codes.iter(), &password, now)?;
+    let broker = free_address()?;
+    let (_, made) = layout.begin(NAME, broker, &password, now)?;
     let log = made.log_vkey.parse().map_err(|cause| defect(&format!("{}: {cause}", made.log_vkey)))?;
-    Ok(Axis { data, password_file, log, agencies: edges })
+    let agencies = codes.into_iter().map(|code| open(&layout, code, password.as_bytes())).collect::<Result<_, _>>()?;
+    Ok(Axis { folder: folder.to_owned(), layout, password, broker, log, agencies })
 }
 
-fn joins(code: &AgencyCode) -> AgencyJoined {
-    AgencyJoined {
-        agency: code.clone(),
-        old_code: None,
-        name_vi: format!("Cơ quan {code}"),
-        name_en: None,
-        kind: "province".to_owned(),
-        code_status: "confirmed".to_owned(),
-        valid_from: None,
-        predicates: vec![ENVELOPE_V1.to_owned(), RECEIPT_V1.to_owned()],
+impl Axis {
+    /// Where a daemon of this axis logs.
+    pub(super) fn log_file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
     }
 }
 
-fn key(path: &Path) -> Result<ed25519_dalek::SigningKey, Failure> {
-    keyfile::read_encrypted(&read(path)?, PASSWORD).map_err(|cause| defect(&format!("{}: {cause}", path.display())))
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|cause| Failure::file(path, cause))
+/// Reads what an agency was issued.
+fn open(layout: &Layout, code: AgencyCode, password: &[u8]) -> Result<Agency, Failure> {
+    let folder = layout.pki.join("agencies").join(code.as_str());
+    let key = |name: &str| {
+        let path = folder.join(name);
+        keyfile::read_encrypted(&pki::read_text(&path)?, password).map_err(|cause| defect(&format!("{}: {cause}", path.display())))
+    };
+    let certificate = Certificate::from_pem(&pki::read_text(&folder.join("seal.cert.pem"))?).map_err(|cause| defect(&cause.to_string()))?;
+    let seal = SealKey::new(key("seal.key.pem")?, &certificate).map_err(|cause| defect(&cause.to_string()))?;
+    let key_pem = keyfile::write_plain(&key("tls.key.pem")?).map_err(|cause| defect(&cause.to_string()))?;
+    let (certificate_pem, authority_pem) = (pki::read_text(&folder.join("tls.cert.pem"))?, pki::read_text(&layout.pki.join("ca.pem"))?);
+    Ok(Agency { code, seal, tls: TlsFiles { certificate_pem, key_pem, authority_pem } })
 }
 
 /// What was made a moment ago does not fit together.

@@ -2,8 +2,6 @@
 //!
 //! The same paced load runs alone and beside each attack; every honest document must be accepted and its proofs must hold, or there are no figures.
 
-use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum as _};
@@ -13,11 +11,13 @@ use truc_types::EdgeTerm;
 
 use super::attack::Attack;
 use super::axis::{self, Axis};
+use super::broker::Broker;
+use super::figures::Latencies;
+use super::findings::{self, Findings};
 use super::load::Lane;
 use super::machine::Machine;
 use super::phase::{self, Pace, WARM_UP};
-use super::process::Broker;
-use super::report::durability;
+use super::setup::Setup;
 use super::stock::preseal;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -38,25 +38,21 @@ pub struct Arguments {
     /// Only these attacks, instead of all.
     #[arg(long, value_enum, value_delimiter = ',')]
     attacks: Vec<Attack>,
-    /// Another build of this program, whose broker is measured: to compare the two.
-    #[arg(long, value_name = "FILE")]
-    pub program: Option<PathBuf>,
-    /// Folder on the disk to measure; without it the system's temporary folder.
-    #[arg(long, value_name = "DIR")]
-    pub folder: Option<PathBuf>,
+    /// Which broker, on which disk.
+    #[command(flatten)]
+    pub setup: Setup,
 }
 
-/// The figures, with what they depend on.
+/// What was measured.
 #[derive(Debug, Serialize)]
-struct Report {
-    machine: Machine,
-    durability: String,
-    agencies: u16,
-    rate: u32,
-    attacks: Vec<Row>,
+struct Settings {
+    honest_agencies: u16,
+    hostile_agencies: u16,
+    documents_per_second: u32,
+    seconds: u16,
 }
 
-/// One attack. Latencies of the others in milliseconds.
+/// One attack. Latencies are those of the others.
 #[derive(Debug, Serialize)]
 struct Row {
     attack: String,
@@ -66,33 +62,36 @@ struct Row {
     attacker_per_second: f64,
 }
 
-#[derive(Debug, Serialize)]
-struct Latencies {
-    verified: u64,
-    p50_ms: f64,
-    p99_ms: f64,
-    largest_ms: f64,
+impl findings::Row for Row {
+    fn head() -> Vec<&'static str> {
+        vec!["attack", "others alone p50 / p99 / max ms", "beside it p50 / p99 / max ms", "attacker answers/s"]
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let show = |found: &Latencies| format!("{:.1} / {:.1} / {:.1}", found.p50_ms, found.p99_ms, found.max_ms);
+        vec![self.attack.clone(), show(&self.alone), show(&self.beside), format!("{:.0}", self.attacker_per_second)]
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let parent = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     let attacks = if arguments.attacks.is_empty() { Attack::value_variants() } else { &arguments.attacks };
-    let mut report = Report {
-        machine: Machine::this(),
-        durability: durability(&parent, 0),
-        agencies: arguments.agencies,
-        rate: arguments.rate,
-        attacks: Vec::new(),
-    };
+    let machine = Machine::this(&arguments.setup.parent(), arguments.setup.sync_delay_ms);
+    let mut rows = Vec::new();
     for attack in attacks {
         // A new broker for each: what one attack leaves is not the next one's.
-        let folder = tempfile::tempdir_in(&parent).map_err(|cause| Failure::file(&parent, cause))?;
+        let folder = arguments.setup.scratch()?;
         let axis = axis::make(folder.path(), arguments.agencies + 1)?;
-        let broker = Broker::start(&axis, arguments.program.as_deref(), Duration::ZERO)?;
-        report.attacks.push(runtime.block_on(measure(arguments, *attack, &axis, &broker, output))?);
+        let broker = Broker::start(&axis, &arguments.setup)?;
+        rows.push(runtime.block_on(measure(arguments, *attack, &axis, &broker, output))?);
     }
-    output.data(&report.to_string(), &report)?;
+    let settings = Settings {
+        honest_agencies: arguments.agencies,
+        hostile_agencies: 1,
+        documents_per_second: arguments.rate,
+        seconds: arguments.seconds,
+    };
+    Findings { name: "hostile", machine, settings, rows }.show(&arguments.setup, output)?;
     Ok(Exit::Done)
 }
 
@@ -125,22 +124,5 @@ async fn latencies(arguments: &Arguments, axis: &Axis, lanes: &[Lane], term: Edg
     let documents = (WARM_UP + count_for).as_nanos().div_ceil(interval.as_nanos().max(1));
     let each = u64::try_from(documents).unwrap_or(u64::MAX).div_ceil(u64::from(arguments.agencies));
     let measured = phase::run(lanes, preseal(honest, term, each, 1), Pace::Open { interval }, count_for, &axis.log).await?;
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of a bench are far below 2^53")]
-    let at = |quantile: f64| measured.latencies.value_at_quantile(quantile) as f64 / 1_000.0;
-    Ok(Latencies { verified: measured.verified, p50_ms: at(0.5), p99_ms: at(0.99), largest_ms: at(1.0) })
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "machine      {}", self.machine)?;
-        writeln!(f, "durability   {}", self.durability)?;
-        writeln!(f, "load         {} documents/s of {} honest agencies; one more is hostile", self.rate, self.agencies)?;
-        writeln!(f, "\nlatency of the others, ms")?;
-        write!(f, "{:<10}{:>26}{:>26}{:>20}", "attack", "alone p50 / p99 / max", "beside p50 / p99 / max", "attacker answers/s")?;
-        for row in &self.attacks {
-            let show = |found: &Latencies| format!("{:.1} / {:.1} / {:.1}", found.p50_ms, found.p99_ms, found.largest_ms);
-            write!(f, "\n{:<10}{:>26}{:>26}{:>20.0}", row.attack, show(&row.alone), show(&row.beside), row.attacker_per_second)?;
-        }
-        Ok(())
-    }
+    Ok(Latencies::of(&measured.latencies))
 }

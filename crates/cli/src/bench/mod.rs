@@ -2,13 +2,16 @@
 
 mod attack;
 mod axis;
+mod broker;
 mod check;
+mod figures;
+mod findings;
+pub mod goals;
 pub mod hostile;
 mod load;
 pub mod machine;
 mod phase;
-mod process;
-mod report;
+pub mod setup;
 mod stock;
 pub mod submit;
 
@@ -24,6 +27,8 @@ pub enum Command {
     Submit(submit::Arguments),
     /// What the others feel of one hostile agency.
     Hostile(hostile::Arguments),
+    /// Whether this machine reaches the goals: one row for each, exit code 1 if any is not met.
+    Goals(goals::Arguments),
 }
 
 /// Runs a bench to its end.
@@ -34,5 +39,6 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Submit(arguments) => submit::run(&arguments, output),
         Command::Hostile(arguments) => hostile::run(&arguments, output),
+        Command::Goals(arguments) => goals::run(&arguments, output),
     }
 }

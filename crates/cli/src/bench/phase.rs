@@ -10,9 +10,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 use truc_ledger::LogVerifier;
-use truc_types::{Digest, Reason, Refusal};
+use truc_types::Digest;
 
 use super::check::{Checker, add_root};
+use super::figures::{defect, histogram};
 use super::load::{Lane, Stream, ended, send};
 use super::stock::Sealed;
 use crate::failure::Failure;
@@ -195,15 +196,6 @@ fn find<T>(items: &[T], request_id: u64) -> Option<&T> {
     items.get(usize::try_from(request_id).ok()?)
 }
 
-/// Three significant digits; grows with what it is given.
-fn histogram() -> Result<Histogram<u64>, Failure> {
-    Histogram::new(3).map_err(|cause| defect(&cause.to_string()))
-}
-
 fn unasked() -> Failure {
     Failure::BadAnswer("an answer to a request that nobody made".to_owned())
-}
-
-fn defect(message: &str) -> Failure {
-    Failure::Refused(Refusal::new(Reason::RequestInvalid, format!("the bench failed: {message}")))
 }

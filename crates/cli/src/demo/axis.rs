@@ -1,7 +1,7 @@
 //! The axis of the demo: folders, keys, and the daemons as child processes of this binary.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use truc_transport::clock;
@@ -12,7 +12,7 @@ use super::Show;
 use crate::commands::remote::{Client, EdgeAddress};
 use crate::directory;
 use crate::failure::Failure;
-use crate::local::{Layout, Process};
+use crate::local::{Layout, Process, free_address, usage};
 
 /// The agencies of the story, each with an edge in a process of its own: Office of the Government, Ministry of Finance, People's Committee of Tây Ninh.
 const STORY: [&str; 3] = ["G22", "G12", "H53"];
@@ -138,7 +138,7 @@ impl Axis {
     pub(super) fn kill_broker(&mut self) -> Result<u32, Failure> {
         let broker = self.broker.take().ok_or_else(|| Failure::BadAnswer("no broker to kill".to_owned()))?;
         let pid = broker.id();
-        self.broker_peak = self.broker_peak.max(super::memory::peak_bytes(pid)?);
+        self.broker_peak = self.broker_peak.max(usage::of(pid)?.resident_bytes_max);
         broker.kill()?;
         Ok(pid)
     }
@@ -185,9 +185,4 @@ fn agencies(csv: &Path) -> Result<Vec<Agency>, Failure> {
         name: joined.name_vi,
     };
     Ok(directory::read_agencies(csv)?.into_iter().map(agency).collect())
-}
-
-fn free_address() -> Result<SocketAddr, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.map_err(|source| Failure::file(Path::new("127.0.0.1"), source))
 }

@@ -1,10 +1,9 @@
 //! The most memory that the processes of the demo ever had, from Linux; the demo fails above its promise.
 
-use std::path::PathBuf;
-
 use super::Show;
 use super::axis::Axis;
 use crate::failure::Failure;
+use crate::local::usage;
 
 /// Everything together: broker, 94 edges and this process.
 const PEAK_BYTES_MAX: u64 = 1 << 30;
@@ -14,7 +13,7 @@ const MIB: u64 = 1 << 20;
 pub(super) fn check(axis: &mut Axis, show: &mut Show<'_>) -> Result<(), Failure> {
     let mut peaks = Vec::new();
     for (name, pid) in axis.processes().chain([("demo", std::process::id())]) {
-        let peak = peak_bytes(pid)?;
+        let peak = usage::of(pid)?.resident_bytes_max;
         peaks.push((name.to_owned(), if name == "broker" { peak.max(axis.broker_peak) } else { peak }));
     }
     let sum: u64 = peaks.iter().map(|(_, peak)| peak).sum();
@@ -29,13 +28,4 @@ pub(super) fn check(axis: &mut Axis, show: &mut Show<'_>) -> Result<(), Failure>
         return Err(Failure::BadAnswer(format!("{sum_mib} MiB of memory were used, {} are promised", PEAK_BYTES_MAX / MIB)));
     }
     Ok(())
-}
-
-/// The largest resident set that a process has had.
-pub(super) fn peak_bytes(pid: u32) -> Result<u64, Failure> {
-    let path = PathBuf::from(format!("/proc/{pid}/status"));
-    let status = std::fs::read_to_string(&path).map_err(|source| Failure::file(&path, source))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| Failure::BadAnswer(format!("{} has no VmHWM", path.display())))
 }

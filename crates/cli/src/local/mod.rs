@@ -1,9 +1,10 @@
-//! An axis on this machine: its folders, made from the example directory, and its daemons as child processes of this binary. For the demo and the
-//! sandbox; nothing here is for production.
+//! An axis on this machine: its folders, made from the example directory, and its daemons as child processes of this binary. For demo,
+//! sandbox and benches; nothing here is for production.
 
 mod process;
+pub(crate) mod usage;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use truc_broker::{Init, Initialised};
@@ -28,6 +29,14 @@ pub(crate) struct Layout {
     /// The example directory.
     pub(crate) agencies: PathBuf,
     organisations: PathBuf,
+    /// The broker's data folder.
+    pub(crate) broker: PathBuf,
+}
+
+/// An address that was free a moment ago, for a daemon that others have to know before it runs.
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.map_err(|source| Failure::file(Path::new("127.0.0.1"), source))
 }
 
 impl Layout {
@@ -39,6 +48,7 @@ impl Layout {
             pki: folder.join("pki"),
             agencies: directory.join("agencies.csv"),
             organisations: directory.join("organisations.csv"),
+            broker: folder.join("broker"),
         }
     }
 
@@ -77,7 +87,7 @@ impl Layout {
         now: Timestamp,
     ) -> Result<(Init, Initialised), Failure> {
         let arguments = init::Arguments {
-            data: self.folder.join("broker"),
+            data: self.broker.clone(),
             pki: self.pki.clone(),
             agencies: self.agencies.clone(),
             organisations: Some(self.organisations.clone()),
@@ -88,6 +98,11 @@ impl Layout {
         let (genesis, _) = init::prepare(&arguments, Zeroizing::new(password.as_bytes().to_vec()))?;
         let made = truc_broker::init(&arguments.data, &genesis, now).map_err(Failure::Refused)?;
         Ok((genesis, made))
+    }
+
+    /// The data folder of an agency's edge.
+    pub(crate) fn edge(&self, agency: &AgencyCode) -> PathBuf {
+        self.folder.join(agency.as_str())
     }
 
     /// Makes the folder of an agency's edge.
@@ -111,7 +126,7 @@ impl Layout {
             operator_certificate: self.pki.join("operator.cert.pem"),
             log_key: self.pki.join("log.vkey"),
         };
-        let made = truc_edge::init(&self.folder.join(agency.as_str()), &files, password.as_bytes());
+        let made = truc_edge::init(&self.edge(agency), &files, password.as_bytes());
         made.map_err(|cause| Failure::Refused(cause.to_refusal()))
     }
 }

@@ -27,11 +27,23 @@ impl Process {
         listeners: usize,
     ) -> Result<(Self, Vec<(String, SocketAddr)>), Failure> {
         let own = std::env::current_exe().map_err(|source| Failure::file(Path::new("truc"), source))?;
+        Self::start_program(&own, verb, data, log, password, listeners)
+    }
+
+    /// The same of another build of this program.
+    pub(crate) fn start_program(
+        program: &Path,
+        verb: &[&str],
+        data: &[PathBuf],
+        log: &Path,
+        password: &str,
+        listeners: usize,
+    ) -> Result<(Self, Vec<(String, SocketAddr)>), Failure> {
         let talk = File::options().create(true).append(true).open(log).map_err(|source| Failure::file(log, source))?;
-        let mut command = Command::new(own);
+        let mut command = Command::new(program);
         command.args(verb).args(data).env(PASSWORD_VARIABLE, password);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(talk);
-        let child = command.spawn().map_err(|source| Failure::file(Path::new("truc"), source))?;
+        let child = command.spawn().map_err(|source| Failure::file(program, source))?;
         let mut process = Self { child };
         let mut lines = process.child.stdout.take().map(|stdout| BufReader::new(stdout).lines()).into_iter().flatten();
         let address = |line: String| {
