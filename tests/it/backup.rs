@@ -167,6 +167,8 @@ async fn an_edge_comes_back_from_its_backup_under_a_new_term() {
     assert!(drill(&into).contains("brings the edge back"));
     // After the backup, so the restored edge knows nothing of it; its number must not be used a second time.
     let (unknown, _) = accepted(&axis.dms("G22"), "after-the-backup", "G12").await;
+    // Its receipts are confirmed to the axis, which keeps them no more; the restored edge needs them all the same.
+    round_trip(&axis, "confirmed").await;
     axis.kill_edge("G22");
     fs::rename(&data, axis.path("edge-lost")).unwrap();
     restore(&into, &data);

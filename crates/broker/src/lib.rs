@@ -9,6 +9,7 @@ mod committer;
 mod config;
 mod connections;
 pub mod daemon;
+mod earlier;
 mod ended;
 mod fair;
 mod flow;

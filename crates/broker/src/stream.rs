@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
 use truc_core::dispatch::LeaseId;
+use truc_core::registry::AgencyIndex;
 use truc_types::limits::DELIVERY_CREDIT_MAX;
 use truc_types::{EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, Refusal, Timestamp};
 
@@ -14,7 +15,7 @@ pub(crate) const FEED_UNCONFIRMED_MAX: u32 = 256;
 /// that gives credit without end and reads nothing gets no place, so nothing is leased to it and its feed stands still.
 pub(crate) type Place = mpsc::OwnedPermit<StreamItem>;
 
-/// Places of one stream: what one full credit and one full feed need, and the opening and closing items.
+/// Places of one stream: what one full credit and one full feed need, and the items for opening, earlier receipts and closing.
 pub(crate) const STREAM_ITEMS_MAX: usize = (DELIVERY_CREDIT_MAX + FEED_UNCONFIRMED_MAX + 4) as usize;
 
 /// What the stream is to send.
@@ -34,8 +35,21 @@ pub(crate) enum StreamItem {
         /// Its position.
         position: Position,
     },
+    /// Receipts that were confirmed once and are kept no more: the edge came back from an older copy, or was made anew.
+    Earlier(Earlier),
     /// The stream ends.
     Closed(Refusal),
+}
+
+/// Receipts that are in the journal and in no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    /// For this agency.
+    pub agency: AgencyIndex,
+    /// The receipt that the edge has stored last.
+    pub after: u64,
+    /// The first one that is kept.
+    pub until: u64,
 }
 
 /// A leased delivery.

@@ -191,6 +191,12 @@ impl State {
         self.agency(agency).map_or(0, |agency| agency.feed_last)
     }
 
+    /// The cursor of the oldest receipt for an agency that is kept; that of the next one if none is. Those before it were confirmed.
+    #[must_use]
+    pub fn feed_first(&self, agency: AgencyIndex) -> u64 {
+        self.agency(agency).map_or(1, AgencyState::feed_first)
+    }
+
     /// How many receipts for an agency its edge has not confirmed.
     #[must_use]
     pub fn feed_waiting(&self, agency: AgencyIndex) -> usize {

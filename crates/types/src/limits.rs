@@ -134,6 +134,10 @@ pub const SEQUENCER_QUEUE_MAX: usize = 2 * BLOCK_COMMANDS_MAX;
 pub const REFUSALS_PER_SECOND_MAX: u32 = 100;
 /// And at once: a full stream, of an edge whose certificate has ended.
 pub const REFUSALS_AT_ONCE_MAX: u32 = 1_024;
+/// Entries of the journal that one step of a search for earlier receipts looks through: some tens of milliseconds, then another agency has its turn.
+pub const EARLIER_RECEIPTS_LOOKED_MAX: u64 = 10_000;
+/// Such steps at once, of all agencies: each takes a processor, and only an edge that lost receipts needs them.
+pub const EARLIER_RECEIPTS_AT_ONCE_MAX: usize = 1;
 /// Bytes of one chunk of a blob on the wire.
 pub const BLOB_CHUNK_BYTES: usize = 256 * 1024;
 /// Largest gRPC message: a delivery with its statement, fact, proofs and shell, or a blob chunk.

@@ -13,12 +13,13 @@ use truc_proto::broker::v1::{self as pb, deliver_request, deliver_response};
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{status, tls};
 use truc_types::limits::LEASE_MILLIS;
-use truc_types::{EdgeTerm, Reason, Refusal};
+use truc_types::{EdgeTerm, Position, Reason, Refusal};
 
 use crate::admission::agency_index;
+use crate::earlier::Search;
 use crate::published::Published;
 use crate::sequencer::Command;
-use crate::stream::{DeliveryItem, STREAM_ITEMS_MAX, StreamId, StreamItem};
+use crate::stream::{DeliveryItem, Earlier, STREAM_ITEMS_MAX, StreamId, StreamItem};
 
 /// Responses that wait for a slow connection; what waits before them is bounded by credit.
 const RESPONSES_WAITING_MAX: usize = 16;
@@ -118,6 +119,14 @@ impl Reader {
 /// Turns items into responses. Reading an old entry or proof may touch the disk, so it happens on a blocking thread.
 async fn write(published: Arc<Published>, mut items: mpsc::Receiver<StreamItem>, responses: Responses) {
     while let Some(item) = items.recv().await {
+        if let StreamItem::Earlier(earlier) = item {
+            if let Err(refusal) = write_earlier(&published, earlier, &responses).await {
+                let told = responses.send(Err(status::status(&refusal))).await;
+                tracing::error!(told = told.is_ok(), %refusal, "earlier receipts cannot be read from the journal");
+                break;
+            }
+            continue;
+        }
         let last = matches!(item, StreamItem::Closed(_));
         let published = published.clone();
         let response = tokio::task::block_in_place(move || response(&published, item));
@@ -127,17 +136,37 @@ async fn write(published: Arc<Published>, mut items: mpsc::Receiver<StreamItem>,
     }
 }
 
+/// Sends what is searched for in the journal, at the pace at which the edge reads. What comes after it in the stream waits.
+async fn write_earlier(published: &Published, earlier: Earlier, responses: &Responses) -> Result<(), Refusal> {
+    let mut search = Search::new(published, earlier)?;
+    while !search.is_done() {
+        for (cursor, position) in search.step(published).await? {
+            let response = tokio::task::block_in_place(|| feed_item(published, cursor, position))?;
+            if responses.send(Ok(pb::DeliverResponse { response: Some(response) })).await.is_err() {
+                return Ok(());
+            }
+        }
+        if responses.is_closed() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn feed_item(published: &Published, cursor: u64, position: Position) -> Result<deliver_response::Response, Refusal> {
+    let (proven, checkpoint) = published.prove([position])?;
+    let statement = proven.first().map(super::logged_proven);
+    Ok(deliver_response::Response::FeedItem(pb::FeedItem { cursor, statement, checkpoint: checkpoint.note.to_string() }))
+}
+
 fn response(published: &Published, item: StreamItem) -> Result<pb::DeliverResponse, Refusal> {
     let response = match item {
         StreamItem::Opened { waiting } => {
             deliver_response::Response::Opened(deliver_response::Opened { waiting, checkpoint: published.checkpoint().note.to_string() })
         }
         StreamItem::Delivery(item) => deliver_response::Response::Delivery(delivery(published, &item)?),
-        StreamItem::Feed { cursor, position } => {
-            let (proven, checkpoint) = published.prove([position])?;
-            let statement = proven.first().map(super::logged_proven);
-            deliver_response::Response::FeedItem(pb::FeedItem { cursor, statement, checkpoint: checkpoint.note.to_string() })
-        }
+        StreamItem::Feed { cursor, position } => feed_item(published, cursor, position)?,
+        StreamItem::Earlier(earlier) => return Err(Refusal::new(Reason::OutcomeUnknown, format!("{earlier:?} is many responses"))),
         StreamItem::Closed(refusal) => return Err(refusal),
     };
     Ok(pb::DeliverResponse { response: Some(response) })

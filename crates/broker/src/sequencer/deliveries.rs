@@ -11,7 +11,7 @@ use truc_types::{EdgeTerm, Reason, Refusal};
 
 use super::Sequencer;
 use crate::committer::Output;
-use crate::stream::{DeliveryItem, OpenStream, StreamId, StreamItem};
+use crate::stream::{DeliveryItem, Earlier, OpenStream, StreamId, StreamItem};
 
 impl Sequencer {
     pub(super) fn open_stream(
@@ -36,15 +36,22 @@ impl Sequencer {
             return self.turn_away(&items, refusal);
         }
         self.close_stream(agency, Some(Refusal::new(Reason::ShuttingDown, "this edge opened another delivery stream")));
-        let (Ok(opening), Ok(closing)) = (items.clone().try_reserve_owned(), items.clone().try_reserve_owned()) else {
+        let place_for = || items.clone().try_reserve_owned();
+        let (Ok(opening), Ok(earlier), Ok(closing)) = (place_for(), place_for(), place_for()) else {
             // The client has gone; its `Close` finds nothing to close.
             return;
         };
         let waiting = self.queue(agency).waiting() as u64;
         self.filling.output(Output::Stream { place: opening, item: StreamItem::Opened { waiting } });
         let since = self.now();
-        let stream =
-            OpenStream { id, edge_term, peer, since, items, closing, credit: 0, feed_sent: feed_cursor, feed_confirmed: feed_cursor };
+        let until = self.state.feed_first(agency);
+        if feed_cursor + 1 < until {
+            tracing::warn!(after = feed_cursor, until, "an edge has less receipts than it confirmed once: they are read from the journal");
+            self.filling
+                .output(Output::Stream { place: earlier, item: StreamItem::Earlier(Earlier { agency, after: feed_cursor, until }) });
+        }
+        let feed_sent = feed_cursor.max(until - 1);
+        let stream = OpenStream { id, edge_term, peer, since, items, closing, credit: 0, feed_sent, feed_confirmed: feed_cursor };
         if let Some(place) = place(&mut self.streams, agency) {
             *place = Some(stream);
         }

@@ -164,6 +164,36 @@ impl Axis {
         self.seal(agency, &head.to_json())
     }
 
+    /// Agency 1 has the document of agency 0.
+    pub(super) fn fetched(&self, message_id: MessageId, envelope: &[u8]) -> Arc<[u8]> {
+        let item = ReceiptItem {
+            message_id,
+            envelope: sha256(envelope),
+            recipient: OrganisationCode::from(&code(1)),
+            event_time: clock::now(),
+            queue_position: None,
+            arrival_number: None,
+            reason: None,
+            status_code: None,
+        };
+        let receipt = Receipt {
+            receipt_id: clock::mint(),
+            event: ReceiptEvent::Fetched,
+            issuer: code(1),
+            original_sender: code(0),
+            items: vec![item],
+            copy_destroyed: false,
+            contact: None,
+            created_at: clock::now(),
+            edge_term: EdgeTerm(1),
+            nonce: [0; 16],
+            observed_log: None,
+            queue_contiguous: None,
+            required_signers: self.signers(1),
+        };
+        self.seal(1, &receipt.to_json())
+    }
+
     /// A document from agency 0 to agency 1.
     pub(super) fn envelope(&self, message_id: MessageId, seq: u64, subject: &str) -> Arc<[u8]> {
         let envelope = Envelope {

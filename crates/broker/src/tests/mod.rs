@@ -2,6 +2,7 @@
 
 mod axis;
 mod boot;
+mod earlier;
 mod engine;
 mod flood;
 mod gate;
