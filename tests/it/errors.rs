@@ -64,6 +64,7 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::ReceiptDigestMismatch
         | R::ReceiptMixedSenders
         | R::OperatorOnly
+        | R::FlowStalled
         | R::BlobInUse => "axis",
         R::StatementUnknownField | R::StatementMissingField => "axis, dms, offline",
         R::ReceiptOutOfOrder | R::ReceiptRepeated | R::BlobUnknown | R::BlobOffset => "axis, dms",
@@ -97,7 +98,6 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::BlobStorage
         | R::RequestInvalid
         | R::FlowFlooding
-        | R::FlowStalled
         | R::BusyViews
         | R::ShuttingDown
         | R::ClockSteppedBack => "axis, dms",

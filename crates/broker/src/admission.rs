@@ -16,6 +16,7 @@ use truc_types::{AgencyCode, Position, Reason, Refusal};
 use crate::committer::{Answer, Reply};
 use crate::ended::Endings;
 use crate::fair::FairQueue;
+use crate::kind::Kind;
 use crate::meters::Meters;
 use crate::published::Published;
 use crate::sequencer::{Command, look_up};
@@ -23,6 +24,7 @@ use crate::sequencer::{Command, look_up};
 /// A statement on its way to the sequencer.
 pub(crate) struct Job {
     pub(crate) agency: AgencyCode,
+    pub(crate) kind: Kind,
     pub(crate) file: Arc<[u8]>,
     pub(crate) force_takeover: bool,
     pub(crate) reply: Reply,
@@ -82,7 +84,7 @@ impl Admission {
     pub(crate) fn submit(&self, job: Job) {
         let (line, bytes) = (job.reply.charge.line(), job.reply.charge.bytes());
         let Entrance(waiting) = &*self.entrance;
-        waiting.queue.lock().jobs.push(line, bytes, job);
+        waiting.queue.lock().jobs.push(line, job.kind, bytes, job);
         waiting.changed.notify_one();
     }
 }
@@ -110,7 +112,7 @@ impl Drop for Entrance {
     }
 }
 
-fn work(needs: &Needs, Job { agency, file, force_takeover, reply }: Job) {
+fn work(needs: &Needs, Job { agency, file, force_takeover, reply, .. }: Job) {
     match prepare(needs, &agency, file) {
         Ok((submit, pins)) => {
             let command = Command::Submit { submit: Box::new(submit), force_takeover, pins, reply };

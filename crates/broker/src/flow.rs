@@ -1,5 +1,5 @@
-//! What one agency, and all together, may take: of the memory for statements in flight, and of the work for statements that are refused. Not the
-//! order among statements that are in: that is `fair`.
+//! What one agency, and all together, may take: of the memory for statements in flight and answers that nobody reads, of the threads that work on
+//! attachments, and of the work for statements that are refused. Not the order among statements that are in: that is `fair`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use truc_types::limits::{DIRECTORY_SCANS_AT_ONCE_MAX, REFUSALS_AT_ONCE_MAX, REFUSALS_PER_SECOND_MAX, SUBMIT_IN_FLIGHT_MAX};
+use truc_types::limits::{
+    DIRECTORY_SCANS_AT_ONCE_MAX, DISK_WORK_MAX, DISK_WORK_PER_AGENCY_MAX, DOWNLOADS_PER_AGENCY_MAX, REFUSALS_AT_ONCE_MAX,
+    REFUSALS_PER_SECOND_MAX, SUBMIT_IN_FLIGHT_MAX, UNREAD_ANSWERS_MAX,
+};
 use truc_types::{AgencyCode, Blame, Reason, Refusal};
 
 use crate::fair::LineId;
@@ -30,6 +33,7 @@ const DEBT_MAX: Duration = Duration::from_micros(1_000_000 / REFUSALS_PER_SECOND
 pub(crate) struct Flow {
     all: Arc<Semaphore>,
     scans: Arc<Semaphore>,
+    work: Arc<Semaphore>,
     shares: Mutex<HashMap<AgencyCode, Arc<Share>>>,
 }
 
@@ -43,6 +47,10 @@ pub(crate) struct Share {
     refusals: Mutex<Refusals>,
     own_scan: Arc<Semaphore>,
     scans: Arc<Semaphore>,
+    own_work: Arc<Semaphore>,
+    work: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
+    unread: Semaphore,
 }
 
 /// What one statement takes, given back when it is dropped: with the answer.
@@ -54,9 +62,9 @@ pub(crate) struct Charge {
     _all: OwnedSemaphorePermit,
 }
 
-/// A turn at searching the directory, given back when it is dropped.
+/// A turn at something that takes a thread, given back when it is dropped: held by the work, not by the call that asked for it.
 #[derive(Debug)]
-pub(crate) struct Scan {
+pub(crate) struct Turn {
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
 }
@@ -70,8 +78,8 @@ struct Refusals {
 
 impl Default for Flow {
     fn default() -> Self {
-        let (all, scans) = (Arc::new(Semaphore::new(ALL_BYTES_MAX)), Arc::new(Semaphore::new(DIRECTORY_SCANS_AT_ONCE_MAX)));
-        Self { all, scans, shares: Mutex::default() }
+        let [all, scans, work] = [ALL_BYTES_MAX, DIRECTORY_SCANS_AT_ONCE_MAX, DISK_WORK_MAX].map(|places| Arc::new(Semaphore::new(places)));
+        Self { all, scans, work, shares: Mutex::default() }
     }
 }
 
@@ -81,8 +89,11 @@ impl Flow {
         let mut shares = self.shares.lock();
         let line = LineId(shares.len());
         let new = || {
-            let (own, own_scan) = (Arc::new(Semaphore::new(AGENCY_BYTES_MAX)), Arc::new(Semaphore::new(1)));
-            Arc::new(Share { line, own, all: self.all.clone(), refusals: Mutex::default(), own_scan, scans: self.scans.clone() })
+            let places = [AGENCY_BYTES_MAX, 1, DISK_WORK_PER_AGENCY_MAX, DOWNLOADS_PER_AGENCY_MAX];
+            let [own, own_scan, own_work, downloads] = places.map(|places| Arc::new(Semaphore::new(places)));
+            let (all, scans, work) = (self.all.clone(), self.scans.clone(), self.work.clone());
+            let (refusals, unread) = (Mutex::default(), Semaphore::new(UNREAD_ANSWERS_MAX));
+            Arc::new(Share { line, own, all, refusals, own_scan, scans, own_work, work, downloads, unread })
         };
         shares.entry(agency.clone()).or_insert_with(new).clone()
     }
@@ -98,9 +109,31 @@ impl Share {
     }
 
     /// Waits for a turn at searching the directory. Each agency waits with one search at a time, so they have their turns one after another.
-    pub(crate) async fn scan(&self) -> Scan {
+    pub(crate) async fn scan(&self) -> Turn {
         let own = acquire(self.own_scan.clone(), 1).await;
-        Scan { _own: own, _all: acquire(self.scans.clone(), 1).await }
+        Turn { _own: own, _all: acquire(self.scans.clone(), 1).await }
+    }
+
+    /// Waits for a turn at work on attachments and old entries. As with searches, each agency waits with [`DISK_WORK_PER_AGENCY_MAX`] at a time.
+    pub(crate) async fn work(&self) -> Turn {
+        let own = acquire(self.own_work.clone(), 1).await;
+        Turn { _own: own, _all: acquire(self.work.clone(), 1).await }
+    }
+
+    /// Waits for a place for one more download.
+    pub(crate) async fn download(&self) -> OwnedSemaphorePermit {
+        acquire(self.downloads.clone(), 1).await
+    }
+
+    /// Waits until one more answer may wait to be read; [`Share::read`] gives the place back.
+    #[expect(clippy::expect_used, reason = "a semaphore that nobody closes")]
+    pub(crate) async fn unread(&self) {
+        self.unread.acquire().await.expect("nobody closes it").forget();
+    }
+
+    /// So many answers were read, or never will be.
+    pub(crate) fn read(&self, answers: usize) {
+        self.unread.add_permits(answers);
     }
 
     /// How long this agency is not to be heard, because too much of what it sent was refused.
@@ -191,6 +224,35 @@ mod tests {
         let Poll::Ready(turn) = others.as_mut().poll(&mut context) else { panic!("the other agency is next") };
         drop(turn);
         assert!(second.as_mut().poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn an_agency_that_works_on_all_its_uploads_takes_one_thread_and_the_others_go_on() {
+        let (flow, mut context) = (Flow::default(), Context::from_waker(Waker::noop()));
+        let shares: Vec<_> = (0..=DISK_WORK_MAX).map(|number| flow.share(&format!("H{number}").parse().unwrap())).collect();
+        let mut held = Vec::new();
+        for share in &shares[..DISK_WORK_MAX] {
+            let Poll::Ready(turn) = pin!(share.work()).poll(&mut context) else { panic!("there are turns left") };
+            assert!(pin!(share.work()).poll(&mut context).is_pending(), "a second one of the same agency waits");
+            held.push(turn);
+        }
+        let mut last = pin!(shares[DISK_WORK_MAX].work());
+        assert!(last.as_mut().poll(&mut context).is_pending(), "all together are bounded, too");
+        held.pop();
+        assert!(last.as_mut().poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn answers_that_nobody_reads_are_bounded_for_all_streams_of_an_agency() {
+        let (flow, mut context) = (Flow::default(), Context::from_waker(Waker::noop()));
+        let [silent, other] = ["H1", "H2"].map(|code| flow.share(&code.parse().unwrap()));
+        for _ in 0..UNREAD_ANSWERS_MAX {
+            assert!(pin!(silent.unread()).poll(&mut context).is_ready());
+        }
+        let mut next = pin!(silent.unread());
+        assert!(next.as_mut().poll(&mut context).is_pending() && pin!(other.unread()).poll(&mut context).is_ready());
+        silent.read(1);
+        assert!(next.as_mut().poll(&mut context).is_ready());
     }
 
     #[test]

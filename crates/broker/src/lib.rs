@@ -17,6 +17,7 @@ mod genesis;
 mod grpc;
 mod health;
 mod key;
+mod kind;
 mod loopback;
 mod meters;
 pub mod metrics;

@@ -105,7 +105,8 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
     };
     let admin = engine.admin(data);
     let flow = Arc::<Flow>::default();
-    let (blobs, submits) = (engine.blob_service(&meters), SubmitServiceServer::new(engine.submit_service(&meters, &flow, &shutdown)));
+    let (blobs, submits) =
+        (engine.blob_service(&meters, &flow), SubmitServiceServer::new(engine.submit_service(&meters, &flow, &shutdown)));
     let (reflection, reflection_alpha) =
         if reflection { reflection::services(&SERVICES).map(|(v1, alpha)| (Some(v1), Some(alpha)))? } else { (None, None) };
     let server = Server::builder()
@@ -124,11 +125,13 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         .add_service(DeliveryServiceServer::new(deliveries).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(BlobServiceServer::new(blobs).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
         .add_service(
-            DirectoryServiceServer::new(Directory { published: engine.published.clone(), flow })
+            DirectoryServiceServer::new(Directory { published: engine.published.clone(), flow: flow.clone() })
                 .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
         )
         .add_service(BrokerAdminServiceServer::new(admin))
-        .add_service(LogServiceServer::new(Log { published: engine.published.clone() }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX));
+        .add_service(
+            LogServiceServer::new(Log { published: engine.published.clone(), flow }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
+        );
     tracing::info!(%address, "listening");
     let watching = prepared.start(&engine, address);
     notify.ready(&format!("serving on {address}"));
@@ -257,9 +260,9 @@ impl Engine {
         }
     }
 
-    fn blob_service(&self, meters: &Arc<Meters>) -> Blobs {
+    fn blob_service(&self, meters: &Arc<Meters>, flow: &Arc<Flow>) -> Blobs {
         let (store, published, commands) = (self.blobs.clone(), self.published.clone(), self.commands.clone());
-        Blobs { store, published, commands, meters: meters.clone() }
+        Blobs { store, published, commands, meters: meters.clone(), flow: flow.clone() }
     }
 
     fn submit_service(&self, meters: &Arc<Meters>, flow: &Arc<Flow>, shutdown: &Shutdown) -> Submits {

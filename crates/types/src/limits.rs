@@ -134,6 +134,18 @@ pub const SEQUENCER_QUEUE_MAX: usize = 2 * BLOCK_COMMANDS_MAX;
 pub const REFUSALS_PER_SECOND_MAX: u32 = 100;
 /// And at once: a full stream, of an edge whose certificate has ended.
 pub const REFUSALS_AT_ONCE_MAX: u32 = 1_024;
+/// Work on attachments and old entries that one agency has under way at once: writing, hashing, syncing, reading. One thread hashes some 200 MB a second,
+/// faster than the line of an agency.
+pub const DISK_WORK_PER_AGENCY_MAX: usize = 1;
+/// The same of all agencies: while some wait for the disk, others hash.
+pub const DISK_WORK_MAX: usize = 8;
+/// Attachments that one agency reads at once, a file each: all of the largest document twice over. More wait.
+pub const DOWNLOADS_PER_AGENCY_MAX: usize = 2 * ATTACHMENTS_MAX;
+/// A call that goes no further by the fault of the other side is ended: 30 attachments in chunks of [`BLOB_CHUNK_BYTES`] share a line of 256 kbit/s
+/// for four minutes.
+pub const STALLED_MILLIS_MAX: u64 = 5 * 60 * 1000;
+/// Answers that one agency leaves unread, on all its streams: four full ones. Each takes up to 4 KiB with its proofs; then nothing more of it is read.
+pub const UNREAD_ANSWERS_MAX: usize = 4 * SUBMIT_IN_FLIGHT_MAX;
 /// Entries of the journal that one step of a search for earlier receipts looks through: some tens of milliseconds, then another agency has its turn.
 pub const EARLIER_RECEIPTS_LOOKED_MAX: u64 = 10_000;
 /// Such steps at once, of all agencies: each takes a processor, and only an edge that lost receipts needs them.

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -13,22 +14,26 @@ use truc_proto::broker::v1::{self as pb, upload_request};
 use truc_signing::Statement;
 use truc_transport::metrics::number;
 use truc_transport::{status, tls};
-use truc_types::limits::BLOB_CHUNK_BYTES;
+use truc_types::limits::{BLOB_CHUNK_BYTES, STALLED_MILLIS_MAX};
 use truc_types::{AgencyCode, Digest, MessageId, Position, Reason, Refusal};
 
+use super::answers::stalled;
 use crate::admission::{agency_index, check_disk};
+use crate::flow::{Flow, Share};
 use crate::meters::Meters;
 use crate::published::Published;
 use crate::sequencer::Command;
 
 /// Chunks of a download that wait for a slow connection.
 const CHUNKS_WAITING_MAX: usize = 4;
+const STALLED_MAX: Duration = Duration::from_millis(STALLED_MILLIS_MAX);
 
 pub(crate) struct Blobs {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) published: Arc<Published>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) flow: Arc<Flow>,
 }
 
 #[tonic::async_trait]
@@ -37,9 +42,10 @@ impl BlobService for Blobs {
 
     async fn get_upload(&self, request: Request<pb::GetUploadRequest>) -> Result<Response<pb::GetUploadResponse>, Status> {
         let agency = self.agency(&request)?;
+        let share = self.flow.share(&agency);
         let request = request.into_inner();
         let digest = digest(&request.sha256)?;
-        let state = blocking(self.store.clone(), move |store| store.upload_progress(&agency, &digest, request.size)).await?;
+        let state = blocking(&share, self.store.clone(), move |store| store.upload_progress(&agency, &digest, request.size)).await?;
         Ok(Response::new(match state {
             UploadState::Resume(offset) => pb::GetUploadResponse { offset, complete: false },
             UploadState::Complete => pb::GetUploadResponse { offset: request.size, complete: true },
@@ -49,13 +55,14 @@ impl BlobService for Blobs {
     async fn upload(&self, request: Request<Streaming<pb::UploadRequest>>) -> Result<Response<pb::UploadResponse>, Status> {
         let agency = self.agency(&request)?;
         check_disk(&self.meters).map_err(|refusal| status::status(&refusal))?;
+        let share = self.flow.share(&agency);
         let mut requests = request.into_inner();
-        let Some(upload_request::Request::Begin(begin)) = requests.message().await?.and_then(|first| first.request) else {
+        let Some(upload_request::Request::Begin(begin)) = next(&mut requests).await?.and_then(|first| first.request) else {
             return Err(invalid("request", "the first request is `begin`"));
         };
         let digest = digest(&begin.sha256)?;
         let of = agency.clone();
-        let state = blocking(self.store.clone(), move |store| store.begin_upload(&of, &digest, begin.size)).await?;
+        let state = blocking(&share, self.store.clone(), move |store| store.begin_upload(&of, &digest, begin.size)).await?;
         let UploadState::Resume(mut offset) = state else {
             return Ok(Response::new(pb::UploadResponse { offset: begin.size, complete: true }));
         };
@@ -64,7 +71,7 @@ impl BlobService for Blobs {
                 Refusal::new(Reason::BlobOffset, format!("the upload goes on at {offset}, not at {}", begin.offset)).with("offset", offset);
             return Err(status::status(&refusal));
         }
-        while let Some(request) = requests.message().await? {
+        while let Some(request) = next(&mut requests).await? {
             let Some(upload_request::Request::Data(data)) = request.request else {
                 return Err(invalid("request", "after `begin` comes `data`"));
             };
@@ -77,11 +84,11 @@ impl BlobService for Blobs {
             check_disk(&self.meters).map_err(|refusal| status::status(&refusal))?;
             self.meters.blob_received.inc_by(data.len() as u64);
             let of = agency.clone();
-            offset = blocking(self.store.clone(), move |store| store.append(&of, &digest, offset, &data)).await?;
+            offset = blocking(&share, self.store.clone(), move |store| store.append(&of, &digest, offset, &data)).await?;
         }
         let complete = offset == begin.size;
         if complete {
-            blocking(self.store.clone(), move |store| store.finish(&agency, &digest)).await?;
+            blocking(&share, self.store.clone(), move |store| store.finish(&agency, &digest)).await?;
             // One copy of what several upload is counted several times until the next hour.
             self.meters.blob_stored.inc_by(number(begin.size));
         }
@@ -93,18 +100,28 @@ impl BlobService for Blobs {
         let request = request.into_inner();
         let digest = digest(&request.sha256)?;
         let message_id: MessageId = request.message_id.parse().map_err(|cause| invalid("message_id", &format!("message_id: {cause}")))?;
+        let share = self.flow.share(&agency);
+        let place = share.download().await;
         let located = super::locate(&self.commands, &self.published, message_id).await;
         let position = located.map_err(|refusal| status::status(&refusal))?;
-        let published = self.published.clone();
-        let allowed = tokio::task::spawn_blocking(move || may_download(&published, &agency, position, &digest)).await;
+        let (published, turn) = (self.published.clone(), share.work().await);
+        let allowed = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            may_download(&published, &agency, position, &digest)
+        });
+        let allowed = allowed.await;
         let allowed = allowed.map_err(|cause| Status::internal(cause.to_string()))?;
         if !allowed.map_err(|refusal| status::status(&refusal))? {
             let refusal = Refusal::new(Reason::BlobUnknown, format!("{message_id} gives this agency no attachment {digest}"));
             return Err(status::status(&refusal.with("message_id", message_id).with("sha256", digest)));
         }
-        let reader = blocking(self.store.clone(), move |store| store.open_range(&digest, request.offset)).await?;
-        let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
-        tokio::spawn(send_chunks(reader, chunks, self.meters.clone()));
+        let reader = blocking(&share, self.store.clone(), move |store| store.open_range(&digest, request.offset)).await?;
+        let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX + 1);
+        let meters = self.meters.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            send_chunks(reader, chunks, &share, &meters).await;
+        });
         Ok(Response::new(ReceiverStream::new(waiting)))
     }
 }
@@ -135,9 +152,27 @@ fn may_download(published: &Published, agency: &AgencyCode, position: Option<Pos
 }
 
 /// A thread is taken for each chunk, never for the time that the other side takes: slow readers must not use the threads up that everybody shares.
-async fn send_chunks(mut reader: BlobReader, chunks: mpsc::Sender<Result<pb::DownloadResponse, Status>>, meters: Arc<Meters>) {
+async fn send_chunks(
+    mut reader: BlobReader,
+    chunks: mpsc::Sender<Result<pb::DownloadResponse, Status>>,
+    share: &Arc<Share>,
+    meters: &Meters,
+) {
+    // For the reason of the end, however full it is.
+    let Ok(closing) = chunks.clone().reserve_owned().await else { return };
     while reader.remaining() > 0 {
+        // First the room for it: who reads nothing takes no turn.
+        let room = match tokio::time::timeout(STALLED_MAX, chunks.reserve()).await {
+            Ok(Ok(room)) => room,
+            Ok(Err(_)) => return,
+            Err(_) => {
+                closing.send(Err(status::status(&stalled("nothing of the download was read"))));
+                return;
+            }
+        };
+        let turn = share.work().await;
         let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let chunk = read_chunk(&mut reader);
             (reader, chunk)
         });
@@ -146,10 +181,17 @@ async fn send_chunks(mut reader: BlobReader, chunks: mpsc::Sender<Result<pb::Dow
         let failed = chunk.is_err();
         meters.blob_sent.inc_by(chunk.as_ref().map_or(0, |chunk| chunk.data.len() as u64));
         let chunk = chunk.map_err(|cause| status::status(&Refusal::new(Reason::of_system(&cause, Reason::BlobStorage), cause.to_string())));
-        if chunks.send(chunk).await.is_err() || failed {
+        room.send(chunk);
+        if failed {
             return;
         }
     }
+}
+
+/// The next request of an upload, if it comes in time.
+async fn next(requests: &mut Streaming<pb::UploadRequest>) -> Result<Option<pb::UploadRequest>, Status> {
+    let next = tokio::time::timeout(STALLED_MAX, requests.message()).await;
+    next.unwrap_or_else(|_| Err(status::status(&stalled("nothing of the upload came"))))
 }
 
 fn read_chunk(reader: &mut BlobReader) -> std::io::Result<pb::DownloadResponse> {
@@ -170,11 +212,17 @@ fn invalid(field: &str, message: &str) -> Status {
     status::status(&Refusal::new(Reason::RequestInvalid, message).with("field", field))
 }
 
+/// Work on a thread of its own, when it is the agency's turn. The turn is held by the work: who gives a call up has no thread more.
 async fn blocking<T: Send + 'static>(
+    share: &Arc<Share>,
     store: Arc<dyn BlobStore>,
     work: impl FnOnce(&dyn BlobStore) -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, Status> {
-    let done = tokio::task::spawn_blocking(move || work(store.as_ref())).await;
-    let done = done.map_err(|_| status::status(&Refusal::new(Reason::ShuttingDown, "the broker ends")))?;
+    let turn = share.work().await;
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work(store.as_ref())
+    });
+    let done = done.await.map_err(|_| status::status(&Refusal::new(Reason::ShuttingDown, "the broker ends")))?;
     done.map_err(|cause| status::status(&cause.to_refusal()))
 }

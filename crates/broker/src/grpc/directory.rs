@@ -29,10 +29,14 @@ impl DirectoryService for Directory {
         &self,
         request: Request<pb::ListRegistryEntriesRequest>,
     ) -> Result<Response<pb::ListRegistryEntriesResponse>, Status> {
-        tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
+        let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
         let request = request.into_inner();
-        let published = self.published.clone();
-        let answer = tokio::task::spawn_blocking(move || registry_page(&published, &request)).await;
+        let (published, turn) = (self.published.clone(), self.flow.share(&agency).work().await);
+        let answer = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            registry_page(&published, &request)
+        });
+        let answer = answer.await;
         let answer = answer.map_err(|_| status::status(&Refusal::new(Reason::ShuttingDown, "the broker ends")))?;
         answer.map(Response::new).map_err(|refusal| status::status(&refusal))
     }

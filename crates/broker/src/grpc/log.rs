@@ -8,10 +8,12 @@ use truc_proto::broker::v1::log_service_server::LogService;
 use truc_transport::{clock, status, tls};
 use truc_types::{Reason, Refusal};
 
+use crate::flow::Flow;
 use crate::published::Published;
 
 pub(crate) struct Log {
     pub(crate) published: Arc<Published>,
+    pub(crate) flow: Arc<Flow>,
 }
 
 #[tonic::async_trait]
@@ -26,11 +28,14 @@ impl LogService for Log {
         &self,
         request: Request<pb::GetConsistencyProofRequest>,
     ) -> Result<Response<pb::GetConsistencyProofResponse>, Status> {
-        tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
+        let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
         let pb::GetConsistencyProofRequest { old_size, new_size } = request.into_inner();
-        let published = self.published.clone();
-        let path = tokio::task::spawn_blocking(move || published.prove_consistency(old_size, new_size)).await;
-        let path = path.map_err(|_| status::status(&Refusal::new(Reason::ShuttingDown, "the broker ends")))?;
+        let (published, turn) = (self.published.clone(), self.flow.share(&agency).work().await);
+        let path = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            published.prove_consistency(old_size, new_size)
+        });
+        let path = path.await.map_err(|_| status::status(&Refusal::new(Reason::ShuttingDown, "the broker ends")))?;
         let path = path.map_err(|refusal| status::status(&refusal))?;
         Ok(Response::new(pb::GetConsistencyProofResponse { path: super::path_bytes(&path) }))
     }

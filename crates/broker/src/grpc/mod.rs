@@ -1,6 +1,7 @@
 //! The gRPC services: adapters between protobuf and the broker. No decision is made here.
 
 pub(crate) mod admin;
+mod answers;
 pub(crate) mod blobs;
 pub(crate) mod delivery;
 pub(crate) mod directory;

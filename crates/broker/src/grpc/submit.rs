@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use truc_proto::broker::v1::SubmitRequest;
 use truc_proto::broker::v1::submit_service_server::SubmitService;
-use truc_proto::broker::v1::{SubmitRequest, SubmitResponse, submit_response::Outcome};
 use truc_transport::metrics::Gauge;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{status, tls};
-use truc_types::limits::{REFUSALS_PER_SECOND_MAX, RETRY_PAUSE_MILLIS, STATEMENT_FILE_BYTES_MAX, SUBMIT_IN_FLIGHT_MAX};
+use truc_types::limits::{REFUSALS_PER_SECOND_MAX, RETRY_PAUSE_MILLIS, STATEMENT_FILE_BYTES_MAX};
 use truc_types::{AgencyCode, Reason, Refusal};
 
+use super::answers::{Answers, Places, answers};
 use crate::admission::{Admission, Job};
 use crate::committer::{Answer, Reply};
 use crate::flow::{Flow, Share};
+use crate::kind::Kind;
 use crate::meters::Meters;
 use crate::published::Published;
 
@@ -31,25 +30,24 @@ pub(crate) struct Submits {
 
 #[tonic::async_trait]
 impl SubmitService for Submits {
-    type SubmitStream = tokio_stream::adapters::Map<ReceiverStream<(u64, Answer)>, fn((u64, Answer)) -> Result<SubmitResponse, Status>>;
+    type SubmitStream = Answers;
 
     async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
         let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
-        let (answers, answered) = mpsc::channel(SUBMIT_IN_FLIGHT_MAX);
         let registry = self.published.registry();
         let is_axis = registry.axis_agency().is_some_and(|axis| registry.agency_index(&agency) == Some(axis));
         let meters = (!is_axis).then(|| self.meters.clone());
         let (admission, share, shutdown) = (self.admission.clone(), self.flow.share(&agency), self.shutdown.clone());
+        let (places, answers) = answers(&share);
         // At shutdown nothing more is read; what was read is still answered, then the stream ends.
         tokio::spawn(async move {
             let _open = meters.as_ref().map(|meters| Open::new(meters));
             tokio::select! {
-                () = read(request.into_inner(), agency, &admission, &share, meters.as_ref(), answers) => {}
+                () = read(request.into_inner(), agency, &admission, &share, meters.as_ref(), places) => {}
                 () = shutdown.begun() => {}
             }
         });
-        let to_response: fn((u64, Answer)) -> Result<SubmitResponse, Status> = response;
-        Ok(Response::new(ReceiverStream::new(answered).map(to_response)))
+        Ok(Response::new(answers))
     }
 }
 
@@ -76,9 +74,9 @@ async fn read(
     admission: &Admission,
     share: &Arc<Share>,
     meters: Option<&Arc<Meters>>,
-    answers: mpsc::Sender<(u64, Answer)>,
+    places: Places,
 ) {
-    while let Ok(place) = answers.clone().reserve_owned().await {
+    while let Some(place) = places.next().await {
         let request = match requests.message().await {
             Ok(Some(request)) => request,
             Ok(None) => break,
@@ -106,14 +104,7 @@ async fn read(
             continue;
         }
         let file = Arc::from(request.statement.as_ref());
-        admission.submit(Job { agency: agency.clone(), file, force_takeover: request.force_takeover, reply });
+        let kind = Kind::of(&request.statement);
+        admission.submit(Job { agency: agency.clone(), kind, file, force_takeover: request.force_takeover, reply });
     }
-}
-
-fn response((request_id, answer): (u64, Answer)) -> Result<SubmitResponse, Status> {
-    let outcome = match answer {
-        Answer::Accepted(acceptance) => Outcome::Accepted(super::acceptance(&acceptance)),
-        Answer::Refused(refusal) => Outcome::Refused(status::to_proto(&refusal)),
-    };
-    Ok(SubmitResponse { request_id, outcome: Some(outcome) })
 }
