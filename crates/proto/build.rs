@@ -4,7 +4,7 @@ use std::path::Path;
 
 use prost::Message as _;
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "truc/broker/v1/evidence.proto",
     "truc/broker/v1/submit_service.proto",
     "truc/broker/v1/delivery_service.proto",
@@ -15,6 +15,7 @@ const FILES: [&str; 12] = [
     "truc/edge/v1/document.proto",
     "truc/edge/v1/document_service.proto",
     "truc/edge/v1/directory_service.proto",
+    "truc/admin/v1/check.proto",
     "truc/admin/v1/broker_admin_service.proto",
     "truc/admin/v1/edge_admin_service.proto",
 ];

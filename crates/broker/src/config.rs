@@ -93,12 +93,17 @@ pub(crate) fn read_tls(data: &Path, password: &[u8]) -> Result<TlsFiles, Refusal
     tls_files(data, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, password)
 }
 
+/// The same of the axis' own agency, which connects to the listener.
+pub(crate) fn read_loopback_tls(data: &Path, password: &[u8]) -> Result<TlsFiles, Refusal> {
+    tls_files(data, LOOPBACK_TLS_CERTIFICATE_FILE, LOOPBACK_TLS_KEY_FILE, password)
+}
+
 /// The keys of the axis' own agency.
 fn read_loopback(data: &Path, password: &[u8]) -> Result<LoopbackKeys, Refusal> {
     let certificate = read(data, LOOPBACK_SEAL_CERTIFICATE_FILE)?;
     let key = keyfile::read_encrypted(&read(data, LOOPBACK_SEAL_KEY_FILE)?, password);
     let key = key.map_err(|cause| unreadable(LOOPBACK_SEAL_KEY_FILE, &cause))?;
-    LoopbackKeys::new(&certificate, key, tls_files(data, LOOPBACK_TLS_CERTIFICATE_FILE, LOOPBACK_TLS_KEY_FILE, password)?)
+    LoopbackKeys::new(&certificate, key, read_loopback_tls(data, password)?)
 }
 
 fn tls_files(data: &Path, certificate: &str, key: &str, password: &[u8]) -> Result<TlsFiles, Refusal> {

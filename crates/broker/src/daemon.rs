@@ -1,6 +1,7 @@
 //! The command line of a running broker, for `truc broker run` and `truc-broker` alike.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use truc_transport::logging::{self, Logging};
 use truc_transport::notify::Notify;
 use truc_transport::reload::{Prepare, Reloader};
 use truc_transport::shutdown::Shutdown;
-use truc_transport::tls::{ServerTls, server_config};
+use truc_transport::tls::{ClientTls, ServerTls, server_config};
 use truc_types::{Reason, Refusal};
 
-use crate::config::read_tls;
+use crate::config::{read_loopback_tls, read_tls};
 use crate::settings::BrokerSettings;
 
 /// The broker of an axis: takes sealed documents, logs them, delivers them.
@@ -78,7 +79,13 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     let mut config = crate::open(&settings, &password)?;
     config.sync_delay = Duration::from_millis(args.sync_delay_ms);
     config.notify = notify.clone();
-    let reloader = Reloader { source, entries, prepare: prepare(logging, config.tls.clone()) };
+    let certificates = Certificates {
+        data: settings.data.clone(),
+        password_file: settings.password_file.clone(),
+        listener: config.tls.clone(),
+        loopback: config.loopback.as_ref().map(|loopback| loopback.tls.clone()),
+    };
+    let reloader = Reloader { source, entries, prepare: prepare(logging, certificates) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     let json = args.launch.json;
     let ended = runtime.block_on(async move {
@@ -91,17 +98,100 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     ended
 }
 
-/// What a running broker takes over: the certificates of its listener, and how much it logs.
-fn prepare(logging: Logging, tls: ServerTls) -> Prepare<BrokerSettings> {
+/// What a running broker takes over: the certificates of its listener and of the message that it sends to itself, and how much it logs. Where the files
+/// lie is what the broker was started with, whatever the settings say now.
+fn prepare(logging: Logging, certificates: Certificates) -> Prepare<BrokerSettings> {
     let logging = Arc::new(logging);
     Box::new(move |settings| {
-        let password = password(settings.password_file.as_deref())?;
-        let config = server_config(&read_tls(&settings.data, &password)?)?;
-        let (tls, logging, level) = (tls.clone(), Arc::clone(&logging), settings.log.level);
+        let renew = certificates.read()?;
+        let (logging, level) = (Arc::clone(&logging), settings.log.level);
         Ok(Box::new(move || {
-            tls.replace(config);
+            renew();
             logging.set_level(level);
             vec!["TLS certificates"]
         }))
     })
+}
+
+/// What shows and trusts certificates in a running broker, and where they come from.
+struct Certificates {
+    data: PathBuf,
+    password_file: Option<PathBuf>,
+    listener: ServerTls,
+    loopback: Option<ClientTls>,
+}
+
+impl Certificates {
+    /// Reads all of them; what comes back puts them in use.
+    fn read(&self) -> Result<impl FnOnce() + use<>, Refusal> {
+        let password = password(self.password_file.as_deref())?;
+        let config = server_config(&read_tls(&self.data, &password)?)?;
+        let loopback = match &self.loopback {
+            Some(tls) => {
+                let files = read_loopback_tls(&self.data, &password)?;
+                // Whether key and certificate belong together a client says only when it connects.
+                server_config(&files)?;
+                Some((tls.clone(), files))
+            }
+            None => None,
+        };
+        let listener = self.listener.clone();
+        Ok(move || {
+            listener.replace(config);
+            if let Some((tls, files)) = loopback {
+                tls.replace(files);
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ed25519_dalek::SigningKey;
+    use truc_signing::keyfile;
+
+    use super::*;
+    use crate::config::{AUTHORITY_FILE, LOOPBACK_TLS_CERTIFICATE_FILE, LOOPBACK_TLS_KEY_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE};
+    use crate::tests::axis::certificate_pem_of;
+
+    const PASSWORD: &[u8] = b"a password";
+
+    /// Puts certificate and key of an agency of the tests into the folder, for both sides.
+    fn put(data: &Path, agency: usize, key_of: usize) {
+        let pem = certificate_pem_of(agency);
+        let key = SigningKey::from_bytes(&[u8::try_from(key_of).unwrap() + 1; 32]);
+        let key = keyfile::write_encrypted(&key, PASSWORD, [1; 16], [2; 16]).unwrap();
+        std::fs::create_dir_all(data.join("keys")).unwrap();
+        std::fs::create_dir_all(data.join("trust")).unwrap();
+        for file in [TLS_CERTIFICATE_FILE, LOOPBACK_TLS_CERTIFICATE_FILE, AUTHORITY_FILE] {
+            std::fs::write(data.join(file), &pem).unwrap();
+        }
+        std::fs::write(data.join(TLS_KEY_FILE), key.as_bytes()).unwrap();
+        std::fs::write(data.join(LOOPBACK_TLS_KEY_FILE), key.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_reload_renews_listener_and_loopback_together_or_neither() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, password_file) = (folder.path().to_owned(), folder.path().join("password"));
+        std::fs::write(&password_file, PASSWORD).unwrap();
+        put(&data, 0, 0);
+        let listener = ServerTls::new(&read_tls(&data, PASSWORD).unwrap()).unwrap();
+        let loopback = ClientTls::new(read_loopback_tls(&data, PASSWORD).unwrap());
+        let (before, shown) = (listener.current(), loopback.certificate_pem());
+        let (watched, client) = (listener.clone(), loopback.clone());
+        let certificates = Certificates { data: data.clone(), password_file: Some(password_file), listener, loopback: Some(loopback) };
+        put(&data, 1, 1);
+        std::fs::write(data.join(LOOPBACK_TLS_KEY_FILE), "no key").unwrap();
+        assert_eq!(certificates.read().map(drop).unwrap_err().reason, Reason::KeyUnreadable);
+        put(&data, 1, 0);
+        assert_eq!(certificates.read().map(drop).unwrap_err().reason, Reason::KeyUnreadable, "key and certificate of two agencies");
+        assert!(Arc::ptr_eq(&watched.current(), &before) && client.certificate_pem() == shown, "nothing has changed");
+        put(&data, 1, 1);
+        certificates.read().unwrap()();
+        assert!(!Arc::ptr_eq(&watched.current(), &before));
+        assert_eq!((client.certificate_pem(), client.authority_pem()), (certificate_pem_of(1), certificate_pem_of(1)));
+    }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use truc_blobs::BlobStore;
 use truc_signing::statement::SignerRole;
-use truc_transport::checks::{Checks, ClockWatch, Found, Weight};
+use truc_transport::checks::{Checks, Found, Weight};
 use truc_transport::clock;
-use truc_transport::disk::{DiskWatch, Space};
+use truc_transport::disk::Space;
 use truc_transport::keys::KeyFiles;
+use truc_transport::machine::{CLOCK, DISK, KEYS, Machine};
 use truc_transport::metrics::{Counter, Gauge, Metrics, number, seconds};
 use truc_transport::process::Process;
 use truc_types::limits::{READINESS_EVERY_MILLIS, READINESS_PROBE_MILLIS_MAX};
@@ -19,14 +20,12 @@ use truc_types::{Reason, Refusal, Timestamp};
 use truc_views::ViewStore;
 
 use crate::config::{AUTHORITY_FILE, BrokerConfig, LOG_KEY_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE};
+use crate::loopback::LoopbackEnds;
 use crate::meters::Meters;
 use crate::metrics as m;
 use crate::published::Published;
 use crate::sequencer::Command;
 
-pub(crate) const DISK: &str = "disk";
-pub(crate) const KEYS: &str = "keys";
-pub(crate) const CLOCK: &str = "clock";
 pub(crate) const SEQUENCER: &str = "sequencer";
 pub(crate) const LOOPBACK: &str = "loopback";
 
@@ -51,8 +50,7 @@ pub(crate) struct Health {
     pub(crate) meters: Arc<Meters>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) clock_stepped_back: Arc<AtomicBool>,
-    pub(crate) disk: DiskWatch,
-    pub(crate) keys: Arc<KeyFiles>,
+    pub(crate) machine: Machine,
     pub(crate) gauges: Arc<Gauges>,
 }
 
@@ -61,31 +59,20 @@ impl Health {
     pub(crate) async fn watch(mut self) -> Infallible {
         let mut every = tokio::time::interval(Duration::from_millis(READINESS_EVERY_MILLIS));
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut clock_watch = ClockWatch::default();
         let limit = Duration::from_millis(READINESS_PROBE_MILLIS_MAX);
         loop {
             every.tick().await;
-            let jump = clock_watch.look();
-            if jump != 0 {
-                tracing::error!(jump_millis = jump, "the clock of this machine jumped");
+            let look = self.machine.look(|| check_step(&self.clock_stepped_back));
+            let (look, sequencer) = tokio::join!(look, probe(&self.commands, limit));
+            if look.jump_millis != 0 {
+                tracing::error!(jump_millis = look.jump_millis, "the clock of this machine jumped");
                 self.gauges.clock_jumps.inc();
             }
-            let steady = clock_watch.check().and_then(|()| check_step(&self.clock_stepped_back));
-            self.checks.note_result(CLOCK, steady);
-            let keys = Arc::clone(&self.keys);
-            let keys = tokio::task::spawn_blocking(move || keys.check(clock::now()));
-            let ((space, disk), sequencer, keys) = tokio::join!(self.disk.look(), probe(&self.commands, limit), keys);
-            // An edge that is refused for space would be so for as long as a probe fails for another reason.
-            let full = disk.as_ref().is_err_and(|refusal| refusal.reason == Reason::DiskFull);
-            self.meters.disk_full.store(full, Ordering::Relaxed);
-            if let Some(space) = space {
+            self.meters.disk_full.store(look.disk_full, Ordering::Relaxed);
+            if let Some(space) = look.space {
                 self.gauges.space(space);
             }
-            self.checks.note_result(DISK, disk);
             self.checks.note_result(SEQUENCER, sequencer);
-            let broke =
-                |cause: tokio::task::JoinError| Err(Refusal::new(Reason::KeyUnreadable, format!("the look at the keys broke: {cause}")));
-            self.checks.note_result(KEYS, keys.unwrap_or_else(broke));
         }
     }
 }
@@ -119,7 +106,7 @@ pub(crate) struct Gauges {
     uploads: Gauge,
     /// Certificates that change only with a start.
     certificates: Vec<(&'static str, Timestamp, Gauge)>,
-    keys: Arc<KeyFiles>,
+    loopback: Option<(LoopbackEnds, Gauge)>,
     tls: Gauge,
     first_seal: Gauge,
     disk_free: Gauge,
@@ -134,7 +121,7 @@ impl Gauges {
         metrics: &Metrics,
         checks: &Checks,
         certificates: Vec<(&'static str, Timestamp)>,
-        keys: Arc<KeyFiles>,
+        loopback: Option<LoopbackEnds>,
         reserve_bytes: u64,
     ) -> Self {
         metrics.gauge(&m::DISK_RESERVE, &[]).set(number(reserve_bytes));
@@ -146,7 +133,7 @@ impl Gauges {
             views_lag: metrics.gauge(&m::VIEWS_LAG, &[]),
             uploads: metrics.gauge(&m::UPLOADS, &[]),
             certificates: certificates.into_iter().map(certificate).collect(),
-            keys,
+            loopback: loopback.map(|ends| (ends, metrics.gauge(&m::CERTIFICATE, &["loopback"]))),
             tls: metrics.gauge(&m::CERTIFICATE, &["tls"]),
             first_seal: metrics.gauge(&m::CERTIFICATE, &["seal"]),
             disk_free: metrics.gauge(&m::DISK_FREE, &[]),
@@ -176,8 +163,11 @@ impl Gauges {
         for (_, ends, gauge) in &self.certificates {
             gauge.set(until(*ends, now));
         }
-        if let Some((_, ends)) = self.keys.ends().find(|(role, _)| *role == "tls") {
+        if let Some((_, ends)) = checks.values().ends.into_iter().find(|(role, _)| *role == "tls") {
             self.tls.set(until(ends, now));
+        }
+        if let Some((ends, gauge)) = &self.loopback {
+            gauge.set(until(ends.first(), now));
         }
         if let Some(ends) = first_seal_end(published, now) {
             self.first_seal.set(until(ends, now));

@@ -18,6 +18,7 @@ use truc_proto::broker::v1::delivery_service_server::DeliveryServiceServer;
 use truc_proto::broker::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::broker::v1::log_service_server::LogServiceServer;
 use truc_proto::broker::v1::submit_service_server::SubmitServiceServer;
+use truc_transport::checks::Checks;
 use truc_transport::metrics::number;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{accept, clock, reflection};
@@ -92,6 +93,7 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
     let data = config.data.clone();
     let prepared = Prepared::new(&mut config).await?;
     let (meters, counting) = (prepared.meters.clone(), prepared.meters.clone());
+    let checks = prepared.checks.clone();
     let engine = tokio::task::spawn_blocking(move || Engine::start(config, counting)).await.map_err(|_| defect("the start panicked"))??;
 
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -103,21 +105,13 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         last_stream: AtomicU64::new(0),
         shutdown: shutdown.clone(),
     };
-    let admin = engine.admin(data);
+    let admin = engine.admin(data, checks);
     let flow = Arc::<Flow>::default();
     let (blobs, submits) =
         (engine.blob_service(&meters, &flow), SubmitServiceServer::new(engine.submit_service(&meters, &flow, &shutdown)));
     let (reflection, reflection_alpha) =
         if reflection { reflection::services(&SERVICES).map(|(v1, alpha)| (Some(v1), Some(alpha)))? } else { (None, None) };
-    let server = Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
-        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
-        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
-        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
+    let server = limited()
         .add_optional_service(reflection)
         .add_optional_service(reflection_alpha)
         .add_service(health_service)
@@ -159,6 +153,19 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
     }
     sweeping.abort();
     engine.finish().await
+}
+
+/// A server with the limits of every connection.
+fn limited() -> Server {
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
 }
 
 /// Tells of readiness; returns when the process has to end.
@@ -248,7 +255,7 @@ impl Engine {
     }
 
     /// What the operator looks with.
-    fn admin(&self, data: std::path::PathBuf) -> Admin {
+    fn admin(&self, data: std::path::PathBuf, checks: Checks) -> Admin {
         Admin {
             published: self.published.clone(),
             commands: self.commands.clone(),
@@ -256,6 +263,7 @@ impl Engine {
             blobs: self.blobs.clone(),
             clock_stepped_back: self.clock_stepped_back.clone(),
             data,
+            checks,
             started_at: clock::now(),
         }
     }

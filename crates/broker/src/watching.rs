@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use truc_ledger::LogVerifier;
 use truc_signing::{Authority, Certificate};
 use truc_transport::checks::Checks;
-use truc_transport::disk::DiskWatch;
 use truc_transport::keys::KeyFiles;
+use truc_transport::machine::Machine;
 use truc_transport::metrics::Metrics;
 use truc_transport::observe::{self, Observed};
 use truc_transport::process;
@@ -29,6 +29,7 @@ use crate::run::Engine;
 /// What is known before the engine has started.
 pub(crate) struct Prepared {
     pub(crate) meters: Arc<Meters>,
+    pub(crate) checks: Checks,
     metrics: Metrics,
     listener: Option<TcpListener>,
     data: PathBuf,
@@ -58,10 +59,10 @@ impl Prepared {
         let keys = key_files(config);
         let authority = std::fs::read_to_string(config.data.join(AUTHORITY_FILE)).ok();
         let authority = authority.and_then(|pem| Authority::from_pem(&pem).ok()).map(|authority| ("authority", authority.not_after()));
-        let mut ends: Vec<_> = authority.into_iter().collect();
-        ends.extend(config.loopback.as_ref().map(|loopback| ("loopback", loopback.ends)));
+        let ends: Vec<_> = authority.into_iter().collect();
         Ok(Self {
             meters: Arc::new(Meters::new(&metrics)),
+            checks: checks(),
             metrics,
             listener,
             data: config.data.clone(),
@@ -76,12 +77,13 @@ impl Prepared {
 
     /// Starts to watch; edges can connect to `address` already.
     pub(crate) fn start(mut self, engine: &Engine, address: SocketAddr) -> Watching {
-        let checks = checks();
+        let checks = self.checks.clone();
         let registry = engine.published.registry();
         let operator = registry.genesis().and_then(|genesis| Certificate::from_pem(&genesis.operator_pem).ok());
         self.ends.extend(operator.map(|operator| ("operator", operator.not_after())));
         let keys = Arc::new(std::mem::take(&mut self.keys));
-        let gauges = Gauges::new(&self.metrics, &checks, std::mem::take(&mut self.ends), keys.clone(), self.disk_reserve_bytes);
+        let loopback = self.loopback.as_ref().map(LoopbackKeys::ends);
+        let gauges = Gauges::new(&self.metrics, &checks, std::mem::take(&mut self.ends), loopback, self.disk_reserve_bytes);
         let gauges = Arc::new(gauges);
         let mut tasks = JoinSet::new();
         let health = Health {
@@ -89,8 +91,7 @@ impl Prepared {
             meters: self.meters.clone(),
             commands: engine.commands.clone(),
             clock_stepped_back: engine.clock_stepped_back.clone(),
-            disk: DiskWatch::new(&self.data, self.disk_reserve_bytes),
-            keys,
+            machine: Machine::new(checks.clone(), &self.data, self.disk_reserve_bytes, keys),
             gauges: gauges.clone(),
         };
         tasks.spawn(health.watch());

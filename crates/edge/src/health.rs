@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use truc_signing::Authority;
-use truc_transport::checks::{Checks, ClockWatch, Weight};
+use truc_transport::checks::{Checks, Weight};
 use truc_transport::clock;
-use truc_transport::disk::DiskWatch;
 use truc_transport::keys::KeyFiles;
+use truc_transport::machine::{CLOCK, DISK, KEYS, Machine};
 use truc_transport::metrics::{Counter, Gauge, number, seconds};
 use truc_transport::process::Process;
 use truc_types::limits::{METRICS_ROWS_MAX, READINESS_EVERY_MILLIS, READINESS_PROBE_MILLIS_MAX};
@@ -21,9 +21,6 @@ use crate::metrics as m;
 use crate::node::Node;
 use crate::state::Backlog;
 
-const DISK: &str = "disk";
-const KEYS: &str = "keys";
-const CLOCK: &str = "clock";
 const STORE: &str = "store";
 const LINK: &str = "link";
 
@@ -47,30 +44,20 @@ pub(crate) fn key_files(config: &EdgeConfig) -> KeyFiles {
 pub(crate) async fn watch(node: Arc<Node>, gauges: Arc<Gauges>) -> Infallible {
     let mut every = tokio::time::interval(Duration::from_millis(READINESS_EVERY_MILLIS));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut clock_watch = ClockWatch::default();
-    let mut disk_watch = DiskWatch::new(&node.config.data, node.config.disk_reserve_bytes);
-    let keys = Arc::clone(&gauges.keys);
+    let config = &node.config;
+    let mut machine = Machine::new(node.checks.clone(), &config.data, config.disk_reserve_bytes, Arc::new(key_files(config)));
     loop {
         every.tick().await;
-        let jump = clock_watch.look();
-        if jump != 0 {
-            tracing::error!(agency = %node.agency(), jump_millis = jump, "the clock of this machine jumped");
+        let (look, backlog) = tokio::join!(machine.look(|| node.meters.check_skew()), backlog(&node));
+        if look.jump_millis != 0 {
+            tracing::error!(agency = %node.agency(), jump_millis = look.jump_millis, "the clock of this machine jumped");
             gauges.clock_jumps.inc();
         }
-        let files = Arc::clone(&keys);
-        let files = tokio::task::spawn_blocking(move || files.check(clock::now()));
-        let ((space, disk), backlog, files) = tokio::join!(disk_watch.look(), backlog(&node), files);
-        let full = disk.as_ref().is_err_and(|refusal| refusal.reason == Reason::DiskFull);
-        node.meters.disk_full.store(full, Ordering::Relaxed);
-        if let Some(space) = space {
+        node.meters.disk_full.store(look.disk_full, Ordering::Relaxed);
+        if let Some(space) = look.space {
             gauges.disk_free.set(number(space.free_bytes));
             gauges.disk_size.set(number(space.total_bytes));
         }
-        let broke =
-            |cause: tokio::task::JoinError| Err(Refusal::new(Reason::KeyUnreadable, format!("the look at the keys broke: {cause}")));
-        node.checks.note_result(DISK, disk);
-        node.checks.note_result(KEYS, files.unwrap_or_else(broke));
-        node.checks.note_result(CLOCK, clock_watch.check().and_then(|()| node.meters.check_skew()));
         node.checks.note_result(STORE, backlog.map(|backlog| gauges.backlog(&backlog)));
         node.checks.note_result(LINK, node.meters.check_link());
         gauges.refresh(&node);
@@ -95,7 +82,6 @@ pub(crate) struct Gauges {
     receipts: Gauge,
     feed: Gauge,
     witness: Gauge,
-    keys: Arc<KeyFiles>,
     /// Certificates that may be renewed while the edge runs.
     renewed: Vec<(&'static str, Gauge)>,
     certificates: Vec<(Timestamp, Gauge)>,
@@ -111,7 +97,6 @@ impl Gauges {
         let gauge = |description| metrics.gauge(description, &[agency]);
         let labelled = |description, label: &str| metrics.gauge(description, &[agency, label]);
         gauge(&m::DISK_RESERVE).set(number(config.disk_reserve_bytes));
-        let keys = Arc::new(key_files(config));
         let authority = std::fs::read_to_string(Layout::of(&config.data).authority()).ok();
         let mut ends = vec![("operator", config.operator.not_after)];
         let authority = authority.and_then(|pem| Authority::chain_from_pem(&pem).ok());
@@ -128,7 +113,6 @@ impl Gauges {
             feed: gauge(&m::FEED),
             witness: gauge(&m::WITNESS),
             renewed: ["seal", "tls"].map(|role| (role, labelled(&m::CERTIFICATE, role))).to_vec(),
-            keys,
             certificates: ends.into_iter().map(|(role, ends)| (ends, labelled(&m::CERTIFICATE, role))).collect(),
             disk_free: gauge(&m::DISK_FREE),
             disk_size: gauge(&m::DISK_SIZE),
@@ -159,7 +143,7 @@ impl Gauges {
         for (ends, gauge) in &self.certificates {
             gauge.set(until(*ends));
         }
-        for (role, ends) in self.keys.ends() {
+        for (role, ends) in node.checks.values().ends {
             if let Some((_, gauge)) = self.renewed.iter().find(|(renewed, _)| *renewed == role) {
                 gauge.set(until(ends));
             }

@@ -6,10 +6,12 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use truc_proto::admin::v1 as pb;
 use truc_types::limits::{CLOCK_JUMP_HOLD_MILLIS, CLOCK_STEP_BACK_MILLIS_MAX};
 use truc_types::{Reason, Refusal, Timestamp};
 
 use crate::clock;
+use crate::disk::Space;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +35,33 @@ pub enum Weight {
     Reported,
 }
 
-#[derive(Debug)]
-struct Check {
-    name: &'static str,
-    weight: Weight,
-    found: Found,
-    since: Timestamp,
+/// One check and what it found last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it decides on readiness.
+    pub weight: Weight,
+    /// What it found.
+    pub found: Found,
+    /// Since when it finds that.
+    pub since: Timestamp,
+}
+
+/// Numbers that checks saw on their way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Values {
+    /// Bytes of the disk of the data folder.
+    pub space: Option<Space>,
+    /// When certificates end, by role.
+    pub ends: Vec<(&'static str, Timestamp)>,
 }
 
 /// The checks of one process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Checks {
     checks: Arc<Mutex<Vec<Check>>>,
+    values: Arc<Mutex<Values>>,
     ready: Arc<watch::Sender<bool>>,
 }
 
@@ -54,7 +71,7 @@ impl Checks {
     pub fn new(names: &[(&'static str, Weight)]) -> Self {
         let since = clock::now();
         let checks = names.iter().map(|(name, weight)| Check { name, weight: *weight, found: Found::Waiting, since });
-        Self { checks: Arc::new(Mutex::new(checks.collect())), ready: Arc::new(watch::Sender::new(false)) }
+        Self { checks: Arc::new(Mutex::new(checks.collect())), values: Arc::default(), ready: Arc::new(watch::Sender::new(false)) }
     }
 
     /// Notes what a check found. A change is logged.
@@ -88,6 +105,23 @@ impl Checks {
     /// Notes a result.
     pub fn note_result(&self, name: &str, result: Result<(), Refusal>) {
         self.note(name, result.map_or_else(Found::Failing, |()| Found::Passing));
+    }
+
+    /// Takes the numbers of the newest look.
+    pub fn note_values(&self, values: Values) {
+        *self.values.lock() = values;
+    }
+
+    /// The numbers of the newest look.
+    #[must_use]
+    pub fn values(&self) -> Values {
+        self.values.lock().clone()
+    }
+
+    /// All checks as they stand.
+    #[must_use]
+    pub fn states(&self) -> Vec<Check> {
+        self.checks.lock().clone()
     }
 
     /// Names and whether they pass, for metrics; one that is off counts as passing.
@@ -129,8 +163,31 @@ impl Checks {
     }
 }
 
+/// All checks as the operator's services show them.
+#[must_use]
+pub fn shown(checks: &Checks) -> Vec<pb::Check> {
+    let show = |check: Check| {
+        let (reason, message) = match &check.found {
+            Found::Failing(refusal) => (refusal.reason.code(), refusal.message.clone()),
+            Found::Off(why) => ("", (*why).to_owned()),
+            Found::Passing | Found::Waiting => ("", String::new()),
+        };
+        pb::Check {
+            name: check.name.to_owned(),
+            state: check.found.word().to_owned(),
+            since: check.since.to_string(),
+            required: check.weight == Weight::Required,
+            reason: reason.to_owned(),
+            message,
+        }
+    };
+    checks.states().into_iter().map(show).collect()
+}
+
 impl Found {
-    const fn word(&self) -> &'static str {
+    /// The word for it that programs read.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Passing => "passing",

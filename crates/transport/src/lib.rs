@@ -11,6 +11,7 @@ pub mod keys;
 pub mod last_backup;
 pub mod launch;
 pub mod logging;
+pub mod machine;
 pub mod metrics;
 pub mod notify;
 pub mod observe;

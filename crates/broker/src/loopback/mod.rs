@@ -17,7 +17,7 @@ use truc_signing::{Certificate, Owner, SealKey};
 use truc_transport::checks::{Checks, Found};
 use truc_transport::clock;
 use truc_transport::metrics::{Counter, Histogram, Metrics};
-use truc_transport::tls::TlsFiles;
+use truc_transport::tls::{ClientTls, TlsFiles};
 use truc_types::limits::LOOPBACK_MILLIS_MAX;
 use truc_types::{Reason, Refusal, Timestamp};
 
@@ -37,10 +37,23 @@ const RETRY: Duration = Duration::from_secs(5);
 pub struct LoopbackKeys {
     /// Seals its statements.
     pub(crate) sealer: Sealer,
-    /// Its side of mutual TLS.
-    pub(crate) tls: TlsFiles,
-    /// When the first of its certificates ends.
-    pub(crate) ends: Timestamp,
+    /// Its side of mutual TLS; renewed with that of the listener.
+    pub(crate) tls: ClientTls,
+    /// When its seal certificate ends.
+    seal_ends: Timestamp,
+}
+
+/// When the first of its certificates ends.
+pub(crate) struct LoopbackEnds {
+    seal: Timestamp,
+    tls: ClientTls,
+}
+
+impl LoopbackEnds {
+    pub(crate) fn first(&self) -> Timestamp {
+        let client = Certificate::from_pem(&self.tls.certificate_pem());
+        client.map_or(self.seal, |client| client.not_after().min(self.seal))
+    }
 }
 
 impl LoopbackKeys {
@@ -53,9 +66,13 @@ impl LoopbackKeys {
         let certificate = Certificate::from_pem(seal_certificate_pem).map_err(|cause| unreadable(cause.to_string()))?;
         let Owner::Agency(agency) = &certificate.owner else { return Err(unreadable("its seal certificate names no agency".to_owned())) };
         let key = SealKey::new(seal, &certificate).map_err(|cause| unreadable(cause.to_string()))?;
-        let client = Certificate::from_pem(&tls.certificate_pem).map_err(|cause| unreadable(cause.to_string()))?;
-        let ends = certificate.not_after().min(client.not_after());
-        Ok(Self { sealer: Sealer::new(key, agency.clone()), tls, ends })
+        Certificate::from_pem(&tls.certificate_pem).map_err(|cause| unreadable(cause.to_string()))?;
+        let seal_ends = certificate.not_after();
+        Ok(Self { sealer: Sealer::new(key, agency.clone()), tls: ClientTls::new(tls), seal_ends })
+    }
+
+    pub(crate) fn ends(&self) -> LoopbackEnds {
+        LoopbackEnds { seal: self.seal_ends, tls: self.tls.clone() }
     }
 }
 

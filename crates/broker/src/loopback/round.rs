@@ -18,7 +18,7 @@ use truc_proto::broker::v1::submit_response::Outcome;
 use truc_proto::broker::v1::submit_service_client::SubmitServiceClient;
 use truc_signing::statement::Statement;
 use truc_signing::{open_sealed, sha256};
-use truc_transport::{clock, tls};
+use truc_transport::clock;
 use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
 use truc_types::{EdgeTerm, LeafIndex, MessageId, QueuePosition, SenderSeq};
 
@@ -115,7 +115,7 @@ impl Round {
 
     async fn connect(&self) -> Result<Channel, String> {
         let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).map_err(|cause| causes(&cause))?;
-        let endpoint = endpoint.tls_config(tls::client(&self.keys.tls)).map_err(|cause| causes(&cause))?;
+        let endpoint = endpoint.tls_config(self.keys.tls.config()).map_err(|cause| causes(&cause))?;
         endpoint.tcp_nodelay(true).connect().await.map_err(|cause| causes(&cause))
     }
 

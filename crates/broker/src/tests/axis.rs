@@ -50,7 +50,13 @@ pub(super) fn signer() -> LogSigner {
 
 /// The certificate of agency 0, PEM: valid from 2020 to 2120.
 pub(super) fn certificate_pem() -> String {
-    let der = certificate(0, &SigningKey::from_bytes(&[1; 32])).der().to_vec();
+    certificate_pem_of(0)
+}
+
+/// The same of any agency; its key is made of its number and one.
+pub(crate) fn certificate_pem_of(agency: usize) -> String {
+    let seed = u8::try_from(agency).unwrap() + 1;
+    let der = certificate(agency, &SigningKey::from_bytes(&[seed; 32])).der().to_vec();
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", wrapped(&STANDARD.encode(der)))
 }
 

@@ -1,6 +1,6 @@
 //! Tests of sequencer and committer together: real threads, real seals, a journal that does what the test says.
 
-mod axis;
+pub(crate) mod axis;
 mod boot;
 mod earlier;
 mod engine;

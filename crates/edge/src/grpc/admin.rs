@@ -8,7 +8,7 @@ use truc_proto::admin::v1 as pb;
 use truc_proto::admin::v1::edge_admin_service_server::EdgeAdminService;
 use truc_signing::Certificate;
 use truc_transport::status::status as status_of;
-use truc_transport::{clock, disk, last_backup};
+use truc_transport::{checks, clock, last_backup};
 use truc_types::limits::PAGE_ITEMS_MAX;
 use truc_types::{Position, Reason, Refusal};
 
@@ -148,8 +148,8 @@ async fn health(node: &Node) -> Result<pb::GetEdgeHealthResponse, Refusal> {
         None => String::new(),
     };
     let data = node.config.data.clone();
-    let looked = tokio::task::spawn_blocking(move || (disk::space(&data).ok(), last_backup::last_backup(&data))).await;
-    let (space, last_backup_at) = looked.unwrap_or_default();
+    let last_backup_at = tokio::task::spawn_blocking(move || last_backup::last_backup(&data)).await.unwrap_or_default();
+    let space = node.checks.values().space;
     let tls = Certificate::from_pem(&node.config.tls.certificate_pem()).ok();
     Ok(pb::GetEdgeHealthResponse {
         release: env!("CARGO_PKG_VERSION").to_owned(),
@@ -167,5 +167,7 @@ async fn health(node: &Node) -> Result<pb::GetEdgeHealthResponse, Refusal> {
         seal_not_after: node.config.seal_certificate.not_after().to_string(),
         tls_not_after: tls.map(|certificate| certificate.not_after().to_string()).unwrap_or_default(),
         last_backup_at,
+        ready: node.checks.is_ready(),
+        checks: checks::shown(&node.checks),
     })
 }

@@ -13,6 +13,7 @@ use truc_blobs::BlobStore;
 use truc_core::registry::{Agency, Registry};
 use truc_proto::admin::v1 as pb;
 use truc_proto::admin::v1::broker_admin_service_server::BrokerAdminService;
+use truc_transport::checks::Checks;
 use truc_transport::{clock, status, tls};
 use truc_types::limits::PAGE_ITEMS_MAX;
 use truc_types::{Digest, Lane, Reason, Refusal, Timestamp};
@@ -33,6 +34,7 @@ pub(crate) struct Admin {
     pub(crate) clock_stepped_back: Arc<AtomicBool>,
     /// The data folder.
     pub(crate) data: PathBuf,
+    pub(crate) checks: Checks,
     pub(crate) started_at: Timestamp,
 }
 

@@ -9,8 +9,8 @@ use truc_proto::admin::v1 as pb;
 use truc_proto::admin::v1::edge_admin_service_client::EdgeAdminServiceClient;
 use truc_signing::Certificate;
 use truc_transport::clock;
-use truc_types::Timestamp;
 use truc_types::limits::{CLOCK_SKEW_MILLIS_MAX, VIEW_LAG_ENTRIES_MAX};
+use truc_types::{Reason, Timestamp};
 
 use super::remote::{BrokerAddress, Node, age_millis};
 use super::{agencies, queues};
@@ -117,16 +117,7 @@ async fn look_at_broker(broker: &BrokerAddress, findings: &mut Vec<Finding>) -> 
     let up = age_millis(&health.started_at, &health.now).unwrap_or(0);
     findings.push(finding("connect", State::Ok, format!("{}, up for {}", broker.url, measure::millis(up)), ""));
     findings.push(release(&health.release));
-    findings.push(finding(
-        "ready",
-        if health.ready { State::Ok } else { State::Problem },
-        if health.ready { "it takes submissions".to_owned() } else { "it takes no submissions".to_owned() },
-        if health.clock_stepped_back {
-            "the clock stepped back: set it, then wait until it has caught up"
-        } else {
-            "see its log for the reason"
-        },
-    ));
+    findings.push(ready(&health.checks));
     findings.push(skew(asked, &health.now));
     findings.push(log(&health, broker)?);
     let lag = health.decided_position.saturating_sub(health.durable_position);
@@ -156,6 +147,7 @@ async fn look_at_edge(edge: &EdgeAddress, findings: &mut Vec<Finding>) -> Result
     let health = client.get_edge_health(pb::GetEdgeHealthRequest {}).await.map_err(|status| edge.failure(&status))?.into_inner();
     findings.push(finding("connect", State::Ok, format!("the edge of {} at {}", health.agency, edge.url), ""));
     findings.push(release(&health.release));
+    findings.push(ready(&health.checks));
     findings.push(skew(asked, &health.now));
     let (state, detail) = if health.connected {
         (State::Ok, format!("connected in edge term {}, {} leaves of the log verified", health.edge_term, health.observed_log_size))
@@ -183,6 +175,23 @@ async fn look_at_edge(edge: &EdgeAddress, findings: &mut Vec<Finding>) -> Result
     findings.push(certificate("certificate.tls", &health.tls_not_after, &health.now));
     findings.push(backup(&health.last_backup_at, &health.now));
     Ok(())
+}
+
+/// What the process finds of itself. One that has just started has not looked at everything yet; that is no fault.
+fn ready(checks: &[pb::Check]) -> Finding {
+    let required = || checks.iter().filter(|check| check.required);
+    let named = |state: &str| required().filter(|check| check.state == state).map(|check| check.name.as_str()).collect::<Vec<_>>();
+    let failing: Vec<_> =
+        required().filter(|check| check.state == "failing").map(|check| format!("{}: {}", check.name, check.message)).collect();
+    if !failing.is_empty() {
+        let reason = required().find(|check| check.state == "failing").and_then(|check| check.reason.parse::<Reason>().ok());
+        return finding("ready", State::Problem, failing.join("; "), reason.map_or("see its log for the reason", |reason| reason.advice()));
+    }
+    let detail = match named("waiting").as_slice() {
+        [] => format!("{} pass", named("passing").join(", ")),
+        waiting => format!("it has just started: {} not looked at yet", waiting.join(", ")),
+    };
+    finding("ready", State::Ok, detail, "")
 }
 
 fn release(found: &str) -> Finding {
