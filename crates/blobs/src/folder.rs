@@ -130,7 +130,13 @@ impl BlobStore for FolderStore {
             let mut upload = upload.lock();
             // It was finished, abandoned or swept between the two lines above: look again.
             if !upload.ended {
-                return upload.begin(size).map(UploadState::Resume);
+                let begun = upload.begin(size);
+                if begun.is_err() && metadata(upload.part()).is_ok_and(|part| part.is_none()) {
+                    // Nothing has arrived of it, so it must not take a place of the agency until it is swept.
+                    upload.ended = true;
+                    self.uploads.leave(agency, digest);
+                }
+                return begun.map(UploadState::Resume);
             }
         }
     }

@@ -161,3 +161,22 @@ fn open_uploads_of_an_agency_are_limited_and_abandoned_ones_swept() {
     assert_eq!(scratch.store().sweep(Timestamp::from_millis(written + 3_600_000), hour).unwrap(), all);
     assert_eq!(scratch.store().begin_upload(&agency, &over, 8).unwrap(), UploadState::Resume(0));
 }
+
+#[test]
+fn an_upload_that_could_not_begin_takes_no_place() {
+    let scratch = Scratch::new();
+    let (agency, store) = (ministry(), scratch.store());
+    let digest = |number: usize| digest_of(&number.to_be_bytes());
+    store.begin_upload(&agency, &digest(0), 8).unwrap();
+    store.abandon(&agency, &digest(0)).unwrap();
+    // The folder goes away under the store, as with a disk that takes no file.
+    let folder = scratch.part(&agency, &digest(0)).parent().unwrap().to_owned();
+    std::fs::remove_dir(&folder).unwrap();
+    for number in 0..=OPEN_UPLOADS_PER_AGENCY_MAX {
+        let refused = store.begin_upload(&agency, &digest(number), 8).unwrap_err();
+        assert!(matches!(refused, BlobError::Storage { .. }), "{refused}");
+    }
+    assert_eq!(store.uploads_open(), 0);
+    std::fs::create_dir(&folder).unwrap();
+    assert_eq!(store.begin_upload(&agency, &digest(1), 8).unwrap(), UploadState::Resume(0));
+}
