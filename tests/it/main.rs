@@ -33,6 +33,8 @@ mod recovery;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod running;
 #[cfg(test)]
 mod secrets;

@@ -6,6 +6,7 @@
 mod deliveries;
 mod inspect;
 mod load;
+mod registry;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use truc_core::dispatch::{AgencyQueue, LeaseId};
 use truc_core::registry::AgencyIndex;
-use truc_core::{Effect, Known, Outcome, State, Submit, decide};
+use truc_core::{Effect, Entry, Known, Outcome, State, Submit, decide};
 use truc_ledger::Frontier;
 use truc_signing::statement::{SenderHeadEvent, Statement};
 use truc_transport::clock;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Release { agency: AgencyIndex, id: StreamId, lease: LeaseId },
     /// A delivery stream ended.
     Close { agency: AgencyIndex, id: StreamId },
+    /// A registry statement of the operator.
+    AppendRegistry { entry: Box<Entry>, reply: oneshot::Sender<Result<Position, Refusal>> },
     /// Where a statement stands, if it is open or recent.
     Locate { message_id: MessageId, reply: oneshot::Sender<Option<Position>> },
     /// What the queues and streams are now, for the operator.
@@ -260,6 +263,7 @@ impl Sequencer {
                     self.close_stream(agency, None);
                 }
             }
+            Command::AppendRegistry { entry, reply } => self.append_registry(*entry, reply),
             Command::Inspect { reply } => self.inspect(reply),
             Command::InspectMessage { message_id, reply } => self.inspect_message(&message_id, reply),
             Command::Probe { reply } => self.filling.output(Output::Probed { reply }),
@@ -288,18 +292,7 @@ impl Sequencer {
         let time = self.block_time();
         let message_id = submit.admitted.id;
         let decision = decide(time, self.published.shard_start(), &self.state, submit);
-        for entry in decision.entries {
-            let position = self.state.next();
-            let mut effects = std::mem::take(&mut self.effects);
-            // A refusal here is a defect: `apply` never fails on what `decide` produced (a property of truc-core).
-            #[expect(clippy::expect_used, reason = "going on would make a log that nobody can replay")]
-            self.state.apply(position, &entry, &mut effects).expect("apply takes what decide made");
-            self.filling.push(entry.bytes);
-            for effect in effects.drain(..) {
-                self.take_effect(effect);
-            }
-            self.effects = effects;
-        }
+        self.append(decision.entries);
         match decision.outcome {
             Outcome::Accepted { statement, has_fact } => {
                 tracing::debug!(%message_id, position = statement.0, "accepted");
@@ -321,6 +314,22 @@ impl Sequencer {
         }
     }
 
+    /// Applies what was decided and puts it into the block.
+    fn append(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            let position = self.state.next();
+            let mut effects = std::mem::take(&mut self.effects);
+            // A refusal here is a defect: `apply` never fails on what `decide` produced (a property of truc-core).
+            #[expect(clippy::expect_used, reason = "going on would make a log that nobody can replay")]
+            self.state.apply(position, &entry, &mut effects).expect("apply takes what decide made");
+            self.filling.push(entry.bytes);
+            for effect in effects.drain(..) {
+                self.take_effect(effect);
+            }
+            self.effects = effects;
+        }
+    }
+
     fn take_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Queued { agency, position, delivery } => {
@@ -335,7 +344,10 @@ impl Sequencer {
                 }
             }
             Effect::Fed { agency, .. } => self.feed(agency),
-            Effect::RegistryChanged => self.filling.output(Output::Registry(self.state.registry().clone())),
+            Effect::RegistryChanged => {
+                self.filling.output(Output::Registry(self.state.registry().clone()));
+                self.announce_registry();
+            }
         }
     }
 

@@ -34,6 +34,11 @@ pub(crate) enum StreamItem {
         /// Its position.
         position: Position,
     },
+    /// The registry has a new version.
+    Registry {
+        /// It.
+        version: u64,
+    },
     /// The stream ends.
     Closed(Refusal),
 }

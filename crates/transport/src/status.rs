@@ -76,6 +76,8 @@ pub const fn code(reason: Reason) -> Code {
         | R::JournalFormat
         | R::BlobInUse
         | R::BackupForeign
+        | R::RegistryVersion
+        | R::RegistryContradiction
         | R::ViewAhead => Code::FailedPrecondition,
         R::BlobOffset | R::HandInPosition => Code::OutOfRange,
         R::FlowFlooding | R::UploadTooMany | R::BusyViews | R::DiskFull | R::Descriptors => Code::ResourceExhausted,

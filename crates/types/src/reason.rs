@@ -344,6 +344,12 @@ reasons! {
     OperatorOnly "identity.operator_only" Caller No
         en "the service is for the operator of the axis only" "connect with the operator's client certificate: this service is for the operator of the axis"
         vi "dịch vụ này chỉ dành cho đơn vị vận hành trục" "kết nối bằng chứng thư số của đơn vị vận hành trục"
+    RegistryVersion "registry.version" Operator AfterChange
+        en "the registry statement does not make the next version of the registry" "seal the change again under the version that is expected"
+        vi "bản tin sổ đăng ký không tạo ra phiên bản kế tiếp của sổ đăng ký" "ký lại thay đổi với đúng số phiên bản kế tiếp"
+    RegistryContradiction "registry.contradiction" Operator AfterChange
+        en "the registry statement contradicts the registry or the authority of the axis" "correct the change as the message says and seal it again"
+        vi "bản tin sổ đăng ký mâu thuẫn với sổ đăng ký hoặc với cơ quan cấp chứng thư số của trục" "sửa thay đổi theo thông báo rồi ký lại"
     KeyUnreadable "key.unreadable" Operator AfterChange
         en "a key or certificate file cannot be used" "check the key file and its password"
         vi "không dùng được tệp khóa hoặc chứng thư số" "kiểm tra tệp khóa và mật khẩu của tệp"

@@ -138,6 +138,7 @@ fn response(published: &Published, item: StreamItem) -> Result<pb::DeliverRespon
             let statement = proven.first().map(super::logged_proven);
             deliver_response::Response::FeedItem(pb::FeedItem { cursor, statement, checkpoint: checkpoint.note.to_string() })
         }
+        StreamItem::Registry { version } => deliver_response::Response::Registry(deliver_response::Registry { version }),
         StreamItem::Closed(refusal) => return Err(refusal),
     };
     Ok(pb::DeliverResponse { response: Some(response) })
