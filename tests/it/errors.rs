@@ -52,6 +52,7 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::SealExpiredReseal
         | R::SealRevoked => "axis, dms (status), offline",
         R::IdentityMissing
+        | R::IdentityExpired
         | R::IdentityMismatch
         | R::MessageIdConflict
         | R::MessageTooOld

@@ -27,6 +27,8 @@ mod hostile;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod observability;
 #[cfg(test)]
 mod recovery;

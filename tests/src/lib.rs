@@ -7,6 +7,8 @@ pub mod bare;
 pub mod daemon;
 pub mod dms;
 pub mod manager;
+pub mod operator;
 pub mod peer;
 pub mod tools;
 pub mod watch;
+pub mod weak;

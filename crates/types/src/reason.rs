@@ -128,6 +128,9 @@ reasons! {
     IdentityMissing "identity.missing" Caller AfterChange
         en "the connection has no client certificate that names an agency" "connect with a client certificate of the axis' authority"
         vi "kết nối không có chứng thư số xác định cơ quan" "kết nối bằng chứng thư số do cơ quan chứng thực của trục cấp"
+    IdentityExpired "identity.expired" Caller AfterChange
+        en "the client certificate of this connection has ended" "renew the TLS certificate and connect again"
+        vi "chứng thư số TLS của kết nối này đã hết hiệu lực" "gia hạn chứng thư số TLS rồi kết nối lại"
     IdentityMismatch "identity.mismatch" Caller No
         en "the statement speaks for another agency than the client certificate" "send only for the agency that the client certificate names"
         vi "bản tin mang danh cơ quan khác với chứng thư số của kết nối" "chỉ gửi cho cơ quan ghi trong chứng thư số của kết nối"

@@ -37,8 +37,8 @@ impl DeliveryService for Deliveries {
     type DeliverStream = ReceiverStream<Result<pb::DeliverResponse, Status>>;
 
     async fn deliver(&self, request: Request<Streaming<pb::DeliverRequest>>) -> Result<Response<Self::DeliverStream>, Status> {
-        let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
-        let agency = agency_index(&self.published, &agency).map_err(|refusal| status::status(&refusal))?;
+        let of = tls::peer(&request).map_err(|refusal| status::status(&refusal))?;
+        let agency = agency_index(&self.published, &of.agency).map_err(|refusal| status::status(&refusal))?;
         let id = StreamId(self.last_stream.fetch_add(1, Ordering::Relaxed) + 1);
         let (items, wanted) = mpsc::channel(STREAM_ITEMS_MAX);
         let (responses, answered) = mpsc::channel(RESPONSES_WAITING_MAX);
@@ -47,16 +47,16 @@ impl DeliveryService for Deliveries {
         let shutdown = self.shutdown.clone();
         tokio::spawn(write(self.published.clone(), wanted, responses.clone()));
         tokio::spawn(async move {
-            tokio::select! {
-                ended = reader.read(request.into_inner()) => {
-                    if let Err(refusal) = ended
-                        && responses.send(Err(status::status(&refusal))).await.is_err()
-                    {
-                        tracing::debug!("a delivery stream ended before its refusal");
-                    }
-                }
-                () = responses.closed() => {}
-                () = shutdown.begun() => {}
+            let ended = tokio::select! {
+                ended = reader.read(request.into_inner()) => ended,
+                refusal = of.ended() => Err(refusal),
+                () = responses.closed() => Ok(()),
+                () = shutdown.begun() => Ok(()),
+            };
+            if let Err(refusal) = ended
+                && responses.send(Err(status::status(&refusal))).await.is_err()
+            {
+                tracing::debug!("a delivery stream ended before its refusal");
             }
             let close = Command::Close { agency, id };
             if reader.commands.send(close).await.is_err() {
