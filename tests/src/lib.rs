@@ -9,6 +9,8 @@ pub mod dms;
 pub mod manager;
 pub mod operator;
 pub mod peer;
+pub mod small_disk;
+pub mod stepped;
 pub mod tools;
 pub mod watch;
 pub mod weak;

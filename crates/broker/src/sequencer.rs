@@ -15,6 +15,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use truc_core::dispatch::{AgencyQueue, LeaseId};
 use truc_core::registry::AgencyIndex;
 use truc_core::{Effect, Entry, Known, Outcome, State, Submit, decide};
@@ -109,6 +110,8 @@ pub(crate) struct Sequencer {
     load_age_ticks: u32,
     views_broken: bool,
     last_now: Timestamp,
+    /// When this sequencer began, by both clocks.
+    begun: (Timestamp, Instant),
     clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
     jobs: SyncSender<Job>,
     meters: Arc<Meters>,
@@ -157,6 +160,7 @@ impl Sequencer {
             load_age_ticks: LOAD_TICKS,
             views_broken: false,
             last_now,
+            begun: (last_now, Instant::now()),
             clock_stepped_back,
             jobs,
             meters,
@@ -254,7 +258,7 @@ impl Sequencer {
             }
             Command::Release { agency, id, lease } => {
                 if self.stream(agency, id).is_some() {
-                    let now = self.now();
+                    let now = self.counted();
                     self.queue(agency).release(now, lease);
                 }
             }
@@ -352,7 +356,9 @@ impl Sequencer {
     }
 
     fn on_tick(&mut self) {
-        let now = self.now();
+        // Looked at on every tick: a step shows also while nothing is decided.
+        self.now();
+        let now = self.counted();
         for agency in 0..self.queues.len() {
             let Ok(index) = u16::try_from(agency) else { break };
             if let Some(queue) = self.queues.get_mut(agency) {
@@ -415,6 +421,13 @@ impl Sequencer {
     fn block_time(&mut self) -> Timestamp {
         let (now, last) = (self.now(), self.tail.time);
         *self.filling.time.get_or_insert_with(|| now.max(last))
+    }
+
+    /// The time for leases and pauses: it only counts. By the clock of the day a step forwards would end every lease, and after a step backwards
+    /// none would end, and no delivery come again, until that clock had caught up.
+    fn counted(&self) -> Timestamp {
+        let (first, begun) = self.begun;
+        first.plus_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn now(&mut self) -> Timestamp {
