@@ -45,6 +45,8 @@ mod secrets;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod small_disk;
+#[cfg(test)]
 mod syscalls;
 #[cfg(test)]
 mod tidy;
