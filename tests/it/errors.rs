@@ -30,7 +30,7 @@ Programs branch on the reason, then on `retry`. `truc` prints all of it, in the 
 `Who`: **caller** sent something wrong; **peer**: the other party or its keys; **operator** of this process: disk, keys, settings;
 **us**: this software. `Arrives`: **axis**: at an edge that calls the broker; **dms**: at a DMS that calls its edge, directly or as the
 status of a document that the axis refused; **end**: last words of a daemon that does not start or stops; **readiness**: in `/readyz` of a daemon; **offline**: `truc verify` and other
-commands without a network.
+commands without a network; **operator**: at the call of the axis' operator that is named.
 ";
 
 /// Where a reason can arrive.
@@ -52,6 +52,7 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::SealExpiredReseal
         | R::SealRevoked => "axis, dms (status), offline",
         R::IdentityMissing
+        | R::IdentityExpired
         | R::IdentityMismatch
         | R::MessageIdConflict
         | R::MessageTooOld
@@ -115,6 +116,7 @@ const fn arrives_from_below(reason: Reason) -> &'static str {
         R::TermSuperseded => "axis, end",
         R::JournalTruncated | R::JournalFormat | R::JournalLocked | R::ViewAhead | R::ConfigInvalid | R::KeyUnreadable => "end, offline",
         R::BackupDamaged | R::BackupForeign => "offline",
+        R::RegistryVersion | R::RegistryContradiction => "operator (`truc admin registry append`)",
         R::LogFork | R::LogProofInvalid => "axis, end, offline",
         _ => panic!("say where this reason arrives"),
     }

@@ -7,6 +7,8 @@ mod backup;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod deploy;
@@ -27,17 +29,23 @@ mod hostile;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod observability;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod running;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod small_disk;
 #[cfg(test)]
 mod syscalls;
 #[cfg(test)]

@@ -147,10 +147,20 @@ impl Axis {
 
     /// Starts the edge of an agency.
     pub fn start_edge(&mut self, agency: &str) {
+        self.start_edge_as(agency, |command| command);
+    }
+
+    /// Starts the edge of an agency by another command than the one that is given.
+    pub fn start_edge_as(&mut self, agency: &str, change: impl FnOnce(Command) -> Command) {
         let mut command = self.edge_command(&self.edge_folder(agency));
         command.args(self.metrics_listen(agency));
-        let daemon = Daemon::start(command, &self.path(&format!("edge-{agency}.log")));
+        let daemon = Daemon::start(change(command), &self.path(&format!("edge-{agency}.log")));
         self.edges.insert(agency.to_owned(), daemon);
+    }
+
+    /// Whether the edge of an agency has ended by itself.
+    pub fn has_edge_ended(&mut self, agency: &str) -> bool {
+        self.edges.get_mut(agency).is_none_or(Daemon::has_ended)
     }
 
     /// Starts the edge of an agency with arguments of its own; they say where it listens.

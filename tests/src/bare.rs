@@ -165,6 +165,95 @@ impl Bare {
         std::fs::read_to_string(self.folder.path().join("broker.log")).unwrap_or_default()
     }
 
+    /// A further set of keys of an agency, made at a time: the TLS certificate ends 365 days after it, that of the seal 730 days. The registry does
+    /// not know it; `unregistered` and `other_tls` are those of the agency's other set.
+    ///
+    /// # Panics
+    /// When a step fails.
+    #[must_use]
+    pub fn issue(&self, code: &str, at: Timestamp) -> Keys {
+        let pki_folder = self.pki();
+        let folder = pki_folder.join("agencies").join(code);
+        let aside = tempfile::Builder::new().prefix(code).tempdir_in(pki_folder.join("agencies")).expect("a place for the set before");
+        let aside = aside.keep().join("set");
+        std::fs::rename(&folder, &aside).expect("the set before is put aside");
+        let authority = DevelopmentAuthority::open(&pki_folder, PASSWORD.as_bytes()).expect("the authority").with_random_passwords();
+        authority.issue(&parsed(code), PASSWORD.as_bytes(), at).expect("certificates");
+        Keys {
+            code: parsed(code),
+            seal: seal_key(&folder, "seal"),
+            unregistered: seal_key(&aside, "seal"),
+            tls: tls(&pki_folder, &folder),
+            other_tls: tls(&pki_folder, &aside),
+        }
+    }
+
+    /// The same, with a TLS certificate that ends at a time.
+    #[must_use]
+    pub fn issue_tls_until(&self, code: &str, end: Timestamp) -> Keys {
+        self.issue(code, Timestamp::from_millis(end.as_millis() - 365 * DAY_MILLIS + HOUR_MILLIS))
+    }
+
+    /// The same, with a seal certificate that ends at a time.
+    #[must_use]
+    pub fn issue_seal_until(&self, code: &str, end: Timestamp) -> Keys {
+        self.issue(code, Timestamp::from_millis(end.as_millis() - 730 * DAY_MILLIS + HOUR_MILLIS))
+    }
+
+    /// The registered seal of an agency once more, for a set of keys beside [`Bare::keys`].
+    ///
+    /// # Panics
+    /// When the agency is none of this axis.
+    #[must_use]
+    pub fn seal_again(&self, code: &str) -> SealKey {
+        let registered = self.keys(code).seal.keyid();
+        let folders = std::fs::read_dir(self.pki().join("agencies")).expect("the agencies").filter_map(Result::ok);
+        let folders =
+            folders.flat_map(|folder| [folder.path(), folder.path().join("set")]).filter(|folder| folder.join("seal.cert.pem").exists());
+        folders.map(|folder| seal_key(&folder, "seal")).find(|key| key.keyid() == registered).expect("the set with the registered seal")
+    }
+
+    /// The folder of authority, operator and agencies.
+    #[must_use]
+    pub fn pki(&self) -> PathBuf {
+        self.folder.path().join("pki")
+    }
+
+    /// The newest certificate of an agency: `seal` or `tls`.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn certificate(&self, code: &str, name: &str) -> Certificate {
+        let path = self.pki().join("agencies").join(code).join(format!("{name}.cert.pem"));
+        Certificate::from_pem(&pki::read_text(&path).expect("a certificate")).expect("a certificate of the profile")
+    }
+
+    /// The key of the authority.
+    #[must_use]
+    pub fn authority_key(&self) -> ed25519_dalek::SigningKey {
+        private_key(&self.pki().join("ca.key.pem"))
+    }
+
+    /// The operator's side of mutual TLS.
+    #[must_use]
+    pub fn operator_tls(&self) -> TlsFiles {
+        let pki_folder = self.pki();
+        TlsFiles {
+            certificate_pem: pki::read_text(&pki_folder.join("operator.tls.cert.pem")).expect("a certificate"),
+            key_pem: keyfile::write_plain(&private_key(&pki_folder.join("operator.tls.key.pem"))).expect("a key"),
+            authority_pem: pki::read_text(&pki_folder.join("ca.pem")).expect("the authority"),
+        }
+    }
+
+    /// A registry statement under the operator's seal.
+    #[must_use]
+    pub fn registry_statement(&self, version: u64, event: RegistryEvent) -> Vec<u8> {
+        let operator = seal_key(&self.pki(), "operator");
+        let required_signers = vec![operator.required_signer(SignerRole::Operator)];
+        seal(&Registry { version, at: clock::now(), event, required_signers }.to_json(), &[&operator])
+    }
+
     /// The keys of an agency.
     ///
     /// # Panics

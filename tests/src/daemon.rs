@@ -64,6 +64,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -204,6 +204,36 @@ impl Dms {
         Ok(documents)
     }
 
+    /// Takes documents until one of a message comes, whatever was shown before.
+    ///
+    /// # Errors
+    /// What the edge answers, or that it did not come in time.
+    pub async fn receive_message(&self, message_id: &str) -> Result<pb::ReceivedDocument, Status> {
+        let request = pb::ReceiveDocumentsRequest { after_cursor: Some(0), no_wait: false };
+        let mut stream = self.client().await?.receive_documents(request).await?.into_inner();
+        let wanted = async {
+            while let Some(shown) = stream.message().await? {
+                if let Some(document) = shown.document.filter(|document| document.message_id == message_id) {
+                    return Ok(document);
+                }
+            }
+            Err(Status::aborted("the stream ended"))
+        };
+        tokio::time::timeout(PATIENCE, wanted).await.map_err(|_| Status::deadline_exceeded(format!("{message_id} did not come")))?
+    }
+
+    /// Sends a letter to one recipient, whose system registers it; until the sender knows.
+    ///
+    /// # Errors
+    /// What an edge answers, or that it did not come in time.
+    pub async fn exchange(&self, letter: &Letter, with: &Self) -> Result<String, Status> {
+        let message_id = self.send(letter).await?;
+        let document = with.receive_message(&message_id).await?;
+        with.acknowledge(&message_id, &document.recipient, "1").await?;
+        self.watch(&message_id, settled).await?;
+        Ok(message_id)
+    }
+
     /// Everything that has arrived so far.
     ///
     /// # Errors

@@ -47,6 +47,19 @@ pub fn promtool() -> Command {
     Command::new(path)
 }
 
+/// The library that shows a process another time of the day than the machine has.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test without its tool must fail")]
+pub fn libfaketime() -> PathBuf {
+    let folders = ["/usr/lib", "/usr/local/lib"].into_iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    let folders = folders.filter_map(Result::ok).map(|entry| entry.path()).chain(["/usr/lib".into(), "/usr/local/lib".into()]);
+    let mut files = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).filter(|file| file.is_file());
+    files.next().expect("libfaketime is not installed: run scripts/test-tools.sh")
+}
+
 /// The packages of the Node.js example.
 ///
 /// # Panics

@@ -9,8 +9,8 @@ use truc_core::{Entry, State};
 use truc_journal::segment::{SegmentJournal, SegmentOptions};
 use truc_journal::{Journal as _, JournalReader};
 use truc_ledger::LogSigner;
-use truc_signing::statement::{SignerRole, Statement};
-use truc_signing::{Certificate, TrustedKey, open_sealed};
+use truc_signing::statement::Statement;
+use truc_signing::{TrustedKey, open_sealed};
 use truc_transport::clock;
 use truc_types::{Position, Reason, Refusal, Timestamp};
 
@@ -104,7 +104,6 @@ fn check_seal(bytes: &Arc<[u8]>, at: Timestamp, registry: &Registry, operator: &
 
 fn operator_key(registry: &Registry) -> Result<TrustedKey, Refusal> {
     let corrupt = |cause: String| Refusal::new(Reason::JournalCorrupt, cause);
-    let genesis = registry.genesis().ok_or_else(|| corrupt("the journal does not begin with a genesis statement".to_owned()))?;
-    let operator = Certificate::from_pem(&genesis.operator_pem).map_err(|cause| corrupt(format!("operator certificate: {cause}")))?;
-    Ok(operator.trusted_key(SignerRole::Operator))
+    let key = registry.operator_key().ok_or_else(|| corrupt("the journal does not begin with a genesis statement".to_owned()))?;
+    key.map_err(|cause| corrupt(format!("operator certificate: {cause}")))
 }

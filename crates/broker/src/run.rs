@@ -105,7 +105,7 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         last_stream: AtomicU64::new(0),
         shutdown: shutdown.clone(),
     };
-    let admin = engine.admin(data, checks);
+    let admin = engine.admin(data, checks, &meters);
     let flow = Arc::<Flow>::default();
     let (blobs, submits) =
         (engine.blob_service(&meters, &flow), SubmitServiceServer::new(engine.submit_service(&meters, &flow, &shutdown)));
@@ -255,12 +255,13 @@ impl Engine {
     }
 
     /// What the operator looks with.
-    fn admin(&self, data: std::path::PathBuf, checks: Checks) -> Admin {
+    fn admin(&self, data: std::path::PathBuf, checks: Checks, meters: &Arc<Meters>) -> Admin {
         Admin {
             published: self.published.clone(),
             commands: self.commands.clone(),
             views: self.views.clone(),
             blobs: self.blobs.clone(),
+            meters: meters.clone(),
             clock_stepped_back: self.clock_stepped_back.clone(),
             data,
             checks,

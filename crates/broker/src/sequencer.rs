@@ -6,6 +6,7 @@
 mod deliveries;
 mod inspect;
 mod load;
+mod registry;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -14,9 +15,10 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use truc_core::dispatch::{AgencyQueue, LeaseId};
 use truc_core::registry::AgencyIndex;
-use truc_core::{Effect, Known, Outcome, State, Submit, decide};
+use truc_core::{Effect, Entry, Known, Outcome, State, Submit, decide};
 use truc_ledger::Frontier;
 use truc_signing::statement::{SenderHeadEvent, Statement};
 use truc_transport::clock;
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Release { agency: AgencyIndex, id: StreamId, lease: LeaseId },
     /// A delivery stream ended.
     Close { agency: AgencyIndex, id: StreamId },
+    /// A registry statement of the operator.
+    AppendRegistry { entry: Box<Entry>, reply: oneshot::Sender<Result<Position, Refusal>> },
     /// Where a statement stands, if it is open or recent.
     Locate { message_id: MessageId, reply: oneshot::Sender<Option<Position>> },
     /// What the queues and streams are now, for the operator.
@@ -106,6 +110,8 @@ pub(crate) struct Sequencer {
     load_age_ticks: u32,
     views_broken: bool,
     last_now: Timestamp,
+    /// When this sequencer began, by both clocks.
+    begun: (Timestamp, Instant),
     clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
     jobs: SyncSender<Job>,
     meters: Arc<Meters>,
@@ -154,6 +160,7 @@ impl Sequencer {
             load_age_ticks: LOAD_TICKS,
             views_broken: false,
             last_now,
+            begun: (last_now, Instant::now()),
             clock_stepped_back,
             jobs,
             meters,
@@ -251,7 +258,7 @@ impl Sequencer {
             }
             Command::Release { agency, id, lease } => {
                 if self.stream(agency, id).is_some() {
-                    let now = self.now();
+                    let now = self.counted();
                     self.queue(agency).release(now, lease);
                 }
             }
@@ -260,6 +267,7 @@ impl Sequencer {
                     self.close_stream(agency, None);
                 }
             }
+            Command::AppendRegistry { entry, reply } => self.append_registry(*entry, reply),
             Command::Inspect { reply } => self.inspect(reply),
             Command::InspectMessage { message_id, reply } => self.inspect_message(&message_id, reply),
             Command::Probe { reply } => self.filling.output(Output::Probed { reply }),
@@ -288,18 +296,7 @@ impl Sequencer {
         let time = self.block_time();
         let message_id = submit.admitted.id;
         let decision = decide(time, self.published.shard_start(), &self.state, submit);
-        for entry in decision.entries {
-            let position = self.state.next();
-            let mut effects = std::mem::take(&mut self.effects);
-            // A refusal here is a defect: `apply` never fails on what `decide` produced (a property of truc-core).
-            #[expect(clippy::expect_used, reason = "going on would make a log that nobody can replay")]
-            self.state.apply(position, &entry, &mut effects).expect("apply takes what decide made");
-            self.filling.push(entry.bytes);
-            for effect in effects.drain(..) {
-                self.take_effect(effect);
-            }
-            self.effects = effects;
-        }
+        self.append(decision.entries);
         match decision.outcome {
             Outcome::Accepted { statement, has_fact } => {
                 tracing::debug!(%message_id, position = statement.0, "accepted");
@@ -321,6 +318,22 @@ impl Sequencer {
         }
     }
 
+    /// Applies what was decided and puts it into the block.
+    fn append(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            let position = self.state.next();
+            let mut effects = std::mem::take(&mut self.effects);
+            // A refusal here is a defect: `apply` never fails on what `decide` produced (a property of truc-core).
+            #[expect(clippy::expect_used, reason = "going on would make a log that nobody can replay")]
+            self.state.apply(position, &entry, &mut effects).expect("apply takes what decide made");
+            self.filling.push(entry.bytes);
+            for effect in effects.drain(..) {
+                self.take_effect(effect);
+            }
+            self.effects = effects;
+        }
+    }
+
     fn take_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Queued { agency, position, delivery } => {
@@ -335,12 +348,17 @@ impl Sequencer {
                 }
             }
             Effect::Fed { agency, .. } => self.feed(agency),
-            Effect::RegistryChanged => self.filling.output(Output::Registry(self.state.registry().clone())),
+            Effect::RegistryChanged => {
+                self.filling.output(Output::Registry(self.state.registry().clone()));
+                self.announce_registry();
+            }
         }
     }
 
     fn on_tick(&mut self) {
-        let now = self.now();
+        // Looked at on every tick: a step shows also while nothing is decided.
+        self.now();
+        let now = self.counted();
         for agency in 0..self.queues.len() {
             let Ok(index) = u16::try_from(agency) else { break };
             if let Some(queue) = self.queues.get_mut(agency) {
@@ -403,6 +421,13 @@ impl Sequencer {
     fn block_time(&mut self) -> Timestamp {
         let (now, last) = (self.now(), self.tail.time);
         *self.filling.time.get_or_insert_with(|| now.max(last))
+    }
+
+    /// The time for leases and pauses: it only counts. By the clock of the day a step forwards would end every lease, and after a step backwards
+    /// none would end, and no delivery come again, until that clock had caught up.
+    fn counted(&self) -> Timestamp {
+        let (first, begun) = self.begun;
+        first.plus_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn now(&mut self) -> Timestamp {

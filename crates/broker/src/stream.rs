@@ -37,6 +37,11 @@ pub(crate) enum StreamItem {
     },
     /// Receipts that were confirmed once and are kept no more: the edge came back from an older copy, or was made anew.
     Earlier(Earlier),
+    /// The registry has a new version.
+    Registry {
+        /// It.
+        version: u64,
+    },
     /// The stream ends.
     Closed(Refusal),
 }

@@ -161,6 +161,13 @@ fn date(path: &Path, row: usize, text: Option<String>) -> Result<Option<Date>, D
 mod tests {
     use super::*;
 
+    /// The demo sends one document to all of them and fails unless each acknowledges and the axis has one copy.
+    #[test]
+    fn the_example_directory_has_the_94_agencies() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example-directory/agencies.csv");
+        assert_eq!(read_agencies(&path).unwrap().len(), 94);
+    }
+
     #[test]
     fn directory_files_read_with_quotes_and_empty_columns() {
         let folder = tempfile::tempdir().unwrap();

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Bound;
 
-use truc_signing::statement::{self as st, RegistryEvent};
-use truc_signing::{Certificate, KeyRing, Owner};
+use truc_signing::statement::{self as st, RegistryEvent, SignerRole};
+use truc_signing::{Certificate, CertificateError, KeyRing, Owner, TrustedKey};
 use truc_types::names::AXIS_AGENCY_KIND;
 use truc_types::{AgencyCode, Date, OrganisationCode, Position};
 
@@ -163,6 +163,15 @@ impl Registry {
         &self.keys
     }
 
+    /// The key that registry statements are sealed with, as genesis names it; `None` before genesis.
+    ///
+    /// # Errors
+    /// When the certificate in genesis is none.
+    pub fn operator_key(&self) -> Option<Result<TrustedKey, CertificateError>> {
+        let genesis = self.genesis.as_ref()?;
+        Some(Certificate::from_pem(&genesis.operator_pem).map(|certificate| certificate.trusted_key(SignerRole::Operator)))
+    }
+
     /// Positions of the registry statements in the log.
     #[must_use]
     pub fn entries(&self) -> &[Position] {
@@ -199,23 +208,26 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds an agency, or replaces the entry of one that is there: under the index that it has, with the keys that it has.
     fn join(&mut self, position: Position, version: u64, joined: &st::AgencyJoined) -> Result<(), ApplyError> {
-        if self.by_code.contains_key(&joined.agency) {
-            return Err(ApplyError::RegistryContent { position, cause: format!("agency {} joined twice", joined.agency) });
-        }
-        let index = u16::try_from(self.agencies.len())
-            .map(AgencyIndex)
-            .map_err(|_| ApplyError::RegistryContent { position, cause: "more than 65,536 agencies".to_owned() })?;
+        let content = |cause: String| ApplyError::RegistryContent { position, cause };
         let is_axis = joined.kind == AXIS_AGENCY_KIND;
+        let known = self.agency_index(&joined.agency);
         if is_axis && self.axis_agency.is_some() {
-            return Err(ApplyError::RegistryContent { position, cause: format!("{} is a second agency of the axis", joined.agency) });
+            return Err(content(format!("{} is a second agency of the axis", joined.agency)));
         }
-        self.by_code.insert(joined.agency.clone(), index);
+        // Its documents and messages are those of an agency; and what the axis itself is stands for the life of the log.
+        if known.is_some_and(|known| is_axis || self.axis_agency() == Some(known)) {
+            return Err(content(format!("{} changes between an agency and the axis itself", joined.agency)));
+        }
+        let next = u16::try_from(self.agencies.len()).map(AgencyIndex);
+        let index = known.map_or(next, Ok).map_err(|_| content("more than 65,536 agencies".to_owned()))?;
+        let old_code = joined.old_code.as_ref().map(OrganisationCode::from);
         let code = OrganisationCode::from(&joined.agency);
         let organisation = Organisation {
             served_by: index,
             name: Some(joined.name_vi.as_str().into()),
-            old_code: joined.old_code.as_ref().map(OrganisationCode::from),
+            old_code: old_code.clone(),
             parent: None,
             valid: (joined.valid_from, None),
             successors: Box::default(),
@@ -227,15 +239,22 @@ impl Registry {
         } else {
             self.put(code, version, organisation);
         }
-        self.agencies.push(Agency {
+        let agency = Agency {
             code: joined.agency.clone(),
-            old_code: joined.old_code.as_ref().map(OrganisationCode::from),
+            old_code,
             name_vi: joined.name_vi.clone(),
             name_en: joined.name_en.clone(),
             kind: joined.kind.clone(),
             code_status: joined.code_status.clone(),
             predicates: joined.predicates.clone(),
-        });
+        };
+        match self.agencies.get_mut(usize::from(index.0)) {
+            Some(entry) => *entry = agency,
+            None => {
+                self.by_code.insert(joined.agency.clone(), index);
+                self.agencies.push(agency);
+            }
+        }
         Ok(())
     }
 
@@ -253,10 +272,13 @@ impl Registry {
     }
 
     fn add_organisation(&mut self, position: Position, version: u64, added: &st::Organisation) -> Result<(), ApplyError> {
-        let served_by = self.agency_index(&added.served_by).ok_or_else(|| ApplyError::RegistryContent {
-            position,
-            cause: format!("{} is served by {}, which has not joined", added.code, added.served_by),
-        })?;
+        let content = |cause: String| ApplyError::RegistryContent { position, cause };
+        let served_by = self.agency_index(&added.served_by);
+        let served_by =
+            served_by.ok_or_else(|| content(format!("{} is served by {}, which has not joined", added.code, added.served_by)))?;
+        if self.axis_agency.as_ref().is_some_and(|(axis, organisation)| *axis == added.code || organisation.served_by == served_by) {
+            return Err(content(format!("{} is the axis itself or served by it", added.code)));
+        }
         // 110,000 organisations name few parents: they share the text.
         let shared = |code: &OrganisationCode| self.spelling(code.clone());
         let organisation = Organisation {

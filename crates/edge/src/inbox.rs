@@ -58,6 +58,12 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, term: EdgeTerm) -> Result<I
                     let (node, link) = (Arc::clone(&node), link.clone());
                     work.spawn(async move { (delivery.lease, take(&node, &link, delivery).await) });
                 }
+                Some(Response::Registry(changed)) => {
+                    if node.trust.registry().version() < changed.version {
+                        witness::read_registry(&node, &link).await?;
+                        tracing::info!(version = node.trust.registry().version(), "registry read");
+                    }
+                }
                 Some(Response::FeedItem(item)) => feed_items.send(item).await.map_err(|_| gone())?,
                 None => return Err(gone()),
             },

@@ -173,9 +173,12 @@ fn judge(refusal: &pb::Refusal) -> Judgement {
         Reason::SealExpiredReseal | Reason::SequenceOutsideWindow | Reason::MessageTooOld | Reason::SequenceReused => Judgement::SealAnew,
         Reason::AttachmentMissing => Judgement::Upload,
         // The operator or time puts these right; the document is not at fault.
-        Reason::TermNotOpen | Reason::SealRevoked | Reason::SealForeign | Reason::MessageFromFuture | Reason::IdentityMismatch => {
-            Judgement::Defer(known)
-        }
+        Reason::TermNotOpen
+        | Reason::SealRevoked
+        | Reason::SealForeign
+        | Reason::MessageFromFuture
+        | Reason::IdentityMismatch
+        | Reason::IdentityExpired => Judgement::Defer(known),
         reason if reason.retry() == Retry::Later => Judgement::Defer(known),
         _ => Judgement::Final(known),
     }

@@ -45,7 +45,7 @@ pub fn check_reserve(space: Space, reserve_bytes: u64) -> Result<(), Refusal> {
 /// Writes and syncs a small file in the folder, and removes it. Blocks as long as the disk does.
 ///
 /// # Errors
-/// [`Reason::JournalStorage`] with what the system says.
+/// [`Reason::DiskFull`] when there is no room, else [`Reason::JournalStorage`], with what the system says.
 pub fn probe(folder: &Path) -> Result<(), Refusal> {
     let path = folder.join(PROBE_FILE);
     let written = File::create(&path).and_then(|mut file| {
@@ -53,7 +53,10 @@ pub fn probe(folder: &Path) -> Result<(), Refusal> {
         file.sync_all()
     });
     let written = written.and_then(|()| std::fs::remove_file(&path));
-    written.map_err(|cause| Refusal::new(Reason::JournalStorage, format!("{} cannot be written and synced: {cause}", path.display())))
+    written.map_err(|cause| {
+        let reason = Reason::of_system(&cause, Reason::JournalStorage);
+        Refusal::new(reason, format!("{} cannot be written and synced: {cause}", path.display()))
+    })
 }
 
 /// Looks at a disk again and again. A look that hangs is waited for, not joined by a second one.

@@ -52,7 +52,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::IdentityMismatch
         | R::OperatorOnly
         | R::ReceiptNotRecipient => Code::PermissionDenied,
-        R::IdentityMissing | R::IdentityTokenMissing | R::IdentityTokenUnknown => Code::Unauthenticated,
+        R::IdentityMissing | R::IdentityExpired | R::IdentityTokenMissing | R::IdentityTokenUnknown => Code::Unauthenticated,
         R::HandInSuperseded => Code::Aborted,
         R::SenderUnknown | R::RecipientUnknown | R::MessageUnknown | R::BlobUnknown | R::CursorUnknown => Code::NotFound,
         R::MessageIdConflict | R::ReferenceConflict | R::SequenceReused | R::ReceiptRepeated => Code::AlreadyExists,
@@ -76,6 +76,8 @@ pub const fn code(reason: Reason) -> Code {
         | R::JournalFormat
         | R::BlobInUse
         | R::BackupForeign
+        | R::RegistryVersion
+        | R::RegistryContradiction
         | R::ViewAhead => Code::FailedPrecondition,
         R::BlobOffset | R::HandInPosition => Code::OutOfRange,
         R::FlowFlooding | R::UploadTooMany | R::BusyViews | R::DiskFull | R::Descriptors => Code::ResourceExhausted,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use rustls::pki_types::pem::PemObject as _;
@@ -10,9 +11,14 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tonic::Request;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
-use truc_signing::{Certificate as AxisCertificate, Owner};
+use truc_signing::{Certificate as AxisCertificate, CertificateError, Owner};
 use truc_types::names::{BROKER_DNS_NAME, OPERATOR_URN};
-use truc_types::{AgencyCode, Reason, Refusal};
+use truc_types::{AgencyCode, Reason, Refusal, Timestamp};
+
+use crate::clock;
+
+/// How long a stream may go on under a certificate that ended because the clock was set.
+const END_LOOKED_AT: Duration = Duration::from_secs(5);
 
 /// A party's certificate chain, its private key and the authority it trusts, as PEM texts in memory.
 #[derive(Clone)]
@@ -149,20 +155,59 @@ pub fn client(files: &TlsFiles) -> ClientTlsConfig {
 /// The agency that the client certificate of a request names.
 ///
 /// # Errors
-/// [`Reason::IdentityMissing`] without a client certificate or without an agency in it.
+/// [`Reason::IdentityMissing`] without a client certificate or without an agency in it, [`Reason::IdentityExpired`] when it ended since the
+/// handshake, [`Reason::SealWeakKey`] when anybody could have made the handshake with its key.
 pub fn peer_agency<T>(request: &Request<T>) -> Result<AgencyCode, Refusal> {
-    match peer_owner(request)? {
-        Owner::Agency(agency) => Ok(agency),
+    peer(request).map(|peer| peer.agency)
+}
+
+/// Who is on the other side of a stream, and for how long that stands.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The agency.
+    pub agency: AgencyCode,
+    not_after: Timestamp,
+}
+
+/// The same as [`peer_agency`] for a stream, which may outlive the certificate that it began under.
+///
+/// # Errors
+/// As [`peer_agency`].
+pub fn peer<T>(request: &Request<T>) -> Result<Peer, Refusal> {
+    let certificate = peer_certificate(request)?;
+    match certificate.owner {
+        Owner::Agency(ref agency) => Ok(Peer { agency: agency.clone(), not_after: certificate.not_after() }),
         Owner::Operator | Owner::Broker => Err(missing("the client certificate names no agency (SAN URI urn:truc:agency:<code>)")),
+    }
+}
+
+impl Peer {
+    /// Whether its certificate still holds.
+    ///
+    /// # Errors
+    /// [`Reason::IdentityExpired`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        check_end(self.not_after)
+    }
+
+    /// Waits until its certificate has ended, by the wall clock, which may be set meanwhile.
+    pub async fn ended(&self) -> Refusal {
+        loop {
+            if let Err(refusal) = self.check() {
+                return refusal;
+            }
+            let left = Duration::from_millis(self.not_after.millis_since(clock::now()).saturating_add(1));
+            tokio::time::sleep(left.min(END_LOOKED_AT)).await;
+        }
     }
 }
 
 /// Passes only a request whose client certificate is the operator's.
 ///
 /// # Errors
-/// [`Reason::IdentityMissing`] without a client certificate, [`Reason::OperatorOnly`] with that of anybody else.
+/// [`Reason::IdentityMissing`] without a client certificate, [`Reason::OperatorOnly`] with that of anybody else; else as [`peer_agency`].
 pub fn check_operator<T>(request: &Request<T>) -> Result<(), Refusal> {
-    match peer_owner(request)? {
+    match peer_certificate(request)?.owner {
         Owner::Operator => Ok(()),
         other @ (Owner::Agency(_) | Owner::Broker) => {
             let found = other.urn();
@@ -172,13 +217,23 @@ pub fn check_operator<T>(request: &Request<T>) -> Result<(), Refusal> {
     }
 }
 
-/// Whom the client certificate of a request names.
-fn peer_owner<T>(request: &Request<T>) -> Result<Owner, Refusal> {
+/// The client certificate of a request. The handshake checked who issued it; that it still holds is asked at each call, because connections last.
+fn peer_certificate<T>(request: &Request<T>) -> Result<AxisCertificate, Refusal> {
     let chain = request.peer_certs().ok_or_else(|| missing("the client showed no certificate"))?;
     let leaf = chain.first().ok_or_else(|| missing("the client showed no certificate"))?;
-    let certificate =
-        AxisCertificate::from_der(leaf.as_ref()).map_err(|cause| missing(&format!("the client certificate is unreadable: {cause}")))?;
-    Ok(certificate.owner)
+    let certificate = AxisCertificate::from_der(leaf.as_ref()).map_err(|cause| match cause {
+        CertificateError::WeakKey => Refusal::new(Reason::SealWeakKey, "the key of the client certificate is weak: it proves nobody"),
+        cause => missing(&format!("the client certificate is unreadable: {cause}")),
+    })?;
+    check_end(certificate.not_after()).map(|()| certificate)
+}
+
+fn check_end(not_after: Timestamp) -> Result<(), Refusal> {
+    if clock::now() > not_after {
+        let message = format!("the client certificate of this connection ended at {not_after}");
+        return Err(Refusal::new(Reason::IdentityExpired, message).with("not_after", not_after));
+    }
+    Ok(())
 }
 
 fn missing(message: &str) -> Refusal {

@@ -128,6 +128,9 @@ reasons! {
     IdentityMissing "identity.missing" Caller AfterChange
         en "the connection has no client certificate that names an agency" "connect with a client certificate of the axis' authority"
         vi "kết nối không có chứng thư số xác định cơ quan" "kết nối bằng chứng thư số do cơ quan chứng thực của trục cấp"
+    IdentityExpired "identity.expired" Caller AfterChange
+        en "the client certificate of this connection has ended" "renew the TLS certificate and connect again"
+        vi "chứng thư số TLS của kết nối này đã hết hiệu lực" "gia hạn chứng thư số TLS rồi kết nối lại"
     IdentityMismatch "identity.mismatch" Caller No
         en "the statement speaks for another agency than the client certificate" "send only for the agency that the client certificate names"
         vi "bản tin mang danh cơ quan khác với chứng thư số của kết nối" "chỉ gửi cho cơ quan ghi trong chứng thư số của kết nối"
@@ -344,6 +347,12 @@ reasons! {
     OperatorOnly "identity.operator_only" Caller No
         en "the service is for the operator of the axis only" "connect with the operator's client certificate: this service is for the operator of the axis"
         vi "dịch vụ này chỉ dành cho đơn vị vận hành trục" "kết nối bằng chứng thư số của đơn vị vận hành trục"
+    RegistryVersion "registry.version" Operator AfterChange
+        en "the registry statement does not make the next version of the registry" "seal the change again under the version that is expected"
+        vi "bản tin sổ đăng ký không tạo ra phiên bản kế tiếp của sổ đăng ký" "ký lại thay đổi với đúng số phiên bản kế tiếp"
+    RegistryContradiction "registry.contradiction" Operator AfterChange
+        en "the registry statement contradicts the registry or the authority of the axis" "correct the change as the message says and seal it again"
+        vi "bản tin sổ đăng ký mâu thuẫn với sổ đăng ký hoặc với cơ quan cấp chứng thư số của trục" "sửa thay đổi theo thông báo rồi ký lại"
     KeyUnreadable "key.unreadable" Operator AfterChange
         en "a key or certificate file cannot be used" "check the key file and its password"
         vi "không dùng được tệp khóa hoặc chứng thư số" "kiểm tra tệp khóa và mật khẩu của tệp"

@@ -38,8 +38,8 @@ impl DeliveryService for Deliveries {
     type DeliverStream = ReceiverStream<Result<pb::DeliverResponse, Status>>;
 
     async fn deliver(&self, request: Request<Streaming<pb::DeliverRequest>>) -> Result<Response<Self::DeliverStream>, Status> {
-        let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
-        let agency = agency_index(&self.published, &agency).map_err(|refusal| status::status(&refusal))?;
+        let of = tls::peer(&request).map_err(|refusal| status::status(&refusal))?;
+        let agency = agency_index(&self.published, &of.agency).map_err(|refusal| status::status(&refusal))?;
         let id = StreamId(self.last_stream.fetch_add(1, Ordering::Relaxed) + 1);
         let (items, wanted) = mpsc::channel(STREAM_ITEMS_MAX);
         let (responses, answered) = mpsc::channel(RESPONSES_WAITING_MAX);
@@ -48,16 +48,16 @@ impl DeliveryService for Deliveries {
         let shutdown = self.shutdown.clone();
         tokio::spawn(write(self.published.clone(), wanted, responses.clone()));
         tokio::spawn(async move {
-            tokio::select! {
-                ended = reader.read(request.into_inner()) => {
-                    if let Err(refusal) = ended
-                        && responses.send(Err(status::status(&refusal))).await.is_err()
-                    {
-                        tracing::debug!("a delivery stream ended before its refusal");
-                    }
-                }
-                () = responses.closed() => {}
-                () = shutdown.begun() => {}
+            let ended = tokio::select! {
+                ended = reader.read(request.into_inner()) => ended,
+                refusal = of.ended() => Err(refusal),
+                () = responses.closed() => Ok(()),
+                () = shutdown.begun() => Ok(()),
+            };
+            if let Err(refusal) = ended
+                && responses.send(Err(status::status(&refusal))).await.is_err()
+            {
+                tracing::debug!("a delivery stream ended before its refusal");
             }
             let close = Command::Close { agency, id };
             if reader.commands.send(close).await.is_err() {
@@ -167,6 +167,7 @@ fn response(published: &Published, item: StreamItem) -> Result<pb::DeliverRespon
         StreamItem::Delivery(item) => deliver_response::Response::Delivery(delivery(published, &item)?),
         StreamItem::Feed { cursor, position } => feed_item(published, cursor, position)?,
         StreamItem::Earlier(earlier) => return Err(Refusal::new(Reason::OutcomeUnknown, format!("{earlier:?} is many responses"))),
+        StreamItem::Registry { version } => deliver_response::Response::Registry(deliver_response::Registry { version }),
         StreamItem::Closed(refusal) => return Err(refusal),
     };
     Ok(pb::DeliverResponse { response: Some(response) })

@@ -8,9 +8,10 @@ use truc_proto::broker::v1::SubmitRequest;
 use truc_proto::broker::v1::submit_service_server::SubmitService;
 use truc_transport::metrics::Gauge;
 use truc_transport::shutdown::Shutdown;
-use truc_transport::{status, tls};
+use truc_transport::status;
+use truc_transport::tls::{self, Peer};
 use truc_types::limits::{REFUSALS_PER_SECOND_MAX, RETRY_PAUSE_MILLIS, STATEMENT_FILE_BYTES_MAX};
-use truc_types::{AgencyCode, Reason, Refusal};
+use truc_types::{Reason, Refusal};
 
 use super::answers::{Answers, Places, answers};
 use crate::admission::{Admission, Job};
@@ -33,17 +34,18 @@ impl SubmitService for Submits {
     type SubmitStream = Answers;
 
     async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
-        let agency = tls::peer_agency(&request).map_err(|refusal| status::status(&refusal))?;
+        let of = tls::peer(&request).map_err(|refusal| status::status(&refusal))?;
+        let agency = &of.agency;
         let registry = self.published.registry();
-        let is_axis = registry.axis_agency().is_some_and(|axis| registry.agency_index(&agency) == Some(axis));
+        let is_axis = registry.axis_agency().is_some_and(|axis| registry.agency_index(agency) == Some(axis));
         let meters = (!is_axis).then(|| self.meters.clone());
-        let (admission, share, shutdown) = (self.admission.clone(), self.flow.share(&agency), self.shutdown.clone());
+        let (admission, share, shutdown) = (self.admission.clone(), self.flow.share(agency), self.shutdown.clone());
         let (places, answers) = answers(&share);
         // At shutdown nothing more is read; what was read is still answered, then the stream ends.
         tokio::spawn(async move {
             let _open = meters.as_ref().map(|meters| Open::new(meters));
             tokio::select! {
-                () = read(request.into_inner(), agency, &admission, &share, meters.as_ref(), places) => {}
+                () = read(request.into_inner(), of, &admission, &share, meters.as_ref(), places) => {}
                 () = shutdown.begun() => {}
             }
         });
@@ -70,12 +72,13 @@ impl Drop for Open {
 /// Reads requests while answers have room: each request takes a place among the answers first, so a client that does not take its answers is not read.
 async fn read(
     mut requests: Streaming<SubmitRequest>,
-    agency: AgencyCode,
+    of: Peer,
     admission: &Admission,
     share: &Arc<Share>,
     meters: Option<&Arc<Meters>>,
     places: Places,
 ) {
+    let agency = &of.agency;
     while let Some(place) = places.next().await {
         let request = match requests.message().await {
             Ok(Some(request)) => request,
@@ -88,6 +91,11 @@ async fn read(
         let metered = meters.map(Meters::received);
         let charge = share.enter(request.statement.len()).await;
         let reply = Reply { place, request_id: request.request_id, charge, metered };
+        if let Err(refusal) = of.check() {
+            tracing::warn!(%agency, reason = %refusal.reason, cause = refusal.message, "a submit stream ends");
+            reply.send(Answer::Refused(refusal));
+            break;
+        }
         if let Some(silence) = share.silence() {
             let message = format!(
                 "more than {REFUSALS_PER_SECOND_MAX} statements of {agency} a second were refused: nothing else is looked at for now"

@@ -86,7 +86,7 @@ impl Round {
         loop {
             let message = stream.message().await.map_err(status)?.and_then(|message| message.response);
             match message.ok_or_else(|| "the delivery stream ended".to_owned())? {
-                Response::Opened(_) => {}
+                Response::Opened(_) | Response::Registry(_) => {}
                 Response::Delivery(delivery) => {
                     let arrived = delivery.acceptance.unwrap_or_default().statement.map(|statement| statement.entry).unwrap_or_default();
                     let fetched = self.fetched(&arrived, delivery.queue_position, term)?;

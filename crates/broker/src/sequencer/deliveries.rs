@@ -80,7 +80,7 @@ impl Sequencer {
 
     /// Leases what the agency's edge has credit for.
     pub(super) fn deliver(&mut self, agency: AgencyIndex) {
-        let now = self.now();
+        let now = self.counted();
         loop {
             let Some(Some(stream)) = self.streams.get_mut(usize::from(agency.0)) else { return };
             let Some(queue) = self.queues.get_mut(usize::from(agency.0)) else { return };

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use truc_core::DeliveryStep;
 use truc_core::dispatch::DeliveryStanding;
 use truc_core::registry::AgencyIndex;
+use truc_transport::clock;
 use truc_types::{EdgeTerm, Lane, MessageId, OrganisationCode, Position, QueuePosition, Timestamp};
 
 use super::Sequencer;
@@ -86,6 +87,12 @@ impl Sequencer {
     pub(super) fn inspect_message(&mut self, message_id: &MessageId, reply: oneshot::Sender<Vec<InspectedDelivery>>) {
         let Some(message) = self.state.message(message_id) else { return self.tell(reply, Vec::new()) };
         let waiting = message.recipients.iter().filter(|recipient| recipient.step == DeliveryStep::Waiting);
+        // Leases and pauses end by the clock that only counts; people read the other one.
+        let (now, counted) = (clock::now(), self.counted());
+        let shown = |mut standing: DeliveryStanding| {
+            standing.until = standing.until.map(|until| now.plus_millis(until.millis_since(counted)));
+            standing
+        };
         let deliveries = waiting
             .filter_map(|recipient| {
                 Some(InspectedDelivery {
@@ -93,7 +100,7 @@ impl Sequencer {
                     agency: recipient.agency,
                     queue_position: recipient.queue_position,
                     lane: message.lane,
-                    standing: self.queues.get(usize::from(recipient.agency.0))?.delivery(recipient.queue_position),
+                    standing: shown(self.queues.get(usize::from(recipient.agency.0))?.delivery(recipient.queue_position)),
                     connected: self.connected_term(recipient.agency).is_some(),
                 })
             })

@@ -62,7 +62,7 @@ pub enum Command {
     /// Check national message files, take their attachments out.
     #[command(subcommand)]
     Edxml(edxml::Command),
-    /// Look at a running axis, back it up, restore it.
+    /// Look at a running axis, change who is on it, back it up, restore it.
     #[command(subcommand)]
     Admin(admin::Command),
     /// Show the whole axis on loopback, with a crash in between.

@@ -146,7 +146,7 @@ fn registry_statements_follow_from_each_other() {
     let swapped = RegistryEvent::CertificateAdded(CertificateAdded { agency: agency_code(1), ..of_agency_0.clone() });
     let garbage = RegistryEvent::CertificateAdded(CertificateAdded { certificate: vec![0; 9], ..of_agency_0 });
     let contradictions = [
-        (fixture::joined(0, &[]), "joined twice"),
+        (as_axis(0), "between an agency and the axis"),
         (organisations, "has not joined"),
         (fixture::certificate_added(9, Key::Seal), "has not joined"),
         (swapped, "names urn:truc:agency:H0"),
@@ -158,6 +158,33 @@ fn registry_statements_follow_from_each_other() {
         assert_eq!(at, position);
         assert!(cause.contains(words), "{cause:?} does not say {words:?}");
     }
+}
+
+fn as_axis(agency: usize) -> RegistryEvent {
+    let RegistryEvent::AgencyJoined(joined) = fixture::joined(agency, &[]) else { unreachable!() };
+    RegistryEvent::AgencyJoined(AgencyJoined { kind: names::AXIS_AGENCY_KIND.into(), ..joined })
+}
+
+#[test]
+fn an_agency_whose_entry_is_replaced_keeps_its_place_its_keys_and_its_queue() {
+    let (mut world, ..) = one_message();
+    let registry = world.state.registry();
+    let (before, agencies, keys) = (registry.agency_index(&agency_code(1)), registry.agencies().len(), registry.keys().iter().count());
+    let waiting = world.queues[1].waiting();
+    assert!(waiting > 0, "something waits for it");
+    let RegistryEvent::AgencyJoined(joined) = fixture::joined(1, &[names::ENVELOPE_V1]) else { unreachable!() };
+    world.append_registry(RegistryEvent::AgencyJoined(AgencyJoined { name_vi: "Tên mới".into(), ..joined }));
+    let registry = world.state.registry();
+    assert_eq!(
+        (registry.agency_index(&agency_code(1)), registry.agencies().len(), registry.keys().iter().count()),
+        (before, agencies, keys)
+    );
+    assert_eq!(registry.agency(before.unwrap()).unwrap().name_vi, "Tên mới");
+    let (_, organisation) = registry.organisation(&code("H1")).unwrap();
+    assert!(organisation.name.as_deref() == Some("Tên mới") && organisation.added_in < organisation.changed_in);
+    assert_eq!(world.queues[1].waiting(), waiting);
+    let (replayed, _) = world.replayed();
+    assert!(replayed.facts_equal(&world.state));
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! `BrokerAdminService`: what the operator sees. Reads only. Who may ask is checked in one place, at the start of every call.
+//! `BrokerAdminService`: what the operator sees, and the registry statements that the operator brings. Who may ask is checked in one place, at the start of every call.
 
 mod health;
+mod registry;
 mod trace;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use truc_types::{Digest, Lane, Reason, Refusal, Timestamp};
 use truc_views::ViewStore;
 
 use super::ending;
+use crate::meters::Meters;
 use crate::published::Published;
 use crate::sequencer::{Command, InspectedAgency, Inspection};
 
@@ -31,6 +33,7 @@ pub(crate) struct Admin {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) views: Arc<ViewStore>,
     pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) clock_stepped_back: Arc<AtomicBool>,
     /// The data folder.
     pub(crate) data: PathBuf,
@@ -93,6 +96,14 @@ impl BrokerAdminService for Admin {
     ) -> Result<Response<pb::GetBrokerHealthResponse>, Status> {
         allowed(request)?;
         self.health().await.map(Response::new).map_err(|refusal| status::status(&refusal))
+    }
+
+    async fn append_registry_statement(
+        &self,
+        request: Request<pb::AppendRegistryStatementRequest>,
+    ) -> Result<Response<pb::AppendRegistryStatementResponse>, Status> {
+        let request = allowed(request)?;
+        self.append_registry(request.statement.to_vec().into()).await.map(Response::new).map_err(|refusal| status::status(&refusal))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `truc admin`: what the operators of the axis and of an edge look with, and copies of their data.
+//! `truc admin`: what the operators of the axis and of an edge look with, changes of the registry, and copies of their data.
 
 pub mod agencies;
 pub mod backup;
@@ -8,6 +8,7 @@ pub mod connections;
 pub mod errors;
 pub mod journal;
 pub mod queues;
+pub mod registry;
 mod remote;
 pub mod trace;
 
@@ -32,6 +33,9 @@ pub enum Command {
     Connections(connections::Arguments),
     /// Show the attachments.
     Blobs(blobs::Arguments),
+    /// Change who is on the axis.
+    #[command(subcommand)]
+    Registry(registry::Command),
     /// Explain the reasons of refusals.
     #[command(subcommand)]
     Errors(errors::Command),
@@ -54,6 +58,7 @@ pub(super) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
         Command::Agencies(arguments) => on_runtime(agencies::run(arguments, output)),
         Command::Connections(arguments) => on_runtime(connections::run(arguments, output)),
         Command::Blobs(arguments) => on_runtime(blobs::run(arguments, output)),
+        Command::Registry(command) => registry::run(command, output),
         Command::Errors(command) => errors::run(&command, output),
         Command::Journal(command) => journal::run(&command, output),
         Command::Backup(arguments) => backup::backup(&arguments, output),

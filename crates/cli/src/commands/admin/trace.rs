@@ -204,7 +204,7 @@ fn waiting_hop(waiting: &pb::TraceDelivery, now: &str) -> Hop {
 }
 
 /// Whether the entry is that leaf of the tree with this root.
-fn verify(entry: &truc_proto::broker::v1::LoggedEntry, size: u64, root: &Digest) -> Result<(), String> {
+pub(super) fn verify(entry: &truc_proto::broker::v1::LoggedEntry, size: u64, root: &Digest) -> Result<(), String> {
     let (chunks, rest) = entry.path.as_chunks::<32>();
     // RFC 9162: a tree of 2^63 leaves has paths of 63 hashes.
     if !rest.is_empty() || chunks.len() > 63 {
