@@ -37,7 +37,6 @@ use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
 
 use crate::access::Guard;
 use crate::error::EdgeError;
-use crate::hand_in::HandIns;
 use crate::node::Node;
 
 /// Messages that wait for a slow reader, per stream.
@@ -45,8 +44,6 @@ const STREAM_AHEAD: usize = 4;
 
 /// What the port describes to tools.
 const SERVICES: [&str; 2] = ["grpc.health.v1.Health", DocumentServiceServer::<Documents>::NAME];
-/// How often hand-ins that nobody goes on with are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Serves until the shutdown has begun and the last call has ended.
 pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, guard: Guard, shutdown: Shutdown) -> Result<(), EdgeError> {
@@ -79,7 +76,6 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, guard: Guard, 
     if let Some(tls) = &node.config.access.tls {
         server = server.tls_config(tls.server()).map_err(failed)?;
     }
-    let hand_ins = Arc::clone(&node.hand_ins);
     let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
     let operator = EdgeAdminServiceServer::new(admin::Admin { node: Arc::clone(&node) });
     let documents =
@@ -92,19 +88,7 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, guard: Guard, 
     tokio::select! {
         served = served => served.map_err(failed),
         () = guard.keep_fresh() => Ok(()),
-        () = sweep(hand_ins) => Ok(()),
         never = telling => never,
-    }
-}
-
-async fn sweep(hand_ins: Arc<HandIns>) {
-    loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
-        let hand_ins = Arc::clone(&hand_ins);
-        // The next round tries again.
-        if let Ok(Err(cause)) = tokio::task::spawn_blocking(move || hand_ins.sweep()).await {
-            tracing::warn!(%cause, "unfinished hand-ins could not be swept");
-        }
     }
 }
 
