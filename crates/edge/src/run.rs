@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use truc_blobs::FolderStore;
 use truc_transport::observe;
 use truc_transport::shutdown::Shutdown;
-use truc_types::limits::SHUTDOWN_MILLIS_MAX;
+use truc_types::limits::{DMS_STREAMS_MAX, SHUTDOWN_MILLIS_MAX};
 
 use crate::access::{Guard, check_listen};
 use crate::config::{EdgeConfig, Layout};
@@ -134,6 +134,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         hand_ins: Arc::new(hand_ins),
         term: Mutex::default(),
         connected: AtomicBool::new(false),
+        streams: Semaphore::new(DMS_STREAMS_MAX),
         uploads: Semaphore::new(UPLOADS_MAX),
         writing: Mutex::default(),
         registry: tokio::sync::Mutex::default(),

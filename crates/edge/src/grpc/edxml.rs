@@ -14,13 +14,13 @@ use truc_types::limits::BLOB_BYTES_MAX;
 use truc_types::{Digest, Reason, Refusal};
 
 use super::send::{Intake, check_chunk};
-use super::{draft, invalid};
+use super::{draft, invalid, next};
 use crate::edxml::{Rejected, Staged, hand_in, supported};
 use crate::node::Node;
 
 /// Takes an edXML file.
 pub(super) async fn send_edxml(node: &Arc<Node>, mut stream: Streaming<pb::SendEdxmlRequest>) -> Result<pb::SendEdxmlResponse, Status> {
-    let Some(pb::SendEdxmlRequest { request: Some(Request::Header(header)) }) = stream.message().await? else {
+    let Some(pb::SendEdxmlRequest { request: Some(Request::Header(header)) }) = next(&mut stream).await? else {
         return Err(status_of(&invalid("request", "the first request must be the header")));
     };
     let checked = draft::check_reference(&header.client_reference).and_then(|()| draft::secrecy("secrecy", header.secrecy));
@@ -29,7 +29,7 @@ pub(super) async fn send_edxml(node: &Arc<Node>, mut stream: Streaming<pb::SendE
     let folder = node.hand_ins.root().to_owned();
     // Until it is known to be a document: half a file of a line that broke, and one that is refused, must leave nothing behind.
     let storing = tokio::task::spawn_blocking(move || Staged::copy(&folder, &mut intake).map_err(|cause| cause.to_refusal()));
-    while let Some(request) = stream.message().await? {
+    while let Some(request) = next(&mut stream).await? {
         let Some(Request::Data(data)) = request.request else {
             return Err(status_of(&invalid("request", "after the header only data may come")));
         };
@@ -50,7 +50,7 @@ pub(super) async fn check_edxml(mut stream: Streaming<pb::CheckEdxmlRequest>) ->
     let (chunks, intake) = Intake::new();
     let reading = tokio::task::spawn_blocking(move || read_message(BufReader::new(intake), &mut Nowhere));
     let mut size = 0u64;
-    while let Some(pb::CheckEdxmlRequest { data }) = stream.message().await? {
+    while let Some(pb::CheckEdxmlRequest { data }) = next(&mut stream).await? {
         check_chunk(&data).map_err(|refusal| status_of(&refusal))?;
         size = size.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         if size > BLOB_BYTES_MAX {

@@ -15,7 +15,7 @@ use truc_signing::statement::Envelope;
 use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{AgencyCode, Digest, MessageId, Reason, Refusal};
 
-use super::{draft, invalid};
+use super::{draft, invalid, next};
 use crate::hand_in::{HandIn, Takeover, superseded};
 use crate::node::Node;
 
@@ -27,7 +27,7 @@ pub(super) async fn send_document(
     node: &Arc<Node>,
     mut stream: Streaming<pb::SendDocumentRequest>,
 ) -> Result<Result<MessageId, Refusal>, Status> {
-    let Some(pb::SendDocumentRequest { request: Some(Request::Header(header)), resume_from }) = stream.message().await? else {
+    let Some(pb::SendDocumentRequest { request: Some(Request::Header(header)), resume_from }) = next(&mut stream).await? else {
         return Ok(Err(invalid("request", "the first request must be the header")));
     };
     match begin(node, header, resume_from).await {
@@ -74,7 +74,7 @@ async fn take(
     let mut refused = None;
     loop {
         let message = tokio::select! {
-            message = stream.message() => message?,
+            message = next(&mut stream) => message?,
             () = takeover.happened() => return Ok(Err(superseded())),
         };
         let checked = match message {
