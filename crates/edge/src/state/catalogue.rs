@@ -244,7 +244,9 @@ mod tests {
 
     #[test]
     fn a_document_without_a_date_is_of_the_year_in_vietnam() {
-        for (minted, expected) in [("2025-12-31T16:59:59.999Z", 2025), ("2025-12-31T17:00:00.000Z", 2026), ("2026-12-31T16:59:59.999Z", 2026)] {
+        for (minted, expected) in
+            [("2025-12-31T16:59:59.999Z", 2025), ("2025-12-31T17:00:00.000Z", 2026), ("2026-12-31T16:59:59.999Z", 2026)]
+        {
             assert_eq!(year_of(&MessageId::mint(minted.parse().unwrap(), [0; 10])), expected, "{minted}");
         }
     }
