@@ -12,6 +12,7 @@ import protoLoader from '@grpc/proto-loader';
 
 const CHUNK_BYTES = 256 * 1024;
 const PAUSE_MILLIS_MAX = 60_000;
+const PASSING = [grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED, grpc.status.DEADLINE_EXCEEDED];
 const PROTOS = process.env.TRUC_PROTOS ?? fileURLToPath(new URL('../../proto', import.meta.url));
 
 const definition = protoLoader.loadSync('truc/edge/v1/document_service.proto', {
@@ -95,7 +96,7 @@ async function untilAnswered(work) {
       return await work();
     } catch (error) {
       if (error.code === undefined) throw error;
-      if (error.code !== grpc.status.UNAVAILABLE && error.code !== grpc.status.RESOURCE_EXHAUSTED) throw new Refused(error);
+      if (!PASSING.includes(error.code)) throw new Refused(error);
       console.error(`the edge is away (${error.details}), trying again in ${millis} ms`);
       await pause(millis * (0.8 + 0.4 * Math.random()));
     }

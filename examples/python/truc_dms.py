@@ -75,7 +75,7 @@ def _until_answered(call):
         try:
             return call()
         except grpc.RpcError as error:
-            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
+            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED):
                 raise Refused(error) from error
             print(f"the edge is away ({error.details()}), trying again in {pause:.1f} s; Ctrl-C ends it", file=sys.stderr)
             time.sleep(pause * random.uniform(0.8, 1.2))

@@ -85,13 +85,19 @@ async fn the_operator_sees_queues_agencies_connections_and_every_step_with_its_p
     let closed = text(&admin(&axis, &["trace", &message_id]));
     assert_eq!(closed.matches("acknowledged").count(), 2, "{closed}");
     let edge = axis.edge_url("H53");
+    // The sender may know before the recipient's edge has noted that its answer is in the log.
+    let is_logged = |(_, event): &(u64, truc_proto::edge::v1::Event)| event.kind() == truc_proto::edge::v1::event::Kind::AnswerLogged;
+    axis.dms("H53").events(0, Some(&|events| events.iter().any(is_logged))).await.unwrap();
     let local = lines(&run_truc(&["admin", "trace", &message_id, "--edge", &edge, "--json"]));
     let steps: Vec<_> = local.iter().map(|hop| hop["step"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["arrived", "shown", "answered"]);
+    assert_eq!(steps, ["arrived", "shown", "answered", "answer_logged"]);
+    assert!(local.iter().all(|hop| !hop["at"].as_str().unwrap().is_empty()), "a hop without a time: {local:?}");
     let edge = axis.edge_url("G22");
     let local = lines(&run_truc(&["admin", "trace", &message_id, "--edge", &edge, "--json"]));
     let steps: Vec<_> = local.iter().map(|hop| hop["step"].as_str().unwrap()).collect();
     assert_eq!(steps, ["stored", "sealed", "accepted", "receipt", "receipt", "receipt", "receipt"]);
+    assert!(local.iter().all(|hop| !hop["at"].as_str().unwrap().is_empty()), "a hop without a time: {local:?}");
+    assert_eq!(local.iter().filter(|hop| hop["detail"] == "acknowledged").count(), 2, "{local:?}");
     let unknown = admin(&axis, &["trace", "01ARYZ6S41TSV4RRFFQ69G5FAV"]);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains(Reason::MessageUnknown.code()));
 }

@@ -386,7 +386,7 @@ async fn every_bad_input_of_a_dms_is_refused_with_its_reason_field_and_value_and
 }
 
 /// Makes a key and a certificate `name` in a folder: signed by `authority` there, or by itself.
-fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> (PathBuf, PathBuf) {
+pub(crate) fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> (PathBuf, PathBuf) {
     let file = |name: &str, what: &str| folder.join(format!("{name}.{what}.pem"));
     let (certificate, key) = (file(name, "cert"), file(name, "key"));
     let mut openssl = program("openssl");
@@ -419,7 +419,7 @@ fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> (PathBuf, 
 }
 
 /// What an edge behind TLS answers a DMS that shows this certificate, or none.
-async fn asked(url: &str, edge: &Path, shown: Option<&(PathBuf, PathBuf)>) -> Result<String, String> {
+pub(crate) async fn asked(url: &str, edge: &Path, shown: Option<&(PathBuf, PathBuf)>) -> Result<String, String> {
     let read = |path: &Path| std::fs::read(path).unwrap();
     let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(edge)));
     if let Some((certificate, key)) = shown {

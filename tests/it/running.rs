@@ -20,6 +20,8 @@ use truc_tests::manager::Manager;
 use truc_tests::tools::{PASSWORD, program, truc_ok};
 use truc_transport::tls::{TlsFiles, client};
 
+use crate::dms_refusals::{asked, certificate};
+
 /// Changes a settings file and lets the daemon read it again; what it says afterwards.
 fn reload(daemon: &Daemon, manager: &Manager, file: &Path, change: impl FnOnce(String) -> String) -> String {
     let before = daemon.log().len();
@@ -78,6 +80,36 @@ fn a_reload_changes_the_level_names_what_needs_a_restart_and_keeps_everything_on
     std::fs::write(folder.join("keys/tls.key.pem"), "no key").unwrap();
     let said = reload(&daemon, &manager, &file, |text| text);
     assert!(said.contains("nothing was reloaded") && said.contains("TLS key"), "{said}");
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certificate_that_a_dms_sees_is_renewed_without_a_restart_and_a_new_seal_is_named() {
+    let axis = Axis::new();
+    let manager = Manager::new(&axis.path("notify"));
+    let (folder, scratch) = (axis.edge_folder("G22"), axis.path(""));
+    let (shown, key) = certificate(&scratch, "shown", None);
+    let (renewed, renewed_key) = certificate(&scratch, "renewed", None);
+    let old = axis.path("old.pem");
+    std::fs::copy(&shown, &old).unwrap();
+    let mut command = axis.edge_command(&folder);
+    command.arg("--dms-tls-cert").arg(&shown).arg("--dms-tls-key").arg(&key);
+    manager.manage(&mut command, None);
+    command.env_remove("TRUC_LOG");
+    let daemon = Daemon::start(command, &axis.path("edge.log"));
+    manager.wait_for("READY=1");
+    let url = format!("https://localhost:{}", daemon.address().port());
+    assert_eq!(asked(&url, &old, None).await.as_deref(), Ok("G22"));
+
+    std::fs::copy(&renewed, &shown).unwrap();
+    std::fs::copy(&renewed_key, &key).unwrap();
+    std::fs::copy(axis.path("pki/agencies/H53/seal.cert.pem"), folder.join("keys/seal.cert.pem")).unwrap();
+    let said = reload(&daemon, &manager, &folder.join("edge.toml"), |text| text);
+    assert!(said.contains("TLS certificates, DMS certificates"), "{said}");
+    assert!(said.contains("changed files need a restart files=\"keys/seal.cert.pem\""), "{said}");
+    assert_eq!(asked(&url, &renewed, None).await.as_deref(), Ok("G22"));
+    let refused = asked(&url, &old, None).await;
+    assert!(refused.is_err(), "the certificate of before is still shown: {refused:?}");
     assert!(daemon.terminate().success());
 }
 

@@ -138,6 +138,27 @@ fn a_bad_file_fails_with_its_diagnostics_delays_no_other_and_a_growing_one_is_ta
 }
 
 #[test]
+fn a_file_that_the_axis_refused_is_not_called_done_when_it_is_dropped_again() {
+    let mut axis = Axis::new();
+    // The edge has a broker's address and has never met it: it knows no directory, and takes what is well-formed.
+    axis.start_broker();
+    axis.kill_broker();
+    let _sender = start(&axis, "H53");
+    let from = folder(&axis, "H53");
+    let file = sample(4).replace("<edXML:OrganId>G12<", "<edXML:OrganId>G12.99<");
+    drop_in(&from, "a.edxml", file.as_bytes());
+    until("the file in done/", &axis, || names(&from.join("done")).len() == 2);
+    axis.start_broker();
+    until("the refusal in out/", &axis, || names(&from.join("out")).iter().any(|name| name.ends_with(".refused-by-axis.json")));
+    drop_in(&from, "a.edxml", file.as_bytes());
+    until("the file in failed/", &axis, || names(&from.join("failed")).len() == 3);
+    let failed = note(&from.join("failed/a.edxml.diagnostics.json"));
+    let message_id = note(&from.join("done/a.edxml.json"))["message_id"].as_str().unwrap().to_owned();
+    assert_eq!(failed["reason"], "reference.conflict", "{failed}");
+    assert!(failed["message"].as_str().unwrap().contains(&message_id), "{failed}");
+}
+
+#[test]
 fn thirty_files_through_ten_kills_of_either_edge_arrive_once_each() {
     let mut axis = Axis::new();
     axis.start_broker();

@@ -1,6 +1,5 @@
 //! Who may talk to the edge: loopback alone, or TLS with a token or a client certificate. Not what they may do: whoever is let in is the agency's DMS.
 
-use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use tokio::sync::watch;
 use tonic::service::Interceptor;
-use tonic::transport::ServerTlsConfig;
 use tonic::{Request, Status};
 use truc_signing::sha256;
 use truc_transport::status::status;
-use truc_transport::tls;
+use truc_transport::tls::{self, ServerTls};
 use truc_types::limits::{TOKEN_BYTES_MAX, TOKEN_BYTES_MIN, TOKENS_MAX};
 use truc_types::{Digest, Reason, Refusal};
 use zeroize::Zeroizing;
@@ -37,52 +35,55 @@ pub struct DmsAccess {
     pub tls: Option<DmsTls>,
 }
 
-/// The TLS side that a DMS sees. Its authorities are the agency's own, not those of the axis.
-#[derive(Clone)]
+/// The TLS side that a DMS sees. Its authorities are the agency's own, not those of the axis. Clones share what a reload changes.
+#[derive(Debug, Clone)]
 pub struct DmsTls {
-    /// Certificate chain of the edge, PEM.
-    pub certificate_pem: String,
-    /// Its key, PKCS#8 PEM.
-    pub key_pem: Zeroizing<String>,
-    /// Authority of the certificates that a DMS must show, PEM; without it none is asked for.
-    pub client_authority_pem: Option<String>,
-}
-
-impl fmt::Debug for DmsTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DmsTls").field("client_authority", &self.client_authority_pem.is_some()).finish_non_exhaustive()
-    }
+    server: ServerTls,
+    /// Whether a DMS must show a certificate. That does not change while the edge runs.
+    asks_for_certificate: bool,
 }
 
 impl DmsTls {
-    /// Reads the files.
+    /// Reads the files: certificate chain of the edge, its PKCS#8 key, and the authority of the certificates that a DMS must show; without it none is asked
+    /// for.
     ///
     /// # Errors
     /// [`EdgeError::File`] and [`EdgeError::Config`] with the file.
     pub fn read(certificate: &Path, key: &Path, client_authority: Option<&Path>) -> Result<Self, EdgeError> {
-        Ok(Self {
-            certificate_pem: read_text(certificate, PEM_BYTES_MAX)?,
-            key_pem: Zeroizing::new(read_text(key, PEM_BYTES_MAX)?),
-            client_authority_pem: client_authority.map(|path| read_text(path, PEM_BYTES_MAX)).transpose()?,
-        })
+        let certificate_pem = read_text(certificate, PEM_BYTES_MAX)?;
+        let key_pem = Zeroizing::new(read_text(key, PEM_BYTES_MAX)?);
+        let authority_pem = client_authority.map(|path| read_text(path, PEM_BYTES_MAX)).transpose()?;
+        let config = tls::server_for(&certificate_pem, &key_pem, authority_pem.as_deref());
+        let config = config.map_err(|refusal| EdgeError::Config { setting: "dms_tls_cert", cause: refusal.message })?;
+        Ok(Self { server: ServerTls::with(config), asks_for_certificate: client_authority.is_some() })
     }
 
-    pub(crate) fn server(&self) -> ServerTlsConfig {
-        tls::server_for(&self.certificate_pem, &self.key_pem, self.client_authority_pem.as_deref())
+    pub(crate) const fn server(&self) -> &ServerTls {
+        &self.server
+    }
+
+    /// Shows and trusts from the next handshake on what was read anew.
+    pub(crate) fn replace(&self, read: &Self) {
+        self.server.replace(read.server.current());
     }
 }
 
 /// Plain text and no credentials only on loopback; anything else needs TLS, and a token or a client certificate.
 pub(crate) fn check_listen(listen: SocketAddr, access: &DmsAccess) -> Result<(), EdgeError> {
+    check_open(listen, access.token_file.is_some(), access.tls.as_ref().map(|tls| tls.asks_for_certificate))
+}
+
+/// `certificate`: whether TLS asks for one; nothing without TLS.
+fn check_open(listen: SocketAddr, token: bool, certificate: Option<bool>) -> Result<(), EdgeError> {
     if listen.ip().is_loopback() {
         return Ok(());
     }
     let wrong = |cause: String| Err(EdgeError::Config { setting: "listen", cause });
-    match &access.tls {
+    match certificate {
         None => {
             wrong(format!("{listen} is no loopback address: give --dms-tls-cert and --dms-tls-key, plain text is served on loopback only"))
         }
-        Some(tls) if access.token_file.is_none() && tls.client_authority_pem.is_none() => {
+        Some(false) if !token => {
             wrong(format!("{listen} is no loopback address: give --token-file or --dms-client-ca, or anybody could send for the agency"))
         }
         Some(_) => Ok(()),
@@ -100,14 +101,45 @@ pub(crate) struct Guard {
 #[derive(Debug)]
 struct Tokens {
     path: PathBuf,
-    known: RwLock<Vec<(String, Digest)>>,
+    known: watch::Sender<Vec<(String, Digest)>>,
+}
+
+/// By which token a call came in: it may go on as long as that is in the file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Admission(Option<(Arc<Tokens>, Digest)>);
+
+impl Admission {
+    /// What the guard noted at a request.
+    pub(crate) fn of<T>(request: &Request<T>) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Does the work of a call, unless its token goes meanwhile.
+    ///
+    /// # Errors
+    /// [`Reason::IdentityTokenUnknown`].
+    pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> Result<T, Refusal> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.withdrawn() => Err(Refusal::new(Reason::IdentityTokenUnknown, "the token of the call was taken out of the token file of this edge")),
+        }
+    }
+
+    async fn withdrawn(&self) {
+        if let Some((tokens, own)) = &self.0
+            && tokens.known.subscribe().wait_for(|known| known.iter().all(|(_, known)| known != own)).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 impl Guard {
     /// Reads the token file, if there is one.
     pub(crate) fn open(access: &DmsAccess) -> Result<Self, EdgeError> {
         let Some(path) = access.token_file.clone() else { return Ok(Self { tokens: None }) };
-        let known = RwLock::new(read_tokens(&path)?);
+        let known = watch::Sender::new(read_tokens(&path)?);
         Ok(Self { tokens: Some(Arc::new(Tokens { path, known })) })
     }
 
@@ -126,33 +158,36 @@ impl Guard {
             match read_tokens(&tokens.path) {
                 Ok(known) => {
                     tracing::info!(tokens = known.len(), "the token file was read again");
-                    *tokens.known.write() = known;
+                    tokens.known.send_replace(known);
                 }
                 Err(cause) => tracing::error!(%cause, "the token file is wrong: the tokens of before stay"),
             }
         }
     }
 
-    fn check(&self, header: Option<&[u8]>) -> Result<(), Refusal> {
-        let Some(tokens) = &self.tokens else { return Ok(()) };
+    fn check(&self, header: Option<&[u8]>) -> Result<Admission, Refusal> {
+        let Some(tokens) = &self.tokens else { return Ok(Admission::default()) };
         let missing = || Refusal::new(Reason::IdentityTokenMissing, "the call has no `authorization: Bearer <token>`");
         let token = header.and_then(|header| header.strip_prefix(b"Bearer ")).ok_or_else(missing)?;
         let digest = sha256(token.get(..TOKEN_BYTES_MAX).unwrap_or(token));
         // All of them, without a branch on what matches: the time says nothing about the tokens.
         let same = |known: &Digest| known.0.iter().zip(digest.0).fold(0u8, |differ, (left, right)| differ | (left ^ right)) == 0;
-        let found = tokens.known.read().iter().fold(false, |found, (_, known)| found | same(known));
+        let found = tokens.known.borrow().iter().fold(false, |found, (_, known)| found | same(known));
         match found && token.len() <= TOKEN_BYTES_MAX {
-            true => Ok(()),
+            true => Ok(Admission(Some((Arc::clone(tokens), digest)))),
             false => Err(Refusal::new(Reason::IdentityTokenUnknown, "the token of the call is not in the token file of this edge")),
         }
     }
 }
 
 impl Interceptor for Guard {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let header = request.metadata().get("authorization").map(|value| value.as_bytes());
         match self.check(header) {
-            Ok(()) => Ok(request),
+            Ok(admission) => {
+                request.extensions_mut().insert(admission);
+                Ok(request)
+            }
             Err(refusal) => {
                 tracing::warn!(reason = %refusal.reason, peer = ?request.remote_addr(), "a call was not let in");
                 Err(status(&refusal))
@@ -208,28 +243,19 @@ mod tests {
 
     use super::*;
 
-    fn access(tokens: bool, tls: bool, client_authority: bool) -> DmsAccess {
-        let tls = tls.then(|| DmsTls {
-            certificate_pem: String::new(),
-            key_pem: Zeroizing::new(String::new()),
-            client_authority_pem: client_authority.then(String::new),
-        });
-        DmsAccess { token_file: tokens.then(PathBuf::new), tls }
-    }
-
     #[test]
     fn addresses_that_would_be_open_to_others_are_refused() {
-        for (open, access, allowed) in [
-            ("127.0.0.1:0", access(false, false, false), true),
-            ("[::1]:7001", access(true, false, false), true),
-            ("0.0.0.0:7001", access(false, false, false), false),
-            ("192.168.1.5:7001", access(true, false, false), false),
-            ("[::]:7001", access(false, true, false), false),
-            ("[::]:7001", access(true, true, false), true),
-            ("192.168.1.5:7001", access(false, true, true), true),
+        for (open, token, certificate, allowed) in [
+            ("127.0.0.1:0", false, None, true),
+            ("[::1]:7001", true, None, true),
+            ("0.0.0.0:7001", false, None, false),
+            ("192.168.1.5:7001", true, None, false),
+            ("[::]:7001", false, Some(false), false),
+            ("[::]:7001", true, Some(false), true),
+            ("192.168.1.5:7001", false, Some(true), true),
         ] {
-            let checked = check_listen(open.parse().unwrap(), &access);
-            assert_eq!(checked.is_ok(), allowed, "{open} {access:?}");
+            let checked = check_open(open.parse().unwrap(), token, certificate);
+            assert_eq!(checked.is_ok(), allowed, "{open} {token} {certificate:?}");
             assert!(matches!(checked, Ok(()) | Err(EdgeError::Config { setting: "listen", .. })));
         }
     }
@@ -245,7 +271,7 @@ mod tests {
         };
         write(&format!("# comment\n\nvoffice {token}\n"), 0o600);
         let guard = Guard::open(&DmsAccess { token_file: Some(path.clone()), tls: None }).unwrap();
-        let reason = |header: Option<&str>| guard.check(header.map(str::as_bytes)).map_err(|refusal| refusal.reason);
+        let reason = |header: Option<&str>| guard.check(header.map(str::as_bytes)).map(drop).map_err(|refusal| refusal.reason);
         assert_eq!(reason(None), Err(Reason::IdentityTokenMissing));
         assert_eq!(reason(Some(token)), Err(Reason::IdentityTokenMissing));
         assert_eq!(reason(Some("Bearer voffice")), Err(Reason::IdentityTokenUnknown));
@@ -258,5 +284,24 @@ mod tests {
         }
         write(&format!("a {token}\na {token}"), 0o600);
         assert!(read_tokens(&path).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_when_its_token_is_taken_out_and_others_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let [leaked, kept] = ["leaked-0123456789abcdef0123456789", "kept-0123456789abcdef0123456789ab"];
+        fs::write(&path, format!("old {leaked}\nnew {kept}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let guard = Guard::open(&DmsAccess { token_file: Some(path.clone()), tls: None }).unwrap();
+        let admitted = |token: &str| guard.check(Some(format!("Bearer {token}").as_bytes())).unwrap();
+        let (leaked, kept) = (admitted(leaked), admitted(kept));
+        let cut = tokio::spawn(async move { leaked.during(std::future::pending::<()>()).await.map_err(|refusal| refusal.reason) });
+        fs::write(&path, "new kept-0123456789abcdef0123456789ab\n").unwrap();
+        let tokens = guard.tokens.clone().unwrap();
+        tokens.known.send_replace(read_tokens(&path).unwrap());
+        assert_eq!(cut.await.unwrap(), Err(Reason::IdentityTokenUnknown));
+        assert_eq!(kept.during(async { 7 }).await, Ok(7));
+        assert_eq!(Admission::default().during(async { 8 }).await, Ok(8));
     }
 }

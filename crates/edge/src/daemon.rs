@@ -12,10 +12,12 @@ use truc_transport::logging::{self, Logging};
 use truc_transport::notify::Notify;
 use truc_transport::reload::{Prepare, Reloader};
 use truc_transport::shutdown::Shutdown;
-use truc_transport::tls::{ClientTls, server_config};
+use truc_transport::tls::server_config;
 use truc_types::{Reason, Refusal};
 
-use crate::init::read_tls;
+use crate::access::DmsTls;
+use crate::config::EdgeConfig;
+use crate::init::{access, read_tls, seal_certificate_now};
 use crate::settings::EdgeSettings;
 
 /// The edge node of one agency: between its document-management system and the axis.
@@ -115,7 +117,7 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     let mut config = crate::open(&settings, &password).map_err(refusal)?;
     config.take_over = args.take_over;
     config.notify = notify.clone();
-    let reloader = Reloader { source, entries, prepare: prepare(logging, config.tls.clone()) };
+    let reloader = Reloader { source, entries, prepare: prepare(logging, &config, &settings) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     let json = args.launch.json;
     runtime.block_on(async move {
@@ -125,19 +127,35 @@ pub fn run(args: &RunArgs) -> Result<(), Refusal> {
     })
 }
 
-/// What a running edge takes over: the certificate of its next connection to the broker, and how much it logs.
-fn prepare(logging: Logging, tls: ClientTls) -> Prepare<EdgeSettings> {
+/// What a running edge takes over: the certificate of its next connection to the broker, the one that a DMS sees, and how much it logs.
+fn prepare(logging: Logging, config: &EdgeConfig, started: &EdgeSettings) -> Prepare<EdgeSettings> {
     let logging = Arc::new(logging);
+    let (tls, dms, seal) = (config.tls.clone(), config.access.tls.clone(), config.seal_certificate.keyid);
+    let files_of = |settings: &EdgeSettings| [settings.dms_tls_cert.clone(), settings.dms_tls_key.clone(), settings.dms_client_ca.clone()];
+    let dms_files = files_of(started);
     Box::new(move |settings| {
         let password = password(settings.password_file.as_deref())?;
         let files = read_tls(settings, &password).map_err(|cause| cause.to_refusal())?;
         // A client needs the same three files as a server, and they must fit together alike.
         server_config(&files)?;
+        // Other files than at the start are settings that need a restart.
+        let same = dms_files == files_of(settings);
+        let read = if same { access(settings).map_err(|cause| cause.to_refusal())?.tls } else { None };
+        let dms: Option<(DmsTls, DmsTls)> = dms.clone().zip(read);
+        let seal_is_new = seal_certificate_now(settings).map_err(|cause| cause.to_refusal())?.keyid != seal;
         let (tls, logging, level) = (tls.clone(), Arc::clone(&logging), settings.log.level);
         Ok(Box::new(move || {
             tls.replace(files);
             logging.set_level(level);
-            vec!["TLS certificates"]
+            let mut taken = vec!["TLS certificates"];
+            if let Some((serving, read)) = dms {
+                serving.replace(&read);
+                taken.push("DMS certificates");
+            }
+            if seal_is_new {
+                tracing::warn!(files = "keys/seal.cert.pem", "changed files need a restart");
+            }
+            taken
         }))
     })
 }

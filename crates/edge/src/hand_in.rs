@@ -10,6 +10,7 @@
 //! counts. Not the document: that is a record once it is complete.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedMutexGuard, watch};
 use truc_signing::sha256;
 use truc_types::limits::{BLOB_CHUNK_BYTES, HAND_IN_AGE_MILLIS_MAX, HAND_INS_MAX};
@@ -24,30 +26,50 @@ use truc_types::{Digest, Reason, Refusal};
 
 /// What one boot of the machine is told apart by; Linux keeps it here.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// What the name of a file or folder begins with that nobody needs once the process has ended.
+pub(crate) const DROPPED_PREFIX: &str = "dropped-";
 
 /// Every unfinished hand-in of one edge.
 #[derive(Debug)]
 pub(crate) struct HandIns {
     root: PathBuf,
     boot: String,
-    active: Mutex<HashMap<Digest, Arc<Active>>>,
+    active: Mutex<HashMap<Digest, Active>>,
 }
 
 /// The calls that hand in under one reference: the newest has it, one at a time writes.
 #[derive(Debug, Default)]
 struct Active {
+    /// Those that write or wait: without one, nothing is remembered of the reference.
+    calls: usize,
     newest: watch::Sender<u64>,
     writer: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// One call in the table, from its beginning until it ends or nobody waits for it any more.
+#[derive(Debug)]
+struct Claim {
+    ins: Arc<HandIns>,
+    key: Digest,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut active) = self.ins.active.lock().entry(self.key) {
+            active.get_mut().calls = active.get().calls.saturating_sub(1);
+            if active.get().calls == 0 {
+                active.remove();
+            }
+        }
+    }
 }
 
 /// The right of one call to write. Whoever holds it writes alone.
 #[derive(Debug)]
 pub(crate) struct HandIn {
-    ins: Arc<HandIns>,
-    key: Digest,
-    active: Arc<Active>,
-    mine: u64,
+    /// Given back before the claim: whoever comes after that finds nobody writing.
     _alone: OwnedMutexGuard<()>,
+    claim: Claim,
 }
 
 /// Tells a call that another one took over.
@@ -87,21 +109,31 @@ impl HandIns {
         Ok(ins)
     }
 
+    /// The folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Takes the right to write under a reference, from whoever has it.
     pub(crate) async fn enter(self: &Arc<Self>, reference: &str) -> Result<(HandIn, Takeover), Refusal> {
         let key = sha256(reference.as_bytes());
-        let active = Arc::clone(self.active.lock().entry(key).or_default());
-        let mut mine = 0;
-        active.newest.send_modify(|newest| {
-            *newest += 1;
-            mine = *newest;
-        });
-        let mut takeover = Takeover { newest: active.newest.subscribe(), mine };
+        let (claim, writer, mut takeover) = {
+            let mut table = self.active.lock();
+            let active = table.entry(key).or_default();
+            active.calls += 1;
+            let mut mine = 0;
+            active.newest.send_modify(|newest| {
+                *newest += 1;
+                mine = *newest;
+            });
+            let takeover = Takeover { newest: active.newest.subscribe(), mine };
+            (Claim { ins: Arc::clone(self), key }, Arc::clone(&active.writer), takeover)
+        };
         let alone = tokio::select! {
-            alone = Arc::clone(&active.writer).lock_owned() => alone,
+            alone = writer.lock_owned() => alone,
             () = takeover.happened() => return Err(superseded()),
         };
-        Ok((HandIn { ins: Arc::clone(self), key, active, mine, _alone: alone }, takeover))
+        Ok((HandIn { _alone: alone, claim }, takeover))
     }
 
     /// How many bytes are kept under a reference. Blocking.
@@ -132,7 +164,17 @@ impl HandIns {
     pub(crate) fn sweep(&self) -> io::Result<()> {
         let mut idle = Vec::new();
         for entry in fs::read_dir(&self.root)? {
-            let path = entry?.path();
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_name().to_string_lossy().starts_with(DROPPED_PREFIX) {
+                // Of a life that was cut off. A file without a folder lost its name at once: this removes one that is about to.
+                if entry.file_type()?.is_dir() {
+                    remove_folder(&path)?
+                } else {
+                    removed(fs::remove_file(&path))?
+                }
+                continue;
+            }
             // The folder's own time changes only when a file comes or goes; the data file's with each byte.
             let changed = fs::metadata(path.join("data")).or_else(|_| fs::metadata(&path)).and_then(|found| found.modified());
             if let Ok(changed) = changed {
@@ -145,23 +187,56 @@ impl HandIns {
         let over = idle.len().saturating_sub(HAND_INS_MAX);
         for (index, (changed, path)) in idle.into_iter().enumerate() {
             let old = now.duration_since(changed).is_ok_and(|since| since > age);
+            // Names that are not ours stay.
             let key = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<Digest>().ok());
-            // Names that are not ours stay. Holding the table keeps a new call from entering meanwhile.
-            let active = self.active.lock();
-            if (old || index < over) && key.is_some_and(|key| !active.contains_key(&key)) {
-                fs::remove_dir_all(&path)?;
+            if let Some(key) = key.filter(|_| old || index < over)
+                && let Some(dropped) = self.set_aside(&key, &path)?
+            {
+                remove_folder(&dropped)?;
                 tracing::info!("an unfinished hand-in was dropped");
             }
         }
         Ok(())
     }
+
+    /// Takes a folder away from calls that may come for it, unless one has it. Holding the table keeps a new call from entering meanwhile, and calls wait
+    /// for the table: a rename is short, removing a gigabyte is not.
+    fn set_aside(&self, key: &Digest, path: &Path) -> io::Result<Option<PathBuf>> {
+        let active = self.active.lock();
+        if active.contains_key(key) {
+            return Ok(None);
+        }
+        let dropped = self.root.join(format!("{DROPPED_PREFIX}{}", key.to_hex()));
+        match fs::rename(path, &dropped) {
+            Ok(()) => Ok(Some(dropped)),
+            // Another sweep was quicker.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(cause),
+        }
+    }
+}
+
+fn remove_folder(path: &Path) -> io::Result<()> {
+    removed(fs::remove_dir_all(path))
+}
+
+/// It is no matter who did it.
+fn removed(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
+    }
 }
 
 impl HandIn {
+    fn folder(&self) -> PathBuf {
+        self.claim.ins.folder(&self.claim.key)
+    }
+
     /// Prepares the bytes: from the beginning, or from `resume` on. Answers where the next byte goes. Blocking.
     pub(crate) fn begin(&self, header: Digest, resume: Option<u64>) -> Result<u64, Refusal> {
-        let folder = self.ins.folder(&self.key);
-        let kept = self.ins.kept_in(&folder).map_err(|cause| storage(&cause))?;
+        let folder = self.folder();
+        let kept = self.claim.ins.kept_in(&folder).map_err(|cause| storage(&cause))?;
         let from = match (resume, kept) {
             (None | Some(0), None) | (None, Some(_)) => 0,
             (Some(_), Some((found, _))) if found != header => {
@@ -191,12 +266,12 @@ impl HandIn {
         }
         let data = File::options().create(true).truncate(false).write(true).open(folder.join("data"))?;
         data.set_len(from)?;
-        fs::write(folder.join("header"), format!("{} {}", header.to_hex(), self.ins.boot))
+        fs::write(folder.join("header"), format!("{} {}", header.to_hex(), self.claim.ins.boot))
     }
 
     /// Takes bytes up to `total`; answers how many there are. What came before a cut is on stable storage then. Blocking.
     pub(crate) fn take(&self, from: u64, total: u64, reader: &mut dyn Read) -> Result<u64, Refusal> {
-        let folder = self.ins.folder(&self.key);
+        let folder = self.folder();
         let mut take = || {
             let mut data = File::options().write(true).open(folder.join("data"))?;
             data.seek(SeekFrom::Start(from))?;
@@ -220,31 +295,37 @@ impl HandIn {
 
     /// The line broke: bytes are kept, and others may have to go for them. Blocking.
     pub(crate) fn cut(&self) {
-        if let Err(cause) = self.ins.sweep() {
+        if let Err(cause) = self.claim.ins.sweep() {
             tracing::warn!(%cause, "unfinished hand-ins could not be swept");
         }
     }
 
     /// Opens what has come. Blocking.
     pub(crate) fn read(&self) -> Result<File, Refusal> {
-        File::open(self.ins.folder(&self.key).join("data")).map_err(|cause| storage(&cause))
+        File::open(self.folder().join("data")).map_err(|cause| storage(&cause))
+    }
+
+    /// The digests of what has come, cut into pieces of these sizes. Blocking.
+    pub(crate) fn digests(&self, sizes: &[u64]) -> Result<Vec<Digest>, Refusal> {
+        let mut data = self.read()?;
+        let mut buffer = vec![0; BLOB_CHUNK_BYTES];
+        let mut digest = |size: u64| {
+            let (mut piece, mut hasher) = ((&mut data).take(size), Sha256::new());
+            loop {
+                let read = piece.read(&mut buffer)?;
+                if read == 0 {
+                    return Ok(Digest(hasher.finalize().into()));
+                }
+                hasher.update(buffer.get(..read).unwrap_or_default());
+            }
+        };
+        sizes.iter().map(|size| digest(*size)).collect::<io::Result<_>>().map_err(|cause| storage(&cause))
     }
 
     /// The document is recorded, or can never be: nothing is kept. Blocking.
     pub(crate) fn forget(&self) {
-        match fs::remove_dir_all(self.ins.folder(&self.key)) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => tracing::warn!(%cause, "a finished hand-in stays until it is swept"),
-            _ => {}
-        }
-    }
-}
-
-impl Drop for HandIn {
-    fn drop(&mut self) {
-        let mut active = self.ins.active.lock();
-        // Whoever came after has it now.
-        if *self.active.newest.borrow() == self.mine {
-            active.remove(&self.key);
+        if let Err(cause) = remove_folder(&self.folder()) {
+            tracing::warn!(%cause, "a finished hand-in stays until it is swept");
         }
     }
 }
@@ -326,6 +407,32 @@ mod tests {
         assert!(ins.active.lock().is_empty());
     }
 
+    #[tokio::test]
+    async fn a_call_that_nobody_waits_for_any_more_is_forgotten_and_never_makes_two_writers() {
+        let folder = tempfile::tempdir().unwrap();
+        let ins = Arc::new(HandIns::open(folder.path()).unwrap());
+        let (first, mut takeover) = ins.enter("HS-1").await.unwrap();
+        let waiting = tokio::spawn({
+            let ins = Arc::clone(&ins);
+            async move { ins.enter("HS-1").await.map(|_| ()) }
+        });
+        takeover.happened().await;
+        // The line of the second call breaks while it waits: the first still writes, and whoever comes now has to wait for it.
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        let third = tokio::spawn({
+            let ins = Arc::clone(&ins);
+            async move { ins.enter("HS-1").await.map(|(hand_in, _)| hand_in) }
+        });
+        while ins.active.lock().get(&header("HS-1")).map(|active| active.calls) != Some(2) {
+            tokio::task::yield_now().await;
+        }
+        assert!(!third.is_finished());
+        drop(first);
+        drop(third.await.unwrap().unwrap());
+        assert!(ins.active.lock().is_empty(), "what is in the table is never swept");
+    }
+
     #[test]
     fn only_so_many_are_kept_and_not_for_ever() {
         let folder = tempfile::tempdir().unwrap();
@@ -339,6 +446,7 @@ mod tests {
             let now = SystemTime::UNIX_EPOCH + Duration::from_millis(truc_transport::clock::now().as_millis());
             data.set_modified(now - Duration::from_secs(60 * age)).unwrap();
         }
+        fs::create_dir(folder.path().join(format!("{DROPPED_PREFIX}{}", header("cut off").to_hex()))).unwrap();
         HandIns::open(folder.path()).unwrap();
         let there = |number: usize| folder.path().join(header(&number.to_string()).to_hex()).exists();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), HAND_INS_MAX);

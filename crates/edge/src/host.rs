@@ -5,18 +5,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use truc_transport::daemon::{announce_agency, password};
 use truc_transport::logging::{self, LogFormat, LogLevel};
 use truc_transport::shutdown::Shutdown;
+use truc_types::limits::DMS_STREAMS_MAX;
 use truc_types::{Reason, Refusal};
 
 use crate::config::EdgeConfig;
 use crate::error::EdgeError;
+use crate::transfer::UPLOADS_MAX;
 
 /// Edges that start at the same time: each reads its journal and view, and the disk is one.
 const STARTS_AT_ONCE: usize = 8;
+/// Threads for short work of all edges together; what may stall has its own for each, so that no edge waits for the line or the DMS of another.
+const THREADS_SHARED: usize = 512;
 
 /// Runs several edges in one process. Each folder is one that `truc edge init` made; all have the same password.
 #[derive(Debug, clap::Args)]
@@ -58,10 +63,18 @@ pub fn host(args: &HostArgs) -> Result<(), Refusal> {
         return Err(Refusal::new(Reason::ConfigInvalid, mistakes.join("; ")));
     }
     let failed = |cause: std::io::Error| Refusal::new(Reason::ConfigInvalid, format!("cannot start: {cause}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    let threads = THREADS_SHARED + configs.len() * (DMS_STREAMS_MAX + UPLOADS_MAX);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads).build().map_err(failed)?;
     let json = args.json;
     runtime.block_on(async move {
         let shutdown = Shutdown::on_signals().map_err(failed)?;
+        let mut hangups = signal(SignalKind::hangup()).map_err(failed)?;
+        tokio::spawn(async move {
+            // It would end all of them.
+            while hangups.recv().await.is_some() {
+                tracing::warn!("nothing was reloaded: hosted edges read their settings and certificates at the start only");
+            }
+        });
         run_all(configs, shutdown, json).await.map_err(|cause| cause.to_refusal())
     })
 }

@@ -141,8 +141,8 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
     })
 }
 
-/// How a DMS shows who it is.
-fn access(settings: &EdgeSettings) -> Result<DmsAccess, EdgeError> {
+/// How a DMS shows who it is: at the start, and again at a reload.
+pub(crate) fn access(settings: &EdgeSettings) -> Result<DmsAccess, EdgeError> {
     let tls = match (&settings.dms_tls_cert, &settings.dms_tls_key) {
         (Some(certificate), Some(key)) => Some(DmsTls::read(certificate, key, settings.dms_client_ca.as_deref())?),
         (None, None) if settings.dms_client_ca.is_none() => None,
@@ -168,6 +168,12 @@ fn seal_key(layout: &Layout, agency: &AgencyCode, authorities: &[Authority], pas
         Ok(seal) => Ok((seal, certificate)),
         Err(_) => Err(EdgeError::Key { path, cause: "the key does not belong to keys/seal.cert.pem".to_owned() }),
     }
+}
+
+/// The seal certificate that a start would use now.
+pub(crate) fn seal_certificate_now(settings: &EdgeSettings) -> Result<Certificate, EdgeError> {
+    let pem = read_text(&Layout::of(&settings.data).seal_certificate())?;
+    Certificate::from_pem(&pem).map_err(|cause| EdgeError::Config { setting: "keys/seal.cert.pem", cause: cause.to_string() })
 }
 
 fn operator_key(layout: &Layout, authorities: &[Authority]) -> Result<TrustedKey, EdgeError> {

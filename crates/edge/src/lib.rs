@@ -33,6 +33,7 @@ pub mod settings;
 mod state;
 mod store;
 mod submit;
+mod sweep;
 mod term;
 #[cfg(test)]
 mod testing;

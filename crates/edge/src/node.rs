@@ -35,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) term: Mutex<Option<EdgeTerm>>,
     /// Whether the connection to the axis stands.
     pub(crate) connected: AtomicBool,
+    /// Streams of the DMS at a time: each holds a thread, and a DMS that stalls must not take those that everything else here needs.
+    pub(crate) streams: Semaphore,
     /// Uploads at a time: well below what the broker allows one agency, so that broken ones can be resumed beside them.
     pub(crate) uploads: Semaphore,
     /// One writer per content at a time.

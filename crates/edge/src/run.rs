@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use truc_blobs::FolderStore;
 use truc_transport::observe;
 use truc_transport::shutdown::Shutdown;
-use truc_types::limits::SHUTDOWN_MILLIS_MAX;
+use truc_types::limits::{DMS_STREAMS_MAX, SHUTDOWN_MILLIS_MAX};
 
 use crate::access::{Guard, check_listen};
 use crate::config::{EdgeConfig, Layout};
@@ -28,7 +28,7 @@ use crate::session::keep_connected;
 use crate::store::Store;
 use crate::transfer::UPLOADS_MAX;
 use crate::trust::{Observed, Trust, TrustError};
-use crate::{grpc, state, watch};
+use crate::{grpc, state, sweep, watch};
 
 /// Runs one edge. `ready` is called once with the address on which the DMS can connect; the connection to the axis comes about by itself.
 ///
@@ -94,11 +94,12 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     fault.map_or(Ok(()), Err)
 }
 
-/// Starts the checks and the listener that shows them with the metrics.
+/// Starts the checks, the listener that shows them with the metrics, and the sweep.
 fn watch(node: &Arc<Node>, observing: Option<TcpListener>) -> JoinSet<Infallible> {
     let gauges = Arc::new(Gauges::new(&node.config, &node.checks));
     let mut tasks = JoinSet::new();
     tasks.spawn(health::watch(Arc::clone(node), Arc::clone(&gauges)));
+    tasks.spawn(sweep::run(Arc::clone(node)));
     if let Some(listener) = observing {
         let (metrics, checks) = (node.config.metrics.clone(), node.checks.clone());
         let refreshed = Arc::clone(node);
@@ -133,6 +134,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         hand_ins: Arc::new(hand_ins),
         term: Mutex::default(),
         connected: AtomicBool::new(false),
+        streams: Semaphore::new(DMS_STREAMS_MAX),
         uploads: Semaphore::new(UPLOADS_MAX),
         writing: Mutex::default(),
         registry: tokio::sync::Mutex::default(),

@@ -111,13 +111,13 @@ impl Store {
         let state = Arc::clone(&self.shared.state);
         let work = move || {
             let value = query(&state);
-            (value, state.applied())
+            (value, state.begun())
         };
-        let (value, applied) = tokio::task::spawn_blocking(work).await.map_err(|cause| internal(&cause.to_string()))?;
+        let (value, begun) = tokio::task::spawn_blocking(work).await.map_err(|cause| internal(&cause.to_string()))?;
         let mut durable = self.shared.durable.subscribe();
         let mut failed = self.shared.failed.subscribe();
         tokio::select! {
-            reached = durable.wait_for(|position| *position >= applied) => reached.map(|_| ()).map_err(|_| outcome_unknown())?,
+            reached = durable.wait_for(|position| *position >= begun) => reached.map(|_| ()).map_err(|_| outcome_unknown())?,
             _ = failed.wait_for(Option::is_some) => return Err(outcome_unknown()),
         }
         value.map_err(refusal_of)

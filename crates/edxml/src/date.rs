@@ -75,6 +75,38 @@ pub(crate) fn parse_time(text: &str) -> Result<(LocalTime, bool), TimeFault> {
     }
 }
 
+/// How a text that is no date would be written, if it can mean one day only, or two days with ` | ` between them; else the form, for an element of this name.
+pub(crate) fn suggestion(text: &str, element: &str) -> String {
+    let form = || form(element);
+    // A time behind the date, and any other sign between its parts.
+    let day = text.trim().split(['T', ' ']).next().unwrap_or_default();
+    let parts: Vec<&str> = day.split(|letter: char| !letter.is_ascii_digit()).collect();
+    let plain = match parts.as_slice() {
+        [digits] if digits.len() == 8 => match (digits.get(..4), digits.get(4..6), digits.get(6..)) {
+            (Some(year), Some(month), Some(day)) => format!("{year}/{month}/{day}"),
+            _ => return form(),
+        },
+        [_, _, _] => parts.join("/"),
+        _ => return form(),
+    };
+    match parse(&plain) {
+        Ok(wire) if (2000..=2100).contains(&wire.date.parts().0) => canonical(wire.date),
+        Err(DateFault::Ambiguous(one, other)) => format!("{} | {}", canonical(one), canonical(other)),
+        // The month first: no day has a month above 12.
+        _ => match plain.split('/').collect::<Vec<_>>().as_slice() {
+            [month, day, year] if year.len() == 4 => {
+                parse(&format!("{year}/{month}/{day}")).map_or_else(|_| form(), |wire| canonical(wire.date))
+            }
+            _ => form(),
+        },
+    }
+}
+
+/// An element with the form of a date in it.
+pub(crate) fn form(element: &str) -> String {
+    format!("<edXML:{element}>yyyy/MM/dd</edXML:{element}>")
+}
+
 /// The date in the spelling of the format.
 pub(crate) fn canonical(date: Date) -> String {
     let (year, month, day) = date.parts();
@@ -108,5 +140,25 @@ mod tests {
         }
         check("1２/11/2025", Err(DateFault::Invalid));
         check("0/11/2025", Err(DateFault::Invalid));
+    }
+
+    #[test]
+    fn what_is_no_date_is_told_how_to_write_it() {
+        for (text, expected) in [
+            ("20251117", "2025/11/17"),
+            ("17.11.2025", "2025/11/17"),
+            ("2025/11-17", "2025/11/17"),
+            ("11/17/2025", "2025/11/17"),
+            ("2025-11-17T08:30:00+07:00", "2025/11/17"),
+            ("17/11/2025 08:30", "2025/11/17"),
+            ("05.11.2025", "2025/11/05 | 2025/05/11"),
+            ("31/02/2025", "<edXML:DueDate>yyyy/MM/dd</edXML:DueDate>"),
+            ("2025/13/01", "<edXML:DueDate>yyyy/MM/dd</edXML:DueDate>"),
+            ("17112025", "<edXML:DueDate>yyyy/MM/dd</edXML:DueDate>"),
+            ("ngày 17 tháng 11", "<edXML:DueDate>yyyy/MM/dd</edXML:DueDate>"),
+            ("", "<edXML:DueDate>yyyy/MM/dd</edXML:DueDate>"),
+        ] {
+            assert_eq!(suggestion(text, "DueDate"), expected, "{text}");
+        }
     }
 }

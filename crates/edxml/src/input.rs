@@ -4,7 +4,10 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::limits::{MESSAGE_BYTES_MAX, TOKEN_BYTES_MAX};
+use crate::limits::{FOUND_CHARACTERS_MAX, MESSAGE_BYTES_MAX, TOKEN_BYTES_MAX};
+
+/// Bytes of the last characters: UTF-8 takes at most four for one.
+const TAIL_BYTES: usize = 4 * FOUND_CHARACTERS_MAX;
 
 /// Why the guard stopped the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +25,14 @@ pub(crate) struct Guard<R> {
     column: u64,
     message_left: u64,
     token_left: usize,
+    /// The last bytes that were read: what a file ends with tells its writer where it was cut.
+    tail: Vec<u8>,
     fault: Option<GuardFault>,
 }
 
 impl<R: BufRead> Guard<R> {
     pub(crate) const fn new(inner: R) -> Self {
-        Self { inner, line: 1, column: 1, message_left: MESSAGE_BYTES_MAX, token_left: TOKEN_BYTES_MAX, fault: None }
+        Self { inner, line: 1, column: 1, message_left: MESSAGE_BYTES_MAX, token_left: TOKEN_BYTES_MAX, tail: Vec::new(), fault: None }
     }
 
     /// Line of the next byte, from 1.
@@ -38,6 +43,17 @@ impl<R: BufRead> Guard<R> {
     /// Column of the next byte, from 1, counted in characters.
     pub(crate) const fn column(&self) -> u64 {
         self.column
+    }
+
+    /// The last characters that were read, up to [`FOUND_CHARACTERS_MAX`], behind a sign if there were more.
+    pub(crate) fn tail(&self) -> String {
+        // A character that was cut at the front of the tail is none of its characters.
+        let text = String::from_utf8_lossy(&self.tail);
+        let text = text.trim_start_matches(char::REPLACEMENT_CHARACTER).trim_end();
+        match text.char_indices().rev().nth(FOUND_CHARACTERS_MAX.saturating_sub(2)) {
+            Some((start, _)) if start > 0 => format!("…{}", text.get(start..).unwrap_or_default()),
+            _ => text.to_owned(),
+        }
     }
 
     pub(crate) const fn fault(&self) -> Option<GuardFault> {
@@ -87,6 +103,8 @@ impl<R: BufRead> BufRead for Guard<R> {
         // The bytes are still in the buffer: looking at them only when they are consumed looks at each once.
         if let Ok(available) = self.inner.fill_buf() {
             let consumed = available.get(..amount).unwrap_or(available);
+            self.tail.extend_from_slice(consumed.get(consumed.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default());
+            self.tail.drain(..self.tail.len().saturating_sub(TAIL_BYTES));
             let newlines = consumed.iter().filter(|byte| **byte == b'\n').count();
             self.line = self.line.saturating_add(u64::try_from(newlines).unwrap_or(u64::MAX));
             // Each of these passes is a plain sum, which compilers vectorise; searching stops at the first hit and is not.
@@ -136,6 +154,23 @@ mod tests {
         guard.consume(TOKEN_BYTES_MAX);
         assert!(guard.fill_buf().is_err());
         assert_eq!(guard.fault(), Some(GuardFault::TokenTooLong));
+    }
+
+    #[test]
+    fn the_tail_is_the_end_of_what_was_read_in_whole_characters() {
+        let text = "Về việc ".repeat(40) + "  \n";
+        let mut guard = Guard::new(text.as_bytes());
+        for step in [1, 2, 3, 300] {
+            guard.consume(step);
+        }
+        guard.consume(text.len() - 306);
+        let tail = guard.tail();
+        assert_eq!(tail.chars().count(), FOUND_CHARACTERS_MAX);
+        assert!(tail.starts_with('…') && text.trim_end().ends_with(tail.trim_start_matches('…')), "{tail}");
+        let mut guard = Guard::new(&b"<edXML"[..]);
+        assert_eq!(guard.tail(), "");
+        guard.consume(6);
+        assert_eq!(guard.tail(), "<edXML");
     }
 
     #[test]

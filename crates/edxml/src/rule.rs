@@ -53,6 +53,7 @@ macro_rules! rules {
 
 rules! {
     NotWellFormed "edxml.not_well_formed" Error "the XML is not well-formed" "XML không đúng cú pháp"
+    Truncated "edxml.truncated" Error "the file ends before its elements are closed: it was cut off or not written to its end, so put the whole file again" "tệp kết thúc khi các phần tử chưa đóng: tệp bị cắt cụt hoặc chưa ghi xong, hãy đưa lại tệp đầy đủ"
     Encoding "edxml.encoding" Error "the encoding is not UTF-8" "bảng mã không phải UTF-8"
     ControlCharacter "edxml.control_character" Error "XML does not allow this control character" "XML không cho phép ký tự điều khiển này"
     Doctype "edxml.doctype" Error "a DOCTYPE is refused" "không chấp nhận khai báo DOCTYPE"

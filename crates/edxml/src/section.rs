@@ -130,7 +130,7 @@ impl<'a> Section<'a> {
                     findings.suggest(element.place(), Rule::DateSpelling, &text, "yyyy/MM/dd", date::canonical(wire.date));
                 }
                 if !(2000..=2100).contains(&wire.date.parts().0) {
-                    findings.add(element.place(), Rule::DateImplausible, &text, "2000 … 2100");
+                    findings.suggest(element.place(), Rule::DateImplausible, &text, "2000 … 2100", date::form(name));
                 }
                 Some(wire.date)
             }
@@ -140,7 +140,7 @@ impl<'a> Section<'a> {
                 None
             }
             Err(DateFault::Invalid) => {
-                findings.add(element.place(), Rule::DateInvalid, &text, date::ACCEPTED);
+                findings.suggest(element.place(), Rule::DateInvalid, &text, date::ACCEPTED, date::suggestion(&text, name));
                 None
             }
         }

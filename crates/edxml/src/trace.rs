@@ -56,7 +56,13 @@ pub(crate) fn local_time(text: &str, place: Place<'_>, ambiguous: Rule, findings
             None
         }
         Err(TimeFault::Invalid) => {
-            findings.add(place, Rule::TimeInvalid, text, "yyyy/MM/dd HH:mm:ss");
+            findings.suggest(
+                place,
+                Rule::TimeInvalid,
+                text,
+                "yyyy/MM/dd HH:mm:ss",
+                "<edXML:Timestamp>yyyy/MM/dd HH:mm:ss</edXML:Timestamp>".to_owned(),
+            );
             None
         }
     }

@@ -17,9 +17,6 @@ use crate::rule::Rule;
 /// Namespace of QCVN 102:2016.
 pub(crate) const NAMESPACE: &str = "http://www.mic.gov.vn/TBT/QCVN_102_2016";
 
-/// What stands at the end of a message, in diagnostics.
-const END: &str = "EOF";
-
 /// The references that are read, as diagnostics show them.
 const ENTITIES: &str = "&lt; &gt; &amp; &apos; &quot; &#…;";
 
@@ -61,6 +58,8 @@ pub(crate) enum Step {
 /// An element that is open.
 #[derive(Debug, Default)]
 struct Scope {
+    /// Its name with the prefix.
+    tag: String,
     path_bytes: usize,
     declared: Vec<(String, Namespace)>,
     children: HashMap<String, u32>,
@@ -201,8 +200,7 @@ impl<R: BufRead> Steps<R> {
             Event::Decl(declaration) => self.declaration(&declaration).map(|()| None),
             Event::Comment(_) | Event::PI(_) => Ok(None),
             Event::DocType(_) => Err(self.fault(Rule::Doctype, "<!DOCTYPE", "")),
-            Event::Eof if self.depth() > 0 => Err(self.fault(Rule::NotWellFormed, END, self.end_tags())),
-            Event::Eof if !self.root_seen => Err(self.fault(Rule::Root, END, "edXML")),
+            Event::Eof if self.depth() > 0 || !self.root_seen => Err(self.truncated()),
             Event::Eof => Ok(Some(Step::End)),
         }
     }
@@ -284,7 +282,7 @@ impl<R: BufRead> Steps<R> {
         if number > 1 {
             self.path.push_str(&format!("[{number}]"));
         }
-        self.scopes.push(Scope { path_bytes, declared, children: HashMap::new() });
+        self.scopes.push(Scope { tag: full_name.to_owned(), path_bytes, declared, children: HashMap::new() });
         self.root_seen = true;
         Ok(Step::Open { namespace: self.resolve(prefix), name })
     }
@@ -363,17 +361,24 @@ impl<R: BufRead> Steps<R> {
             XmlError::IllFormed(IllFormedError::UnclosedReference) => ("&".to_owned(), "&amp;".to_owned()),
             XmlError::Syntax(SyntaxError::UnclosedComment) => ("<!--".to_owned(), "-->".to_owned()),
             XmlError::Syntax(SyntaxError::UnclosedCData) => ("<![CDATA[".to_owned(), "]]>".to_owned()),
-            XmlError::Syntax(SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) => ("<?".to_owned(), "?>".to_owned()),
-            XmlError::Syntax(SyntaxError::UnclosedTag | SyntaxError::UnclosedDoctype) => ("<".to_owned(), ">".to_owned()),
+            XmlError::Syntax(SyntaxError::UnclosedTag | SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) => return self.truncated(),
+            XmlError::Syntax(SyntaxError::UnclosedDoctype) => ("<".to_owned(), ">".to_owned()),
             other => (other.to_string(), "XML 1.0".to_owned()),
         };
         self.fault(Rule::NotWellFormed, &found, expected)
     }
 
-    /// The end tags that are still to come, innermost first.
+    /// The message ends too early: with what it ends, and which end tags are still to come.
+    fn truncated(&self) -> Stop {
+        let expected = if self.root_seen { self.end_tags() } else { format!("<edXML xmlns=\"{NAMESPACE}\">…</edXML>") };
+        let found = self.reader.get_ref().tail();
+        let diagnostic = self.place().diagnostic(Rule::Truncated, &found, expected.clone());
+        Stop::Fault(Box::new(Diagnostic { suggestion: Some(expected).filter(|tags| !tags.is_empty()), ..diagnostic }))
+    }
+
+    /// The end tags that are still to come, innermost first, as they were opened.
     fn end_tags(&self) -> String {
-        let names = self.path.rsplit('/').map(|part| part.split('[').next().unwrap_or_default());
-        names.map(|name| format!("</{name}>")).collect()
+        self.scopes.iter().rev().map(|scope| format!("</{}>", scope.tag)).collect()
     }
 }
 

@@ -8,9 +8,9 @@ use parking_lot::RwLock;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tonic::Request;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use truc_signing::{Certificate as AxisCertificate, CertificateError, Owner};
 use truc_types::names::{BROKER_DNS_NAME, OPERATOR_URN};
 use truc_types::{AgencyCode, Reason, Refusal, Timestamp};
@@ -49,7 +49,13 @@ impl ServerTls {
     /// # Errors
     /// As [`server_config`].
     pub fn new(files: &TlsFiles) -> Result<Self, Refusal> {
-        Ok(Self { current: Arc::new(RwLock::new(server_config(files)?)) })
+        Ok(Self::with(server_config(files)?))
+    }
+
+    /// Shows and trusts what was made before.
+    #[must_use]
+    pub fn with(config: Arc<ServerConfig>) -> Self {
+        Self { current: Arc::new(RwLock::new(config)) }
     }
 
     /// For the next handshake.
@@ -69,25 +75,52 @@ impl ServerTls {
 /// # Errors
 /// [`Reason::KeyUnreadable`] when a file is no PEM of its kind, or key and certificate do not belong together.
 pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, Refusal> {
-    let wrong = |what: &str, cause: String| Refusal::new(Reason::KeyUnreadable, format!("TLS {what}: {cause}"));
-    let certificates = |what: &str, pem: &str| {
-        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-        read.map_err(|cause| wrong(what, cause.to_string()))
-    };
-    let mut roots = RootCertStore::empty();
-    for authority in certificates("authority", &files.authority_pem)? {
-        roots.add(authority).map_err(|cause| wrong("authority", cause.to_string()))?;
-    }
+    config_for(&files.certificate_pem, &files.key_pem, Some(&files.authority_pem), &[&rustls::version::TLS13])
+}
+
+/// A server with a certificate of any authority; with `client_authority_pem`, clients without a certificate of it are refused in the handshake. Its clients
+/// are not ours: TLS 1.2 is served as well.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn server_for(certificate_pem: &str, key_pem: &str, client_authority_pem: Option<&str>) -> Result<Arc<ServerConfig>, Refusal> {
+    config_for(certificate_pem, key_pem, client_authority_pem, rustls::DEFAULT_VERSIONS)
+}
+
+fn config_for(
+    certificate_pem: &str,
+    key_pem: &str,
+    client_authority_pem: Option<&str>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<Arc<ServerConfig>, Refusal> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-    let verifier = verifier.map_err(|cause| wrong("authority", cause.to_string()))?;
-    let key = PrivateKeyDer::from_pem_slice(files.key_pem.as_bytes()).map_err(|cause| wrong("key", cause.to_string()))?;
-    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
-    let builder = builder.map_err(|cause| wrong("versions", cause.to_string()))?.with_client_cert_verifier(verifier);
-    let config = builder.with_single_cert(certificates("certificate", &files.certificate_pem)?, key);
-    let mut config = config.map_err(|cause| wrong("certificate", cause.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|cause| wrong("key", &cause))?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions);
+    let builder = builder.map_err(|cause| wrong("versions", &cause))?;
+    let builder = match client_authority_pem {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            for authority in certificates("authority", authority)? {
+                roots.add(authority).map_err(|cause| wrong("authority", &cause))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|cause| wrong("authority", &cause))?)
+        }
+    };
+    let config = builder.with_single_cert(certificates("certificate", certificate_pem)?, key);
+    let mut config = config.map_err(|cause| wrong("certificate", &cause))?;
     config.alpn_protocols.push(b"h2".to_vec());
     Ok(Arc::new(config))
+}
+
+fn wrong(what: &str, cause: &dyn fmt::Display) -> Refusal {
+    Refusal::new(Reason::KeyUnreadable, format!("TLS {what}: {cause}"))
+}
+
+fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, Refusal> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    read.map_err(|cause| wrong(what, &cause))
 }
 
 /// What a client shows and trusts. It may change: the next connection uses it. Cheap to clone.
@@ -130,16 +163,6 @@ impl ClientTls {
     /// For all connections from now on.
     pub fn replace(&self, files: TlsFiles) {
         *self.current.write() = files;
-    }
-}
-
-/// A server with a certificate of any authority; with `client_authority_pem`, clients without a certificate of it are refused in the handshake.
-#[must_use]
-pub fn server_for(certificate_pem: &str, key_pem: &str, client_authority_pem: Option<&str>) -> ServerTlsConfig {
-    let config = ServerTlsConfig::new().identity(Identity::from_pem(certificate_pem, key_pem));
-    match client_authority_pem {
-        Some(authority) => config.client_ca_root(Certificate::from_pem(authority)),
-        None => config,
     }
 }
 

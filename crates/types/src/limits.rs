@@ -175,8 +175,13 @@ pub const THREAD_DOCUMENTS_MAX: usize = 1_000;
 pub const DUPLICATES_MAX: usize = 20;
 /// Unfinished hand-ins that one edge keeps: 64 of 1.5 GB are what a disk for the attachments of an agency has to spare.
 pub const HAND_INS_MAX: usize = 64;
-/// Age after its last byte at which an unfinished hand-in is swept: a line that was away over a long holiday.
+/// Age after its last byte at which an unfinished hand-in is swept, and an attachment of which an edge has a part: a line that was away over a long holiday.
 pub const HAND_IN_AGE_MILLIS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Streams of its document-management system that an edge reads or writes at once: all calls of one connection. Each holds a thread, of which a process has
+/// 512 for all its work.
+pub const DMS_STREAMS_MAX: usize = CALLS_PER_CONNECTION_MAX as usize;
+/// Silence in the middle of a stream that a document-management system sends: a file server wakes up in seconds, a line that is gone says nothing for ever.
+pub const DMS_SILENCE_MILLIS_MAX: u64 = 2 * 60 * 1000;
 /// Bytes of a token of a DMS: 32 random bytes in hexadecimal have 64; four times that.
 pub const TOKEN_BYTES_MAX: usize = 256;
 /// Fewest bytes of a token: 16 random bytes in hexadecimal.

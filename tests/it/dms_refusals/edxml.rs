@@ -66,7 +66,7 @@ fn attachments(count: usize) -> Vec<u8> {
 const NONE: pb::Secrecy = pb::Secrecy::None;
 
 pub(super) const FILES: &[File] = &[
-    ("nothing", Vec::new, NONE, Reason::EdxmlInvalid, &[("rule", "edxml.root")]),
+    ("nothing", Vec::new, NONE, Reason::EdxmlInvalid, &[("rule", "edxml.truncated")]),
     ("no XML", || b"%PDF-1.4".to_vec(), NONE, Reason::EdxmlInvalid, &[("rule", "edxml.not_well_formed")]),
     (
         "entities that expand",
@@ -108,7 +108,7 @@ pub(super) const FILES: &[File] = &[
         },
         NONE,
         Reason::EdxmlInvalid,
-        &[("rule", "edxml.not_well_formed")],
+        &[("rule", "edxml.truncated")],
     ),
     (
         "no UTF-8",

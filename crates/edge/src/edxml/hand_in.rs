@@ -1,13 +1,14 @@
-//! A stored edXML file becomes a document of the outbox: read once to know it, once to take its attachments out, then recorded.
+//! A staged edXML file becomes a document of the outbox: read once to know it, stored and read again to take its attachments out, then recorded. A file that
+//! is refused leaves nothing behind.
 
 use std::sync::Arc;
 
-use truc_blobs::Stored;
 use truc_edxml::{Diagnostic, ReadError};
 use truc_signing::statement::EdxmlSource;
 use truc_types::{MessageId, Reason, Refusal};
 
 use super::read::envelope_of;
+use super::staged::Staged;
 use super::unpack::{UnpackError, look, unpack};
 use crate::grpc::draft;
 use crate::node::Node;
@@ -47,12 +48,17 @@ impl From<UnpackError> for Rejected {
     }
 }
 
-/// Takes a file that is in the folder of attachments. Durable when answered; with what the reader tolerated.
+/// Takes a file. Durable when answered; with what the reader tolerated.
 ///
 /// # Errors
 /// What is wrong with the file, or with this edge.
-pub(crate) async fn hand_in(node: &Arc<Node>, reference: String, source: Stored) -> Result<(MessageId, Vec<Diagnostic>), Rejected> {
-    let (message, warnings) = blocking(node, move |blobs, _| look(blobs, &source.digest)).await?;
+pub(crate) async fn hand_in(node: &Arc<Node>, reference: String, staged: Staged) -> Result<(MessageId, Vec<Diagnostic>), Rejected> {
+    let source = staged.stored;
+    let (staged, message, warnings) = blocking(node, move |_, _| {
+        let (message, warnings) = look(staged.reader().map_err(unread)?)?;
+        Ok((staged, message, warnings))
+    })
+    .await?;
     let expected: Vec<_> = message.attachments.iter().map(|attachment| (attachment.sha256, attachment.size)).collect();
     let mut envelope = envelope_of(node.agency(), &message);
     envelope.edxml = Some(EdxmlSource { sha256: source.digest, size: source.size });
@@ -62,11 +68,21 @@ pub(crate) async fn hand_in(node: &Arc<Node>, reference: String, source: Stored)
     let alone = Held::new(node, expected.iter().map(|(digest, _)| *digest)).await;
     blocking(node, move |blobs, agency| {
         let _alone = alone;
+        let kept = blobs
+            .put_from_reader(agency, &mut staged.reader().map_err(unread)?)
+            .map_err(|cause| UnpackError::Storage(cause.to_refusal()))?;
+        if kept.digest != source.digest {
+            return Err(unread(std::io::Error::other("the file changed between two readings")));
+        }
         unpack(blobs, agency, &source.digest, expected)
     })
     .await?;
     let message_id = draft::record(node, reference, envelope).await?;
     Ok((message_id, warnings))
+}
+
+fn unread(cause: std::io::Error) -> UnpackError {
+    UnpackError::Storage(Refusal::new(Reason::of_system(&cause, Reason::BlobStorage), format!("a file that was handed in: {cause}")))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -2,7 +2,7 @@
 //!
 //! Not the decision what to expect: the sender's edge takes it from a first reading, the recipient's from the sealed envelope.
 
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 
 use truc_blobs::{BlobError, BlobStore, UploadState};
 use truc_edxml::{AttachmentSink, Diagnostic, Document, ReadError, Reading, read_message};
@@ -26,9 +26,9 @@ pub(super) enum UnpackError {
     Storage(Refusal),
 }
 
-/// Reads a stored edXML file without keeping its attachments; with what the reader tolerated.
-pub(super) fn look(blobs: &dyn BlobStore, file: &Digest) -> Result<(Document, Vec<Diagnostic>), UnpackError> {
-    read(blobs, file, &mut Discard)
+/// Reads an edXML file without keeping its attachments; with what the reader tolerated.
+pub(super) fn look(file: impl Read) -> Result<(Document, Vec<Diagnostic>), UnpackError> {
+    read(file, &mut Discard)
 }
 
 /// Reads a stored edXML file and keeps its attachments. Durable when this returns.
@@ -39,7 +39,8 @@ pub(super) fn unpack(
     expected: Vec<Expected>,
 ) -> Result<(Document, Vec<Diagnostic>), UnpackError> {
     let mut keep = Keep { blobs, agency, expected, current: None, fault: None };
-    let message = read(blobs, file, &mut keep);
+    let file = blobs.open_range(file, 0).map_err(|cause| UnpackError::Storage(storage(&cause)))?;
+    let message = read(file, &mut keep);
     let unfinished = keep.current.take().filter(|_| message.is_err());
     if let Some(current) = unfinished {
         // What belongs to no message is of no use to the next try.
@@ -51,8 +52,7 @@ pub(super) fn unpack(
     }
 }
 
-fn read(blobs: &dyn BlobStore, file: &Digest, sink: &mut dyn AttachmentSink) -> Result<(Document, Vec<Diagnostic>), UnpackError> {
-    let file = blobs.open_range(file, 0).map_err(|cause| UnpackError::Storage(storage(&cause)))?;
+fn read(file: impl Read, sink: &mut dyn AttachmentSink) -> Result<(Document, Vec<Diagnostic>), UnpackError> {
     let Reading { message, warnings, .. } = read_message(BufReader::new(file), sink).map_err(|cause| match cause {
         ReadError::Input(cause) => UnpackError::Storage(Refusal::new(Reason::BlobStorage, cause.to_string())),
         other => UnpackError::Read(other),
@@ -174,7 +174,7 @@ mod tests {
         let blobs = FolderStore::open(folder.path()).unwrap();
         let agency: AgencyCode = "H53".parse().unwrap();
         let file = blobs.put_from_reader(&agency, &mut &SAMPLE[..]).unwrap().digest;
-        let right = expected(&look(&blobs, &file).unwrap());
+        let right = expected(&look(SAMPLE).unwrap());
         assert!(!right.is_empty());
         let (digest, size) = right[0];
         let wrong: [(&str, Vec<Expected>); 4] = [

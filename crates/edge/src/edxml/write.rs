@@ -218,7 +218,7 @@ mod tests {
         let agency: AgencyCode = "H53".parse().unwrap();
         for name in ["made/01-new-document.edxml", "made/04-reply.edxml", "sdk/edoc_new.edxml"] {
             let file = blobs.put_from_reader(&agency, &mut sample(name).as_slice()).unwrap().digest;
-            let (first, _) = look(&blobs, &file).unwrap();
+            let (first, _) = look(blobs.open_range(&file, 0).unwrap()).unwrap();
             let expected = first.attachments.iter().map(|attachment| (attachment.sha256, attachment.size)).collect();
             unpack(&blobs, &agency, &file, expected).unwrap();
             let mut envelope = envelope_of(&agency, &first);
@@ -226,7 +226,7 @@ mod tests {
             let mut written = Vec::new();
             write_document(&envelope, &blobs, &mut written).unwrap();
             let file = blobs.put_from_reader(&agency, &mut written.as_slice()).unwrap().digest;
-            let (second, warnings) = look(&blobs, &file).unwrap();
+            let (second, warnings) = look(blobs.open_range(&file, 0).unwrap()).unwrap();
             let again = Envelope { created_at: envelope.created_at, ..envelope_of(&agency, &second) };
             assert_eq!(again, envelope, "{name}: {warnings:?}");
             assert_eq!(second.trace[0].time.map(|time| time.to_string()).as_deref(), Some("2026/11/23 01:30:05"), "{name}");
@@ -264,7 +264,7 @@ mod tests {
             let blobs = FolderStore::open(scratch.path()).unwrap();
             let agency: AgencyCode = "H53".parse().unwrap();
             let file = blobs.put_from_reader(&agency, &mut sample("made/04-reply.edxml").as_slice()).unwrap().digest;
-            look(&blobs, &file).unwrap()
+            look(blobs.open_range(&file, 0).unwrap()).unwrap()
         };
         let sent = envelope_of(&"H53".parse().unwrap(), &document);
         let event = Event {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use truc_proto::admin::v1 as pb;
 use truc_proto::admin::v1::edge_admin_service_server::EdgeAdminService;
-use truc_signing::Certificate;
+use truc_signing::statement::Statement;
+use truc_signing::{Certificate, open_sealed};
 use truc_transport::status::status as status_of;
 use truc_transport::{checks, clock, last_backup};
 use truc_types::limits::PAGE_ITEMS_MAX;
@@ -79,24 +80,30 @@ async fn sent_steps(node: &Node, row: &OutboxRow, steps: &mut Vec<pb::LocalStep>
     if let Some(accepted) = row.accepted {
         steps.push(pb::LocalStep { leaf: Some(accepted.leaf.0), ..step(node, "accepted", accepted.position).await? });
     }
-    if let Some((reason, _)) = &row.refusal {
+    if let (Some((reason, _)), Some(position)) = (&row.refusal, row.refused_at) {
         let known: Option<Reason> = reason.parse().ok();
-        let reason = known.map_or_else(|| reason.clone(), |known| known.code().to_owned());
-        // Its record is in no row; the step stands at the end, without a time.
-        let last = steps.last().map_or(0, |step| step.position);
-        steps.push(pb::LocalStep { step: "refused_by_axis".to_owned(), position: last, detail: reason, ..pb::LocalStep::default() });
+        let detail = known.map_or_else(|| reason.clone(), |known| known.code().to_owned());
+        steps.push(pb::LocalStep { detail, ..step(node, "refused_by_axis", Position(position)).await? });
     }
     for recipient in &row.recipients {
         for position in &recipient.receipts {
-            let leaf = match node.store.record_at(Position(*position)).await? {
-                Record::FeedReceipt { leaf, .. } => Some(leaf.index.0),
-                _ => None,
+            let (leaf, detail) = match node.store.record_at(Position(*position)).await? {
+                Record::FeedReceipt { leaf, file, .. } => (Some(leaf.index.0), event_of(&file)),
+                _ => (None, String::new()),
             };
             let told = step(node, "receipt", Position(*position)).await?;
-            steps.push(pb::LocalStep { leaf, recipient: recipient.code.to_string(), ..told });
+            steps.push(pb::LocalStep { leaf, detail, recipient: recipient.code.to_string(), ..told });
         }
     }
     Ok(())
+}
+
+/// What a receipt says, in one word.
+fn event_of(file: &[u8]) -> String {
+    match open_sealed(file).map(|sealed| sealed.statement) {
+        Ok(Statement::Receipt(receipt)) => receipt.event.as_str().to_owned(),
+        _ => String::new(),
+    }
 }
 
 async fn arrived_steps(node: &Node, recipient: &str, row: &InboxRow, steps: &mut Vec<pb::LocalStep>) -> Result<(), Refusal> {
@@ -104,31 +111,30 @@ async fn arrived_steps(node: &Node, recipient: &str, row: &InboxRow, steps: &mut
         Record::Arrived { envelope_leaf, .. } => Some(envelope_leaf.index.0),
         _ => None,
     };
-    let arrived = pb::LocalStep {
-        leaf,
-        recipient: recipient.to_owned(),
-        detail: format!("queue position {}", row.queue_position),
-        ..step(node, "arrived", row.arrived_at).await?
+    let arrived =
+        pb::LocalStep { leaf, detail: format!("queue position {}", row.queue_position), ..step(node, "arrived", row.arrived_at).await? };
+    let mut told = vec![arrived];
+    let (name, detail) = match row.visibility {
+        Visibility::Stored => ("waits_for_fetched", "its fetched receipt is not in the log yet".to_owned()),
+        Visibility::Shown(cursor) => ("shown", format!("cursor {cursor}")),
+        Visibility::Discarded => ("discarded", "its fetched receipt was refused".to_owned()),
     };
-    // Showing and answering change the row of the arrival; their own records are in no row, so these steps have no time.
-    let later = |step: &str, detail: String| pb::LocalStep {
-        step: step.to_owned(),
-        position: row.arrived_at.0,
-        recipient: recipient.to_owned(),
-        detail,
-        ..pb::LocalStep::default()
-    };
-    steps.push(arrived);
-    match row.visibility {
-        Visibility::Stored => steps.push(later("waits_for_fetched", "its fetched receipt is not in the log yet".to_owned())),
-        Visibility::Shown(cursor) => steps.push(later("shown", format!("cursor {cursor}"))),
-        Visibility::Discarded => steps.push(later("discarded", "its fetched receipt was refused".to_owned())),
+    told.push(match row.visible_at {
+        Some(position) => pb::LocalStep { detail, ..step(node, name, Position(position)).await? },
+        // It has not happened: there is no record, and no time.
+        None => pb::LocalStep { step: name.to_owned(), position: row.arrived_at.0, detail, ..pb::LocalStep::default() },
+    });
+    if let (Some(answer), Some(position)) = (&row.answer, row.answer_at) {
+        let detail = match answer {
+            Answer::Acknowledged { .. } => "acknowledged".to_owned(),
+            Answer::Refused(reason) => format!("refused: {}", reason.code),
+        };
+        told.push(pb::LocalStep { detail, ..step(node, "answered", Position(position)).await? });
     }
-    match &row.answer {
-        Some(Answer::Acknowledged { .. }) => steps.push(later("answered", "acknowledged".to_owned())),
-        Some(Answer::Refused(reason)) => steps.push(later("answered", format!("refused: {}", reason.code))),
-        None => {}
+    if let Some(position) = row.answer_logged_at {
+        told.push(step(node, "answer_logged", Position(position)).await?);
     }
+    steps.extend(told.into_iter().map(|step| pb::LocalStep { recipient: recipient.to_owned(), ..step }));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use truc_types::{AgencyCode, Date, Digest, EdgeTerm, MessageId, OrganisationCode
 use super::{invalid, organisation};
 use crate::node::Node;
 use crate::record::Record;
+use crate::state::State;
 use crate::store::refusal_of;
 
 /// A client reference that can be a key.
@@ -233,6 +234,27 @@ fn pointed(refusal: Refusal, envelope: &Envelope) -> Refusal {
     }
 }
 
+/// What is recorded under a reference: the message, if this is what was handed in.
+fn known(state: &State, reference: &str, request: &Digest) -> Result<Option<MessageId>, Refusal> {
+    match state.reference(reference).map_err(refusal_of)? {
+        None => Ok(None),
+        Some(known) if known.request == *request => Ok(Some(known.message_id)),
+        Some(known) => {
+            let message = format!("the client reference belongs to another document, {}", known.message_id);
+            Err(Refusal::new(Reason::ReferenceConflict, message).with("message_id", known.message_id))
+        }
+    }
+}
+
+/// The message that was recorded before under a reference. Asked before attachments are kept: those of a document that is refused belong to nobody.
+///
+/// # Errors
+/// [`Reason::ReferenceConflict`].
+pub(super) async fn recorded_before(node: &Node, reference: &str, envelope: &Envelope) -> Result<Option<MessageId>, Refusal> {
+    let (reference, request) = (reference.to_owned(), sha256(&envelope.to_json()));
+    node.store.record(move |state| Ok((Vec::new(), known(state, &reference, &request)?))).await
+}
+
 /// Records a document once per client reference.
 pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelope) -> Result<MessageId, Refusal> {
     // Without id, keys and times: what the DMS said and nothing else.
@@ -240,12 +262,8 @@ pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelop
     let minted = clock::mint();
     envelope.message_id = minted;
     let draft = node.sealer.draft(envelope).map_err(|cause| fault(&cause))?;
-    let recorded = node.store.record(move |state| match state.reference(&reference).map_err(refusal_of)? {
-        Some(known) if known.request == request => Ok((Vec::new(), known.message_id)),
-        Some(known) => {
-            let message = format!("the client reference belongs to another document, {}", known.message_id);
-            Err(Refusal::new(Reason::ReferenceConflict, message).with("message_id", known.message_id))
-        }
+    let recorded = node.store.record(move |state| match known(state, &reference, &request)? {
+        Some(message_id) => Ok((Vec::new(), message_id)),
         None => Ok((vec![Record::Drafted { message_id: minted, reference, request, draft }], minted)),
     });
     let message_id = recorded.await?;

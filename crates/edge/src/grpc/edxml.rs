@@ -14,21 +14,22 @@ use truc_types::limits::BLOB_BYTES_MAX;
 use truc_types::{Digest, Reason, Refusal};
 
 use super::send::{Intake, check_chunk};
-use super::{draft, invalid};
-use crate::edxml::{Rejected, hand_in, supported};
+use super::{draft, invalid, next};
+use crate::edxml::{Rejected, Staged, hand_in, supported};
 use crate::node::Node;
 
 /// Takes an edXML file.
 pub(super) async fn send_edxml(node: &Arc<Node>, mut stream: Streaming<pb::SendEdxmlRequest>) -> Result<pb::SendEdxmlResponse, Status> {
-    let Some(pb::SendEdxmlRequest { request: Some(Request::Header(header)) }) = stream.message().await? else {
+    let Some(pb::SendEdxmlRequest { request: Some(Request::Header(header)) }) = next(&mut stream).await? else {
         return Err(status_of(&invalid("request", "the first request must be the header")));
     };
     let checked = draft::check_reference(&header.client_reference).and_then(|()| draft::secrecy("secrecy", header.secrecy));
     checked.map_err(|refusal| status_of(&refusal))?;
     let (chunks, mut intake) = Intake::new();
-    let (blobs, agency) = (Arc::clone(&node.blobs), node.agency().clone());
-    let storing = tokio::task::spawn_blocking(move || blobs.put_from_reader(&agency, &mut intake).map_err(|cause| cause.to_refusal()));
-    while let Some(request) = stream.message().await? {
+    let folder = node.hand_ins.root().to_owned();
+    // Until it is known to be a document: half a file of a line that broke, and one that is refused, must leave nothing behind.
+    let storing = tokio::task::spawn_blocking(move || Staged::copy(&folder, &mut intake).map_err(|cause| cause.to_refusal()));
+    while let Some(request) = next(&mut stream).await? {
         let Some(Request::Data(data)) = request.request else {
             return Err(status_of(&invalid("request", "after the header only data may come")));
         };
@@ -39,8 +40,8 @@ pub(super) async fn send_edxml(node: &Arc<Node>, mut stream: Streaming<pb::SendE
     }
     drop(chunks);
     let stored = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
-    let source = stored.map_err(|refusal| status_of(&refusal))?;
-    let (message_id, warnings) = hand_in(node, header.client_reference, source).await.map_err(|rejected| status_of_rejected(&rejected))?;
+    let staged = stored.map_err(|refusal| status_of(&refusal))?;
+    let (message_id, warnings) = hand_in(node, header.client_reference, staged).await.map_err(|rejected| status_of_rejected(&rejected))?;
     Ok(pb::SendEdxmlResponse { message_id: message_id.to_string(), warnings: warnings.iter().map(diagnostic).collect() })
 }
 
@@ -49,7 +50,7 @@ pub(super) async fn check_edxml(mut stream: Streaming<pb::CheckEdxmlRequest>) ->
     let (chunks, intake) = Intake::new();
     let reading = tokio::task::spawn_blocking(move || read_message(BufReader::new(intake), &mut Nowhere));
     let mut size = 0u64;
-    while let Some(pb::CheckEdxmlRequest { data }) = stream.message().await? {
+    while let Some(pb::CheckEdxmlRequest { data }) = next(&mut stream).await? {
         check_chunk(&data).map_err(|refusal| status_of(&refusal))?;
         size = size.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         if size > BLOB_BYTES_MAX {

@@ -32,12 +32,14 @@ use truc_proto::edge::v1::document_service_server::{DocumentService, DocumentSer
 use truc_transport::shutdown::Shutdown;
 use truc_transport::status::status as status_of;
 use truc_transport::{accept, reflection};
-use truc_types::limits::{CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX};
+use truc_types::limits::{
+    CALLS_PER_CONNECTION_MAX, DMS_SILENCE_MILLIS_MAX, DMS_STREAMS_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS,
+    RESET_STREAMS_MAX,
+};
 use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
 
-use crate::access::Guard;
+use crate::access::{Admission, Guard};
 use crate::error::EdgeError;
-use crate::hand_in::HandIns;
 use crate::node::Node;
 
 /// Messages that wait for a slow reader, per stream.
@@ -45,8 +47,6 @@ const STREAM_AHEAD: usize = 4;
 
 /// What the port describes to tools.
 const SERVICES: [&str; 2] = ["grpc.health.v1.Health", DocumentServiceServer::<Documents>::NAME];
-/// How often hand-ins that nobody goes on with are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Serves until the shutdown has begun and the last call has ended.
 pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, guard: Guard, shutdown: Shutdown) -> Result<(), EdgeError> {
@@ -76,10 +76,7 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, guard: Guard, 
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
         .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX));
-    if let Some(tls) = &node.config.access.tls {
-        server = server.tls_config(tls.server()).map_err(failed)?;
-    }
-    let hand_ins = Arc::clone(&node.hand_ins);
+    let tls = node.config.access.tls.clone();
     let directory = DirectoryServiceServer::new(directory::Directory { node: Arc::clone(&node) });
     let operator = EdgeAdminServiceServer::new(admin::Admin { node: Arc::clone(&node) });
     let documents =
@@ -88,23 +85,18 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, guard: Guard, 
     let server = server.add_service(health_service).add_service(InterceptedService::new(directory, guard.clone()));
     let server = server.add_service(InterceptedService::new(documents, guard.clone()));
     let server = server.add_service(InterceptedService::new(operator, guard.clone()));
-    let served = server.serve_with_incoming_shutdown(accept::plain(listener), async move { shutdown.begun().await });
+    let stop = async move { shutdown.begun().await };
+    let served = async move {
+        match tls {
+            None => server.serve_with_incoming_shutdown(accept::plain(listener), stop).await,
+            // Handshakes of our own: who connects and says nothing gives its place back, and a certificate can be renewed while the edge runs.
+            Some(tls) => server.serve_with_incoming_shutdown(accept::tls(listener, tls.server().clone()), stop).await,
+        }
+    };
     tokio::select! {
         served = served => served.map_err(failed),
         () = guard.keep_fresh() => Ok(()),
-        () = sweep(hand_ins) => Ok(()),
         never = telling => never,
-    }
-}
-
-async fn sweep(hand_ins: Arc<HandIns>) {
-    loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
-        let hand_ins = Arc::clone(&hand_ins);
-        // The next round tries again.
-        if let Ok(Err(cause)) = tokio::task::spawn_blocking(move || hand_ins.sweep()).await {
-            tracing::warn!(%cause, "unfinished hand-ins could not be swept");
-        }
     }
 }
 
@@ -167,9 +159,32 @@ impl From<Refusal> for StreamError {
     }
 }
 
+/// The next message of a stream that a DMS sends. One that says nothing more gives its thread back; what came of a hand-in is kept.
+async fn next<T>(stream: &mut Streaming<T>) -> Result<Option<T>, Status> {
+    let silence = Duration::from_millis(DMS_SILENCE_MILLIS_MAX);
+    tokio::time::timeout(silence, stream.message()).await.unwrap_or_else(|_| {
+        let message = format!("nothing came for {DMS_SILENCE_MILLIS_MAX} ms in the middle of the stream");
+        Err(status_of(&Refusal::new(Reason::FlowStalled, message).with("limit_millis", DMS_SILENCE_MILLIS_MAX)))
+    })
+}
+
 impl Documents {
+    /// Takes a stream of the DMS as long as its token counts. One too many is refused and does not wait: what it sends meanwhile would fill the window of its
+    /// connection, and hold up those that are being read.
+    async fn taken<T, O, F>(&self, request: Request<Streaming<T>>, take: impl FnOnce(Streaming<T>) -> F) -> Result<O, Status>
+    where
+        F: Future<Output = Result<O, Status>>,
+    {
+        let admission = Admission::of(&request);
+        let _turn = self.node.streams.try_acquire().map_err(|_| {
+            let message = format!("{DMS_STREAMS_MAX} streams of this DMS are being taken");
+            status_of(&Refusal::new(Reason::UploadTooMany, message).with("limit", DMS_STREAMS_MAX))
+        })?;
+        Box::pin(admission.during(take(request.into_inner()))).await.map_err(|refusal| status_of(&refusal))?
+    }
+
     /// A stream whose messages `produce` sends.
-    fn stream<T, F>(&self, produce: impl FnOnce(Arc<Node>, Sender<T>) -> F) -> Response<Stream<T>>
+    fn stream<T, F>(&self, admission: Admission, produce: impl FnOnce(Arc<Node>, Sender<T>) -> F) -> Response<Stream<T>>
     where
         T: Send + 'static,
         F: Future<Output = Result<(), StreamError>> + Send + 'static,
@@ -178,7 +193,8 @@ impl Documents {
         let sender = Sender { messages: messages.clone(), shutdown: self.shutdown.clone() };
         let produced = produce(Arc::clone(&self.node), sender);
         tokio::spawn(async move {
-            if let Err(StreamError::Refused(refusal)) = produced.await {
+            let ended = admission.during(produced).await.unwrap_or_else(|refusal| Err(refusal.into()));
+            if let Err(StreamError::Refused(refusal)) = ended {
                 // A reader that went away does not need the reason.
                 let _gone = messages.send(Err(status_of(&refusal))).await;
             }
@@ -198,7 +214,7 @@ impl DocumentService for Documents {
         request: Request<Streaming<pb::SendDocumentRequest>>,
     ) -> Result<Response<pb::SendDocumentResponse>, Status> {
         self.node.meters.check_disk().map_err(|refusal| status_of(&refusal))?;
-        let sent = Box::pin(send::send_document(&self.node, request.into_inner())).await?;
+        let sent = self.taken(request, |stream| send::send_document(&self.node, stream)).await?;
         answer(sent.map(|message_id| pb::SendDocumentResponse { message_id: message_id.to_string() }))
     }
 
@@ -212,19 +228,19 @@ impl DocumentService for Documents {
 
     async fn send_edxml(&self, request: Request<Streaming<pb::SendEdxmlRequest>>) -> Result<Response<pb::SendEdxmlResponse>, Status> {
         self.node.meters.check_disk().map_err(|refusal| status_of(&refusal))?;
-        Box::pin(edxml::send_edxml(&self.node, request.into_inner())).await.map(Response::new)
+        self.taken(request, |stream| edxml::send_edxml(&self.node, stream)).await.map(Response::new)
     }
 
     async fn check_edxml(&self, request: Request<Streaming<pb::CheckEdxmlRequest>>) -> Result<Response<pb::CheckEdxmlResponse>, Status> {
-        edxml::check_edxml(request.into_inner()).await.map(Response::new)
+        self.taken(request, edxml::check_edxml).await.map(Response::new)
     }
 
     type ReceiveEdxmlStream = Stream<pb::ReceiveEdxmlResponse>;
 
     async fn receive_edxml(&self, request: Request<pb::ReceiveEdxmlRequest>) -> Result<Response<Self::ReceiveEdxmlStream>, Status> {
-        let request = request.into_inner();
+        let (admission, request) = (Admission::of(&request), request.into_inner());
         let cursor = receive::start(&self.node, request.after_cursor).await.map_err(|refusal| status_of(&refusal))?;
-        Ok(self.stream(move |node, sender| receive_edxml::documents(node, sender, cursor, request.no_wait)))
+        Ok(self.stream(admission, move |node, sender| receive_edxml::documents(node, sender, cursor, request.no_wait)))
     }
 
     type ReceiveDocumentsStream = Stream<pb::ReceiveDocumentsResponse>;
@@ -233,9 +249,9 @@ impl DocumentService for Documents {
         &self,
         request: Request<pb::ReceiveDocumentsRequest>,
     ) -> Result<Response<Self::ReceiveDocumentsStream>, Status> {
-        let request = request.into_inner();
+        let (admission, request) = (Admission::of(&request), request.into_inner());
         let cursor = receive::start(&self.node, request.after_cursor).await.map_err(|refusal| status_of(&refusal))?;
-        Ok(self.stream(move |node, sender| receive::documents(node, sender, cursor, request.no_wait)))
+        Ok(self.stream(admission, move |node, sender| receive::documents(node, sender, cursor, request.no_wait)))
     }
 
     async fn confirm_documents(
@@ -251,9 +267,9 @@ impl DocumentService for Documents {
         &self,
         request: Request<pb::DownloadAttachmentRequest>,
     ) -> Result<Response<Self::DownloadAttachmentStream>, Status> {
-        let request = request.into_inner();
+        let (admission, request) = (Admission::of(&request), request.into_inner());
         let digest = receive::attachment(&self.node, &request).await.map_err(|refusal| status_of(&refusal))?;
-        Ok(self.stream(move |node, sender| async move {
+        Ok(self.stream(admission, move |node, sender| async move {
             let chunk = |data| pb::DownloadAttachmentResponse { data };
             receive::stream_blob(&node, &sender, digest, request.offset, chunk).await
         }))
@@ -286,9 +302,9 @@ impl DocumentService for Documents {
 
     type WatchEventsStream = Stream<pb::WatchEventsResponse>;
     async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let request = request.into_inner();
+        let (admission, request) = (Admission::of(&request), request.into_inner());
         let cursor = events::start(&self.node, request.after_cursor).await.map_err(|refusal| status_of(&refusal))?;
-        Ok(self.stream(move |node, sender| events::events(node, sender, cursor, request.no_wait)))
+        Ok(self.stream(admission, move |node, sender| events::events(node, sender, cursor, request.no_wait)))
     }
 
     async fn get_status(&self, request: Request<pb::GetStatusRequest>) -> Result<Response<pb::GetStatusResponse>, Status> {
@@ -299,17 +315,18 @@ impl DocumentService for Documents {
     type WatchStatusStream = Stream<pb::WatchStatusResponse>;
 
     async fn watch_status(&self, request: Request<pb::WatchStatusRequest>) -> Result<Response<Self::WatchStatusStream>, Status> {
+        let admission = Admission::of(&request);
         let message_id = message_id(&request.into_inner().message_id).map_err(|refusal| status_of(&refusal))?;
-        Ok(self.stream(move |node, sender| status::watch(node, sender, message_id)))
+        Ok(self.stream(admission, move |node, sender| status::watch(node, sender, message_id)))
     }
 
     type GetEvidenceStream = Stream<pb::GetEvidenceResponse>;
 
     async fn get_evidence(&self, request: Request<pb::GetEvidenceRequest>) -> Result<Response<Self::GetEvidenceStream>, Status> {
-        let request = request.into_inner();
+        let (admission, request) = (Admission::of(&request), request.into_inner());
         let parsed = message_id(&request.message_id).and_then(|id| Ok((id, organisation("recipient", &request.recipient)?)));
         let (message_id, recipient) = parsed.map_err(|refusal| status_of(&refusal))?;
-        Ok(self.stream(move |node, sender| evidence::folder(node, sender, message_id, recipient)))
+        Ok(self.stream(admission, move |node, sender| evidence::folder(node, sender, message_id, recipient)))
     }
 }
 

@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 use truc_proto::edge::v1 as pb;
 use truc_signing::open_sealed;
 use truc_signing::statement::{Envelope, Fact, Statement};
@@ -173,24 +172,23 @@ pub(super) async fn stream_blob<T: Send + 'static>(
     offset: u64,
     message: impl Fn(Bytes) -> T,
 ) -> Result<(), StreamError> {
-    let (chunks, mut read) = mpsc::channel::<Bytes>(2);
     let blobs = Arc::clone(&node.blobs);
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut reader = blobs.open_range(&digest, offset).map_err(|cause| cause.to_refusal())?;
-        loop {
+    let worker = |cause: tokio::task::JoinError| Refusal::new(Reason::BlobStorage, cause.to_string());
+    let opening = tokio::task::spawn_blocking(move || blobs.open_range(&digest, offset).map_err(|cause| cause.to_refusal()));
+    let mut reader = opening.await.map_err(worker)??;
+    loop {
+        // A thread for one piece, not for the stream: a reader that stalls holds none.
+        let reading = tokio::task::spawn_blocking(move || {
             let mut chunk = Vec::with_capacity(BLOB_CHUNK_BYTES);
             let limit = u64::try_from(BLOB_CHUNK_BYTES).unwrap_or(u64::MAX);
-            let taken = reader.by_ref().take(limit).read_to_end(&mut chunk);
-            taken.map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))?;
-            // A closed channel means that the reader of the stream went away.
-            if chunk.is_empty() || chunks.blocking_send(chunk.into()).is_err() {
-                return Ok(());
-            }
+            let read = reader.by_ref().take(limit).read_to_end(&mut chunk);
+            read.map(|_| (reader, chunk)).map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))
+        });
+        let (rest, chunk) = reading.await.map_err(worker)??;
+        if chunk.is_empty() {
+            return Ok(());
         }
-    });
-    while let Some(chunk) = read.recv().await {
-        sender.send(message(chunk)).await?;
+        reader = rest;
+        sender.send(message(chunk.into())).await?;
     }
-    let read: Result<(), Refusal> = reading.await.map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))?;
-    Ok(read?)
 }

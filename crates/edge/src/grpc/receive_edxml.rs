@@ -69,6 +69,8 @@ async fn one(node: &Arc<Node>, sender: &Parts, document: pb::EdxmlDocument, enve
 
 /// Writes a document while it is sent. One that edXML cannot carry is told as such and holds nothing up.
 async fn written(node: &Arc<Node>, sender: &Parts, document: pb::EdxmlDocument, envelope: Envelope) -> Result<u64, StreamError> {
+    let gone = |_| Refusal::new(Reason::ShuttingDown, "the edge ends");
+    let _turn = sender.wait(node.streams.acquire()).await?.map_err(gone)?;
     let (pieces, mut receiver) = mpsc::channel::<Bytes>(WRITTEN_AHEAD);
     let blobs = Arc::clone(&node.blobs);
     let writing = tokio::task::spawn_blocking(move || {

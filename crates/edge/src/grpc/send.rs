@@ -15,7 +15,7 @@ use truc_signing::statement::Envelope;
 use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{AgencyCode, Digest, MessageId, Reason, Refusal};
 
-use super::{draft, invalid};
+use super::{draft, invalid, next};
 use crate::hand_in::{HandIn, Takeover, superseded};
 use crate::node::Node;
 
@@ -27,7 +27,7 @@ pub(super) async fn send_document(
     node: &Arc<Node>,
     mut stream: Streaming<pb::SendDocumentRequest>,
 ) -> Result<Result<MessageId, Refusal>, Status> {
-    let Some(pb::SendDocumentRequest { request: Some(Request::Header(header)), resume_from }) = stream.message().await? else {
+    let Some(pb::SendDocumentRequest { request: Some(Request::Header(header)), resume_from }) = next(&mut stream).await? else {
         return Ok(Err(invalid("request", "the first request must be the header")));
     };
     match begin(node, header, resume_from).await {
@@ -64,16 +64,17 @@ async fn take(
 ) -> Result<Result<MessageId, Refusal>, Status> {
     let Begun { reference, mut envelope, hand_in, mut takeover, from } = begun;
     let (chunks, intake) = Intake::new();
-    let (blobs, agency, sizes) = (Arc::clone(&node.blobs), node.agency().clone(), sizes(&envelope));
+    let sizes = sizes(&envelope);
+    let taking = sizes.clone();
     // It goes on when this call is dropped because the line broke: what has come is kept.
     let storing = tokio::task::spawn_blocking(move || {
-        let stored = store_attachments(blobs.as_ref(), &agency, &sizes, from, &hand_in, intake);
-        (hand_in, stored)
+        let taken = take_bytes(&taking, from, &hand_in, intake);
+        (hand_in, taken)
     });
     let mut refused = None;
     loop {
         let message = tokio::select! {
-            message = stream.message() => message?,
+            message = next(&mut stream) => message?,
             () = takeover.happened() => return Ok(Err(superseded())),
         };
         let checked = match message {
@@ -95,17 +96,33 @@ async fn take(
         }
     }
     drop(chunks);
-    let (hand_in, stored) = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
+    let (hand_in, taken) = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
     if let Some(refusal) = refused {
         return Ok(Err(refusal));
     }
-    let digests = match stored {
+    let digests = match taken {
         Ok(digests) => digests,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let recorded = match put_digests(&mut envelope, digests) {
-        Ok(()) => draft::record(node, reference, envelope).await,
+    let known = match put_digests(&mut envelope, digests) {
+        Ok(()) => draft::recorded_before(node, &reference, &envelope).await,
         Err(refusal) => Err(refusal),
+    };
+    let (hand_in, recorded) = match known {
+        Ok(None) => {
+            let (blobs, agency) = (Arc::clone(&node.blobs), node.agency().clone());
+            let storing = tokio::task::spawn_blocking(move || {
+                let stored = store_attachments(blobs.as_ref(), &agency, &sizes, &hand_in);
+                (hand_in, stored)
+            });
+            let (hand_in, stored) = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
+            if let Err(refusal) = stored {
+                return Ok(Err(refusal));
+            }
+            (hand_in, draft::record(node, reference, envelope).await)
+        }
+        Ok(Some(message_id)) => (hand_in, Ok(message_id)),
+        Err(refusal) => (hand_in, Err(refusal)),
     };
     // Whatever a refusal says, these bytes under this header get no other answer; an unknown outcome does.
     if recorded.as_ref().map_or_else(|refusal| refusal.reason != Reason::OutcomeUnknown, |_| true) {
@@ -155,14 +172,8 @@ pub(super) fn check_chunk(data: &Bytes) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn store_attachments(
-    blobs: &dyn BlobStore,
-    agency: &AgencyCode,
-    sizes: &[u64],
-    from: u64,
-    hand_in: &HandIn,
-    mut intake: Intake,
-) -> Result<Vec<Digest>, Refusal> {
+/// Takes the bytes that are still to come; the digests of all attachments.
+fn take_bytes(sizes: &[u64], from: u64, hand_in: &HandIn, mut intake: Intake) -> Result<Vec<Digest>, Refusal> {
     let total = sizes.iter().sum::<u64>();
     let there = hand_in.take(from, total, &mut intake)?;
     if there < total {
@@ -174,13 +185,16 @@ fn store_attachments(
         let message = format!("more bytes came than the {total} that the attachments' sizes say");
         return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("declared", total));
     }
+    hand_in.digests(sizes)
+}
+
+/// Keeps the attachments of a document that is about to be recorded.
+fn store_attachments(blobs: &dyn BlobStore, agency: &AgencyCode, sizes: &[u64], hand_in: &HandIn) -> Result<(), Refusal> {
     let mut data = hand_in.read()?;
-    let mut digests = Vec::with_capacity(sizes.len());
     for size in sizes {
-        let stored = blobs.put_from_reader(agency, &mut (&mut data).take(*size));
-        digests.push(stored.map_err(|cause| cause.to_refusal())?.digest);
+        blobs.put_from_reader(agency, &mut (&mut data).take(*size)).map_err(|cause| cause.to_refusal())?;
     }
-    Ok(digests)
+    Ok(())
 }
 
 /// The bytes of a stream, for a reader on a blocking thread.

@@ -42,6 +42,8 @@ impl State {
         if self.applied() != position {
             return Err(inconsistent(format!("record {position} after {}", self.applied())));
         }
+        // Before the first row: who sees one waits until this record is durable.
+        self.begun.store(position.next().0, Ordering::Release);
         let mut moment = Moment { position, time, events: Vec::new() };
         self.apply_record(&mut moment, record)?;
         if !moment.events.is_empty() {
@@ -72,7 +74,8 @@ impl State {
             Record::RefusedByAxis { message_id, reason, message } => {
                 moment.events.push(EventRow::new(Kind::RefusedByAxis, message_id, now).reason(reason, message));
                 self.notice(position)?;
-                let row = self.change_outbox_row(message_id, |row| row.refusal = Some((reason.clone(), message.clone())))?;
+                let refusal = Some((reason.clone(), message.clone()));
+                let row = self.change_outbox_row(message_id, |row| (row.refusal, row.refused_at) = (refusal, Some(position.0)))?;
                 self.delete(OPEN, &open_key(row.lane, message_id))
             }
             Record::FeedReceipt { cursor, file, .. } => self.feed_receipt(moment, *cursor, file),
@@ -92,7 +95,7 @@ impl State {
             }
             Record::Answered { message_id, recipient, at, answer } => {
                 moment.events.push(EventRow::answered(message_id, recipient, *at, answer));
-                self.answered(message_id, recipient, *at, answer)
+                self.answered(position, message_id, recipient, *at, answer)
             }
             Record::ReceiptSealed { receipt_id, file } => self.receipt_sealed(position, receipt_id, file),
             Record::ReceiptLogged { receipt_id, .. } => self.receipt_logged(moment, receipt_id),
@@ -107,7 +110,8 @@ impl State {
             }
             Record::WatchWritten { arrivals, notices } => self.write(META, WATCH_KEY, &WatchRow { arrivals: *arrivals, notices: *notices }),
             Record::Declined { message_id, recipient, reason } => {
-                self.change_inbox(message_id, recipient, |row| row.answer = Some(Answer::Refused(reason.clone()))).map(|_| ())
+                let answer = Some(Answer::Refused(reason.clone()));
+                self.change_inbox(message_id, recipient, |row| (row.answer, row.answer_at) = (answer, Some(position.0))).map(|_| ())
             }
             Record::RegistryEntry { version, leaf, file } => self.registry_entry(position, *version, leaf.index.0, file),
         }
@@ -157,6 +161,7 @@ impl State {
             sealed: None,
             accepted: None,
             refusal: None,
+            refused_at: None,
             recipients: envelope.recipients.into_iter().map(waiting).collect(),
         };
         self.write(OUTBOX, &message_id.to_bytes(), &row)?;
@@ -229,15 +234,27 @@ impl State {
             sender: sender.clone(),
             queue_position: pending.queue_position,
             visibility: Visibility::Stored,
+            visible_at: None,
             answer: None,
             answered_at: Timestamp::default(),
+            answer_at: None,
+            answer_logged_at: None,
         };
         self.write(INBOX, &inbox_key(message_id, recipient), &row)?;
         self.write(PENDING, &pending_key(Event::Fetched, sender, message_id, recipient), &pending)
     }
 
-    fn answered(&self, message_id: &MessageId, recipient: &OrganisationCode, at: Timestamp, answer: &Answer) -> Result<(), StateError> {
-        let row = self.change_inbox(message_id, recipient, |row| (row.answer, row.answered_at) = (Some(answer.clone()), at))?;
+    fn answered(
+        &self,
+        position: Position,
+        message_id: &MessageId,
+        recipient: &OrganisationCode,
+        at: Timestamp,
+        answer: &Answer,
+    ) -> Result<(), StateError> {
+        let row = self.change_inbox(message_id, recipient, |row| {
+            (row.answer, row.answered_at, row.answer_at) = (Some(answer.clone()), at, Some(position.0));
+        })?;
         let (event, arrival_number, reason) = match answer {
             Answer::Acknowledged { arrival_number } => (Event::Acknowledged, arrival_number.clone(), None),
             Answer::Refused(reason) => (Event::Refused, None, Some(reason.clone())),
@@ -295,11 +312,12 @@ impl State {
     fn logged(&self, moment: &mut Moment, event: Event, item: &ItemRow) -> Result<(), StateError> {
         if event != Event::Fetched {
             moment.event_for(Kind::AnswerLogged, &item.message_id, &item.recipient, moment.time);
-            return Ok(());
+            let logged = |row: &mut InboxRow| row.answer_logged_at = Some(moment.position.0);
+            return self.change_inbox(&item.message_id, &item.recipient, logged).map(|_| ());
         }
         if let Some(InboxRow { answer: Some(Answer::Refused(reason)), .. }) = self.inbox(&item.message_id, &item.recipient)? {
             moment.event_for(Kind::Discarded, &item.message_id, &item.recipient, moment.time);
-            let row = self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Discarded)?;
+            let row = self.change_inbox(&item.message_id, &item.recipient, |row| row.decided(Visibility::Discarded, moment.position))?;
             let pending = PendingRow { arrival_number: None, reason: Some(reason), alone: false, ..item.pending.clone() };
             return self.write(PENDING, &pending_key(Event::Refused, &row.sender, &item.message_id, &item.recipient), &pending);
         }
@@ -307,7 +325,7 @@ impl State {
         self.list(&item.message_id, Some(&item.recipient), moment.time)?;
         let cursor = self.meta()?.arrival_cursor + 1;
         self.change_meta(|meta| meta.arrival_cursor = cursor)?;
-        self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Shown(cursor))?;
+        self.change_inbox(&item.message_id, &item.recipient, |row| row.decided(Visibility::Shown(cursor), moment.position))?;
         self.rows.put(ARRIVAL, &cursor.to_be_bytes(), inbox_key(&item.message_id, &item.recipient)).map_err(Into::into)
     }
 
@@ -325,7 +343,7 @@ impl State {
                 Some((at, Fate::LoggedBefore)) if at == index => self.logged(moment, receipt.event, item)?,
                 Some((at, Fate::Dropped)) if at == index && receipt.event == Event::Fetched => {
                     moment.event_for(Kind::Discarded, &item.message_id, &item.recipient, moment.time);
-                    self.change_inbox(&item.message_id, &item.recipient, |row| row.visibility = Visibility::Discarded)?;
+                    self.change_inbox(&item.message_id, &item.recipient, |row| row.decided(Visibility::Discarded, moment.position))?;
                 }
                 Some((at, Fate::Dropped)) if at == index => {
                     let event = EventRow::new(Kind::AnswerDropped, &item.message_id, moment.time).recipient(&item.recipient);

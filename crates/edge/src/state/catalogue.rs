@@ -18,6 +18,9 @@ use crate::wire;
 /// A place in the list: 8 bytes of time and 8 of the number of the document, both from above, so that the newest comes first.
 pub(crate) type ListKey = [u8; 16];
 
+/// Vietnam has one zone without summer time.
+const ZONE_MILLIS: u64 = 7 * 60 * 60 * 1_000;
+
 /// A message id, or the digest of a name, cut to the same length.
 type Node = [u8; 16];
 
@@ -91,8 +94,9 @@ fn year(date: Date) -> u16 {
     date.parts().0
 }
 
+/// Numbers begin anew on New Year's Day in Vietnam, seven hours before that of UTC.
 fn year_of(message_id: &MessageId) -> u16 {
-    let days = message_id.minted_at().as_millis() / 86_400_000;
+    let days = message_id.minted_at().plus_millis(ZONE_MILLIS).as_millis() / 86_400_000;
     u32::try_from(days).ok().and_then(Date::from_days_since_epoch).map_or(0, year)
 }
 
@@ -232,4 +236,18 @@ pub(crate) struct Thread {
     pub(crate) lines: Vec<(ListKey, ListRow)>,
     /// It was too large to be gathered.
     pub(crate) incomplete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_without_a_date_is_of_the_year_in_vietnam() {
+        for (minted, expected) in
+            [("2025-12-31T16:59:59.999Z", 2025), ("2025-12-31T17:00:00.000Z", 2026), ("2026-12-31T16:59:59.999Z", 2026)]
+        {
+            assert_eq!(year_of(&MessageId::mint(minted.parse().unwrap(), [0; 10])), expected, "{minted}");
+        }
+    }
 }

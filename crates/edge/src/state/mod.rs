@@ -41,18 +41,25 @@ pub(crate) enum StateError {
 #[derive(Debug)]
 pub(crate) struct State {
     rows: Arc<Overlay>,
+    /// The position after the last record of which a reader may have seen rows.
+    begun: AtomicU64,
     applied: AtomicU64,
 }
 
 impl State {
     /// The state over an open view that has reached `position`.
     pub(crate) fn new(rows: Arc<Overlay>, position: Position) -> Self {
-        Self { rows, applied: AtomicU64::new(position.0) }
+        Self { rows, begun: AtomicU64::new(position.0), applied: AtomicU64::new(position.0) }
     }
 
     /// The position after the last applied record.
     pub(crate) fn applied(&self) -> Position {
         Position(self.applied.load(Ordering::Acquire))
+    }
+
+    /// The position that must be durable before anybody is told what was read until now: rows of a record can be seen before all of it is applied.
+    pub(crate) fn begun(&self) -> Position {
+        Position(self.begun.load(Ordering::Acquire))
     }
 
     /// The rows, for the recorder that hands them to the view's writer.

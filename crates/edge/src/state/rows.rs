@@ -9,7 +9,7 @@ use crate::record::{Answer, GivenReason};
 use crate::wire;
 
 /// Format of the rows: another one rebuilds the view.
-pub(crate) const ROWS_FORMAT: u32 = 2;
+pub(crate) const ROWS_FORMAT: u32 = 3;
 
 /// Single rows: [`Meta`], [`WatchRow`], and the peaks of the journal's tree.
 pub(crate) const META: Table = Table(0);
@@ -140,6 +140,8 @@ pub(crate) struct OutboxRow {
     pub(crate) accepted: Option<AcceptedAt>,
     /// Reason and sentence of a final refusal.
     pub(crate) refusal: Option<(String, String)>,
+    /// Position of that.
+    pub(crate) refused_at: Option<u64>,
     /// In the order of the envelope.
     pub(crate) recipients: Vec<RecipientRow>,
 }
@@ -224,11 +226,24 @@ pub(crate) struct InboxRow {
     #[serde(with = "wire::queue_position")]
     pub(crate) queue_position: QueuePosition,
     pub(crate) visibility: Visibility,
+    /// Position of the record that showed or discarded it.
+    pub(crate) visible_at: Option<u64>,
     /// What the DMS decided.
     pub(crate) answer: Option<Answer>,
     /// When it decided.
     #[serde(with = "wire::time")]
     pub(crate) answered_at: Timestamp,
+    /// Position of that.
+    pub(crate) answer_at: Option<u64>,
+    /// Position of the record by which the answer is in the log.
+    pub(crate) answer_logged_at: Option<u64>,
+}
+
+impl InboxRow {
+    /// It is shown or discarded, by the record at a position.
+    pub(super) const fn decided(&mut self, visibility: Visibility, position: Position) {
+        (self.visibility, self.visible_at) = (visibility, Some(position.0));
+    }
 }
 
 /// What happened to a document, in the order in which it can.

@@ -112,6 +112,36 @@ fn life() -> Bench {
 }
 
 #[test]
+fn every_step_of_a_document_knows_its_record() {
+    let mut bench = life();
+    let (receipt_id, _) = bench.seal_receipt(Event::Refused).unwrap();
+    bench.log_receipt(receipt_id);
+    let position = |wanted: &dyn Fn(&Record) -> bool| bench.journal.iter().rposition(wanted).map(|at| at as u64);
+    let refused = bench.state.outbox(&id(2)).unwrap().unwrap();
+    assert_eq!(refused.refused_at, position(&|record| matches!(record, Record::RefusedByAxis { .. })));
+    let row = |number| bench.state.inbox(&id(number), &organisation("H53")).unwrap().unwrap();
+    let (answered, dropped) = (row(10), row(12));
+    assert_eq!(
+        answered.visible_at,
+        bench.journal.iter().position(|record| matches!(record, Record::ReceiptLogged { .. })).map(|at| at as u64)
+    );
+    assert_eq!(answered.answer_at, position(&|record| matches!(record, Record::Answered { .. })));
+    assert_eq!(answered.answer_logged_at, position(&|record| matches!(record, Record::ReceiptLogged { .. })));
+    assert_eq!(dropped.visibility, Visibility::Discarded);
+    assert_eq!((dropped.visible_at, dropped.answer_at), (position(&|record| matches!(record, Record::ReceiptReturned { .. })), None));
+}
+
+#[test]
+fn rows_of_a_record_that_is_half_applied_count_as_not_durable() {
+    let bench = life();
+    let end = bench.state.applied();
+    // It stops between its rows, as a reader beside the recorder may meet it.
+    let unknown = Record::ReceiptLogged { receipt_id: id(99), leaf: leaf(31), checkpoint: String::new() };
+    assert!(bench.state.apply(end, truc_types::Timestamp::from_millis(9_000), &unknown).is_err());
+    assert_eq!((bench.state.applied(), bench.state.begun()), (end, end.next()));
+}
+
+#[test]
 fn a_replay_of_the_journal_reaches_the_same_rows() {
     let live = life();
     let mut replayed = Bench::new();

@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
 
 /// Where the DMS puts files.
 const IN: &str = "in";
@@ -143,16 +143,38 @@ impl Folders {
             path.push(ending);
             write_durably(to, &path, |out| out.write_all(note))?;
         }
+        // Most replacements are seen here, before anything moves.
+        if !self.is_still(name, taken)? {
+            return Ok(false);
+        }
         rustix::fs::renameat(&self.incoming, name, to, &shelved)?;
         let moved = rustix::fs::openat(to, &shelved, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         let same = Stamp::of(&File::from(moved).metadata()?)? == taken.stamp;
         if !same {
             // Somebody put another file there meanwhile: it has its own turn.
-            rustix::fs::renameat(to, &shelved, &self.incoming, name)?;
+            self.give_back(to, &shelved, name, tag)?;
         }
         rustix::fs::fsync(to)?;
         rustix::fs::fsync(&self.incoming)?;
         Ok(same)
+    }
+
+    /// Whether a name in `in/` is still the file that was taken up.
+    fn is_still(&self, name: &OsStr, taken: &TakenUp) -> io::Result<bool> {
+        match rustix::fs::openat(&self.incoming, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(found) => Ok(Stamp::of(&File::from(found).metadata()?)? == taken.stamp),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
+    /// Puts a file back into `in/`; under another name if its own is taken by now, because nobody has read either of the two.
+    fn give_back(&self, from: &OwnedFd, shelved: &OsStr, name: &OsStr, tag: &str) -> io::Result<()> {
+        let put = |name: &OsStr| rustix::fs::renameat_with(from, shelved, &self.incoming, name, RenameFlags::NOREPLACE);
+        match put(name) {
+            Err(rustix::io::Errno::EXIST) => put(&shelved_name(name, tag, |_| true)).map_err(Into::into),
+            done => done.map_err(Into::into),
+        }
     }
 
     /// Writes a file into `out/`, whole or not at all. Durable once [`Self::settle_out`] has returned.
@@ -304,6 +326,19 @@ mod tests {
         assert_eq!(fs::read(at("done/a.edxml")).unwrap(), b"second");
         let long = "x".repeat(240) + EXTENSION;
         assert_eq!(shelved_name(OsStr::new(&long), "T", |_| false).len(), 100 + 2 + EXTENSION.len());
+    }
+
+    #[test]
+    fn a_file_that_goes_back_replaces_none_that_came_meanwhile() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folders = Folders::open(scratch.path()).unwrap();
+        let at = |path: &str| scratch.path().join(path);
+        let name = OsStr::new("a.edxml");
+        fs::write(at("done/a.edxml"), "second").unwrap();
+        fs::write(at("in/a.edxml"), "third").unwrap();
+        folders.give_back(&folders.done, name, name, "T").unwrap();
+        assert_eq!((fs::read(at("in/a.edxml")).unwrap(), fs::read(at("in/a.T.edxml")).unwrap()), (b"third".to_vec(), b"second".to_vec()));
+        assert!(!at("done/a.edxml").exists());
     }
 
     #[test]

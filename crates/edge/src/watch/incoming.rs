@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use truc_blobs::{BlobError, Stored};
+use truc_blobs::BlobError;
 use truc_edxml::Diagnostic;
 use truc_signing::sha256;
 use truc_types::limits::{BLOB_BYTES_MAX, WATCH_FILES_PER_SCAN_MAX};
@@ -15,7 +15,7 @@ use truc_types::{Blame, Digest, MessageId, Reason, Refusal, Retry};
 use super::folders::{Dropped, Folders, Shelf, TakenUp};
 use super::settle::{Watched, ends_like_edxml};
 use super::{WatchFolder, report};
-use crate::edxml::{Rejected, hand_in};
+use crate::edxml::{Rejected, Staged, hand_in};
 use crate::node::Node;
 
 /// What a client reference of a dropped file begins with.
@@ -75,8 +75,8 @@ async fn scan(node: &Arc<Node>, settings: &WatchFolder, watched: &mut Watched) -
 
 /// What the first look at a file found.
 enum Looked {
-    /// It is in the folder of attachments.
-    Stored(Stored),
+    /// It is whole and copied.
+    Staged(Staged),
     /// It is no longer what was scanned, or has no end yet.
     Wait,
     TooLarge,
@@ -84,7 +84,8 @@ enum Looked {
 
 /// Hands one file in and shelves it; false if it has to wait.
 async fn take(node: &Arc<Node>, folders: &Arc<Folders>, dropped: &Dropped, patience_over: bool) -> Result<bool, Refusal> {
-    let (blobs, agency, at, file) = (Arc::clone(&node.blobs), node.agency().clone(), Arc::clone(folders), dropped.clone());
+    node.meters.check_disk()?;
+    let (staging, at, file) = (node.hand_ins.root().to_owned(), Arc::clone(folders), dropped.clone());
     let looking = tokio::task::spawn_blocking(move || {
         let taken = at.take_up(&file.name).map_err(|cause| fault(&cause))?;
         let looked = if taken.stamp != file.stamp {
@@ -95,11 +96,11 @@ async fn take(node: &Arc<Node>, folders: &Arc<Folders>, dropped: &Dropped, patie
             Looked::Wait
         } else {
             let mut reader = taken.reader().map_err(|cause| fault(&cause))?;
-            let stored = blobs.put_from_reader(&agency, &mut reader).map_err(|cause| match cause {
+            let staged = Staged::copy(&staging, &mut reader).map_err(|cause| match cause {
                 BlobError::Reader { source } => fault(&source),
                 cause => Refusal::new(cause.reason(), cause.to_string()),
             })?;
-            if taken.unchanged().map_err(|cause| fault(&cause))? { Looked::Stored(stored) } else { Looked::Wait }
+            if taken.unchanged().map_err(|cause| fault(&cause))? { Looked::Staged(staged) } else { Looked::Wait }
         };
         Ok::<_, Refusal>((taken, looked))
     });
@@ -111,14 +112,15 @@ async fn take(node: &Arc<Node>, folders: &Arc<Folders>, dropped: &Dropped, patie
             let rejected = Rejected::from(Refusal::new(Reason::AttachmentTooLarge, message));
             fail(folders, dropped, taken, None, rejected).await
         }
-        Looked::Stored(stored) => {
-            let reference = reference_of(&dropped.name, &stored.digest);
-            match handed_in(node, &reference, stored).await {
+        Looked::Staged(staged) => {
+            let digest = staged.stored.digest;
+            let reference = reference_of(&dropped.name, &digest);
+            match handed_in(node, &reference, staged).await {
                 Ok((message_id, warnings)) => {
-                    let note = report::handed_in(&dropped.name, &stored.digest, &reference, message_id, &warnings);
+                    let note = report::handed_in(&dropped.name, &digest, &reference, message_id, &warnings);
                     shelve(folders, Shelf::Done, dropped, message_id.to_string(), taken, vec![(".json", note)]).await
                 }
-                Err(rejected) => fail(folders, dropped, taken, Some(stored.digest), rejected).await,
+                Err(rejected) => fail(folders, dropped, taken, Some(digest), rejected).await,
             }
         }
     }
@@ -130,12 +132,23 @@ fn reference_of(name: &OsStr, digest: &Digest) -> String {
     format!("{REFERENCE_PREFIX}{}:{digest}", name.get(..32).unwrap_or_default())
 }
 
-/// What was handed in under this reference before, by a life that ended before it could shelve the file, is not read again.
-async fn handed_in(node: &Arc<Node>, reference: &str, stored: Stored) -> Result<(MessageId, Vec<Diagnostic>), Rejected> {
+/// What was handed in under this reference before, by a life that ended before it could shelve the file, is not read again. A document that the axis has
+/// refused since then was not sent, and the same file under the same name never will be: that is a failure, or its sender would take it for sent.
+async fn handed_in(node: &Arc<Node>, reference: &str, staged: Staged) -> Result<(MessageId, Vec<Diagnostic>), Rejected> {
     let wanted = reference.to_owned();
-    match node.store.read(move |state| state.reference(&wanted)).await? {
-        Some(known) => Ok((known.message_id, Vec::new())),
-        None => hand_in(node, reference.to_owned(), stored).await,
+    let known = node.store.read(move |state| match state.reference(&wanted)? {
+        Some(known) => Ok(Some((known.message_id, state.outbox(&known.message_id)?.and_then(|row| row.refusal)))),
+        None => Ok(None),
+    });
+    match known.await? {
+        None => hand_in(node, reference.to_owned(), staged).await,
+        Some((message_id, None)) => Ok((message_id, Vec::new())),
+        Some((message_id, Some((reason, message)))) => {
+            let message = format!(
+                "the axis refused this document before, as {message_id} ({reason}: {message}); to send it again give the file another name"
+            );
+            Err(Refusal::new(Reason::ReferenceConflict, message).with("message_id", message_id).into())
+        }
     }
 }
 

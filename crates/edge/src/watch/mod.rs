@@ -5,7 +5,7 @@
 //! | step | a crash after it leaves |
 //! |---|---|
 //! | 1. the DMS has put `in/NAME.edxml` | the file; its settling starts over |
-//! | 2. the bytes are in the folder of attachments | a copy that nothing names yet; the next try writes the same |
+//! | 2. it was copied, read, and its bytes are in the folder of attachments | a copy that nothing names yet; the next try writes the same |
 //! | 3. the draft is in the journal, under a reference made of name and bytes | the file in `in/`; the next try finds the reference, and sends nothing twice |
 //! | 4. the note is in `done/` | the same; the note is written again, equal |
 //! | 5. the file is in `done/`, both folders synced | nothing to do |

@@ -157,3 +157,39 @@ async fn everything_wrong_with_a_file_is_told_in_both_languages() {
     sender.stop().await;
     axis.broker_shutdown.begin();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_or_breaks_off_leaves_nothing_on_the_disk() {
+    let axis = Axis::start(&["G12", "H53"]).await;
+    let mut sender = axis.edge("H53").await;
+    let blobs = axis.scratch.path().join("edge-H53/blobs");
+    let kept = || walk(&blobs).into_iter().filter(|size| *size > 0).collect::<Vec<_>>();
+
+    let recall = include_bytes!("../../../../testdata/edxml/made/03-recall.edxml");
+    for (number, file) in [recall.as_slice(), b"<edXML>", &SAMPLE.as_bytes()[..SAMPLE.len() / 2]].iter().enumerate() {
+        send(&mut sender, &format!("refused-{number}"), file).await.unwrap_err();
+    }
+    // The line breaks after half of the file: what came is no file that anybody meant.
+    let header = pb::EdxmlHeader { client_reference: "cut".to_owned(), secrecy: pb::Secrecy::None.into() };
+    let half = SAMPLE.as_bytes()[..1_000].to_vec();
+    let requests = [Request::Header(header), Request::Data(half.into())].map(|request| pb::SendEdxmlRequest { request: Some(request) });
+    let never = tokio_stream::iter(requests).chain(tokio_stream::pending());
+    let mut dms = sender.dms.clone();
+    let call = tokio::spawn(async move { dms.send_edxml(never).await.map(drop) });
+    tokio::task::yield_now().await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    // Bytes under a reference that has others, and bytes with another digest than was declared.
+    sender.send("files", &["G12"], &[b"the first"]).await.unwrap();
+    assert_eq!(reason(&sender.send("files", &["G12"], &[b"another"]).await.unwrap_err()), Reason::ReferenceConflict);
+    assert_eq!(kept(), [b"the first".len() as u64]);
+
+    let file = with_attachment(b"%PDF-1.4");
+    send(&mut sender, "taken", &file).await.unwrap();
+    let mut sizes = kept();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [8, 9, file.len() as u64], "one that is taken is kept with its attachment");
+    sender.stop().await;
+    assert_eq!(std::fs::read_dir(axis.scratch.path().join("edge-H53/hand-ins")).unwrap().count(), 0);
+    axis.broker_shutdown.begin();
+}

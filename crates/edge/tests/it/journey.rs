@@ -25,7 +25,7 @@ use crate::folder::files;
 use crate::pki::{PASSWORD, Pki};
 
 /// Everything in these tests comes about in well under this.
-const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 pub(crate) struct Axis {
     pub(crate) scratch: TempDir,
@@ -35,6 +35,7 @@ pub(crate) struct Axis {
 
 pub(crate) struct Edge {
     pub(crate) dms: DocumentServiceClient<Channel>,
+    pub(crate) address: SocketAddr,
     shutdown: Shutdown,
     running: JoinHandle<Result<(), EdgeError>>,
 }
@@ -98,7 +99,7 @@ impl Axis {
         let running = tokio::spawn(truc_edge::run(config, shutdown.clone(), move |address| ready.send(address).unwrap()));
         let address = address.await.unwrap();
         let dms = DocumentServiceClient::connect(format!("http://{address}")).await.unwrap();
-        Edge { dms, shutdown, running }
+        Edge { dms, address, shutdown, running }
     }
 
     pub(crate) async fn edge(&self, code: &str) -> Edge {

@@ -10,3 +10,5 @@ mod folder;
 mod journey;
 #[cfg(test)]
 mod pki;
+#[cfg(test)]
+mod stalled;

@@ -40,9 +40,10 @@ fn malformed_bytes_are_refused_with_their_line() {
         edxml.not_well_formed: line 3:1, edXML: the XML is not well-formed; found "</x>"; expected </edXML>
     "#]]
     .assert_eq(&report("<?xml version=\"1.0\"?>\n<edXML xmlns=\"http://www.mic.gov.vn/TBT/QCVN_102_2016\">\n</x>"));
-    check("", "edxml.root");
+    check("", "edxml.truncated");
+    check("<?xml version=\"1.0\"?>\n", "edxml.truncated");
     check("hello", "edxml.not_well_formed");
-    check("<edXML", "edxml.not_well_formed");
+    check("<edXML", "edxml.truncated");
     check("<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"/>", "edxml.former_dialect");
     check("<edXML xmlns=\"http://www.e-doc.vn/Schema/\"/>", "edxml.root");
     check(format!("{}<edXML/>", new_document()), "edxml.two_roots");
@@ -54,8 +55,34 @@ fn malformed_bytes_are_refused_with_their_line() {
     invalid[at] = 0;
     check(&invalid, "edxml.control_character");
     check(change(&new_document(), "encoding=\"UTF-8\"", "encoding=\"UTF-16\""), "edxml.encoding");
-    let cut = new_document();
-    check(&cut[..cut.len() / 2], "edxml.not_well_formed");
+    let whole = new_document();
+    let whole = whole.trim_end();
+    for behind in ["<?xml", "<edXML:Sub", "Subject>V/v", "</edXML:Subject", "<ContentTransferEncoded", "</edXML"] {
+        let length = whole.find(behind).unwrap() + behind.len();
+        check(&whole[..length], "edxml.truncated");
+    }
+    check(&whole[..whole.len() - 1], "edxml.truncated");
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_told_its_end_and_what_is_missing_in_both_languages() {
+    let (whole, cut) = (new_document(), "Subject>V/v".len());
+    let at = whole.find("Subject>V/v").unwrap() + cut;
+    let Err(ReadError::Refused { diagnostics, .. }) = read(&whole[..at]).0 else { panic!("refused") };
+    let [found] = diagnostics.as_slice() else { panic!("{diagnostics:?}") };
+    assert!(found.found.starts_with('…') && found.found.ends_with("<edXML:Subject>V/v"), "{found:?}");
+    let tags = "</edXML:Subject></edXML:MessageHeader></edXML:edXMLHeader></edXML:edXMLEnvelope></edXML>";
+    assert_eq!((found.expected.as_str(), found.suggestion.as_deref()), (tags, Some(tags)));
+    assert!(
+        found.message_vi().contains("tệp bị cắt cụt") && found.message_vi().contains(&format!("nên viết {tags}")),
+        "{}",
+        found.message_vi()
+    );
+    assert!(
+        found.message_en().contains("it was cut off") && found.message_en().contains(&format!("write {tags}")),
+        "{}",
+        found.message_en()
+    );
 }
 
 #[test]

@@ -51,6 +51,11 @@ fn clear_dates_are_read_and_ambiguous_ones_refused() {
     .assert_eq(&report(issued("05/11/2025")));
     assert_eq!(codes(issued("1985/11/05")), ["edxml.date_implausible"]);
     assert_eq!(codes(issued("2025/02/30")), ["edxml.date_invalid"]);
+    let told = |date: &str| report(issued(date));
+    assert!(told("2025/02/30").contains("; write <edXML:PromulgationDate>yyyy/MM/dd</edXML:PromulgationDate>"), "{}", told("2025/02/30"));
+    assert!(told("20251117").contains("; write 2025/11/17"), "{}", told("20251117"));
+    assert!(told("11/17/2025").contains("; write 2025/11/17"), "{}", told("11/17/2025"));
+    assert!(told("1985/11/05").contains("; write <edXML:PromulgationDate>yyyy/MM/dd"), "{}", told("1985/11/05"));
 }
 
 #[test]
