@@ -15,4 +15,5 @@ pub mod measure;
 mod media;
 pub mod output;
 pub mod pki;
+pub mod probe;
 pub mod verify;

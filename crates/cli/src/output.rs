@@ -94,30 +94,26 @@ fn failure_object(failure: &Failure) -> serde_json::Value {
         "values": values,
         "blame": reason.map(|reason| reason.blame().word()),
         "retry": reason.map(|reason| reason.retry().word()),
-        "advice": failure.advice(),
-        "advice_vi": reason.map(Reason::advice_vi),
+        "advice": failure.advice(Language::En),
+        "advice_vi": failure.advice(Language::Vi),
     })
 }
 
 fn failure_text(failure: &Failure, language: Language) -> String {
-    let mut text = format!("truc: {failure}");
-    let mut line = |name: &str, value: &str| text.push_str(&format!("\n  {name}: {value}"));
-    match (failure.reason(), language) {
-        (Some(reason), Language::En) => {
-            line("whose fault", reason.blame().who());
-            line("again", reason.retry().when());
+    let mut text = format!("truc: {}", failure.message(language));
+    let mut line = |english: &str, vietnamese: &str, value: &str| {
+        text.push_str(&format!("\n  {}: {value}", language.choose(english, vietnamese)));
+    };
+    if let Some(reason) = failure.reason() {
+        if language == Language::Vi {
+            // The message before is of the process that refused, and English.
+            line("", "nghĩa là", reason.meaning_vi());
         }
-        (Some(reason), Language::Vi) => {
-            line("nghĩa là", reason.meaning_vi());
-            line("trách nhiệm", reason.blame().who_vi());
-            line("gửi lại", reason.retry().when_vi());
-            line("cách khắc phục", reason.advice_vi());
-            return text;
-        }
-        (None, _) => {}
+        line("whose fault", "trách nhiệm", language.choose(reason.blame().who(), reason.blame().who_vi()));
+        line("again", "gửi lại", language.choose(reason.retry().when(), reason.retry().when_vi()));
     }
-    if let Some(advice) = failure.advice() {
-        line("what to do", advice);
+    if let Some(advice) = failure.advice(language) {
+        line("what to do", "cách khắc phục", advice);
     }
     text
 }

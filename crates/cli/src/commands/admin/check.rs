@@ -16,6 +16,7 @@ use super::remote::{BrokerAddress, Node, age_millis};
 use super::{agencies, queues};
 use crate::commands::remote::EdgeAddress;
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::measure;
 use crate::output::Output;
 
@@ -102,7 +103,7 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
 }
 
 fn unreachable(cause: &Failure) -> Finding {
-    let what_to_do = cause.advice().unwrap_or("see whether the process runs, then its log");
+    let what_to_do = cause.advice(Language::En).unwrap_or("see whether the process runs, then its log");
     Finding { finding: "connect", state: State::Problem, detail: cause.to_string(), what_to_do }
 }
 

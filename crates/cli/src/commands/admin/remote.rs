@@ -14,7 +14,7 @@ use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
 use truc_types::{Reason, Refusal, Timestamp};
 
 use crate::commands::remote::EdgeAddress;
-use crate::failure::Failure;
+use crate::failure::{Failure, Peer, chain};
 use crate::measure;
 use crate::pki;
 
@@ -118,7 +118,7 @@ impl BrokerAddress {
     }
 
     fn unreachable(&self, cause: &tonic::transport::Error) -> Failure {
-        Failure::BrokerUnreachable { url: self.url.clone(), message: crate::commands::remote::chain(cause) }
+        Failure::no_answer(&self.url, Peer::Broker, chain(cause))
     }
 }
 
