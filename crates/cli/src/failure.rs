@@ -40,6 +40,9 @@ pub enum Failure {
     /// A Trục process or crate refused, with its stable reason.
     #[error("{0}")]
     Refused(Refusal),
+    /// An edge knows no document under a reference of the DMS.
+    #[error("{0}")]
+    ReferenceUnknown(Refusal),
     /// The other side answered without a reason of ours, or did not answer.
     #[error("{url} does not answer as an edge does: {message}")]
     Unreachable {
@@ -148,11 +151,21 @@ impl Failure {
         }
     }
 
+    /// A refusal that names a field of the interface first, in the words of the command line.
+    #[must_use]
+    pub(crate) fn in_options(self, options: &[(&str, &str)]) -> Self {
+        let Self::Refused(mut refusal) = self else { return self };
+        if let Some((rest, option)) = options.iter().find_map(|(field, option)| Some((refusal.message.strip_prefix(field)?, option))) {
+            refusal.message = format!("{option}{rest}");
+        }
+        Self::Refused(refusal)
+    }
+
     /// The stable reason, where there is one.
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
         match self {
-            Self::Refused(refusal) => Some(refusal.reason),
+            Self::Refused(refusal) | Self::ReferenceUnknown(refusal) => Some(refusal.reason),
             Self::Pki(error) => error.reason(),
             _ => None,
         }
@@ -162,7 +175,7 @@ impl Failure {
     #[must_use]
     pub fn values(&self) -> &[(Cow<'static, str>, String)] {
         match self {
-            Self::Refused(refusal) => &refusal.values,
+            Self::Refused(refusal) | Self::ReferenceUnknown(refusal) => &refusal.values,
             _ => &[],
         }
     }
@@ -171,6 +184,10 @@ impl Failure {
     #[must_use]
     pub const fn advice(&self, language: Language) -> Option<&'static str> {
         let (english, vietnamese) = match self {
+            Self::ReferenceUnknown(_) => (
+                "check the reference, and whether this is the edge that the document was handed to: `truc list --direction sent` shows what it has",
+                "kiểm tra lại mã tham chiếu, và đây có đúng là nút biên đã nhận văn bản không: xem bằng `truc list --direction sent`",
+            ),
             Self::Unreachable { .. } => EDGE_AWAY,
             Self::BrokerUnreachable { .. } => BROKER_AWAY,
             Self::Misdirected { wanted, found, .. } => wanted.advice(*found),
@@ -204,6 +221,7 @@ impl Failure {
             Self::Usage(what) => format!("tham số không hợp lệ: {what}"),
             Self::Exists(path) => format!("{} đã có sẵn; không ghi đè gì", path.display()),
             Self::Output(cause) => format!("không ghi được ra đầu ra chuẩn: {cause}"),
+            Self::ReferenceUnknown(_) => "chưa có văn bản nào được gửi dưới mã tham chiếu này".to_owned(),
             Self::Refused(_) | Self::File { .. } | Self::Pki(_) | Self::Directory(_) | Self::Runtime(_) => self.to_string(),
         }
     }
@@ -212,7 +230,7 @@ impl Failure {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Refused(refusal) => exit_of(refusal.reason),
+            Self::Refused(refusal) | Self::ReferenceUnknown(refusal) => exit_of(refusal.reason),
             // Another address is needed, which the same call does not have later either.
             Self::Misdirected { found: Found::Tls | Found::PlainHttp2 | Found::Http1, .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::BrokerUnreachable { .. } | Self::Misdirected { .. } | Self::NotYet { .. } => Exit::Later,

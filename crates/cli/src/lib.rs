@@ -9,6 +9,7 @@ pub mod commands;
 pub mod demo;
 pub mod directory;
 pub mod failure;
+mod hashing;
 pub mod language;
 mod local;
 pub mod measure;

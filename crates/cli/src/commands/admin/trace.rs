@@ -89,7 +89,7 @@ async fn from_broker(broker: &BrokerAddress, message: &MessageId, output: &mut O
             break;
         }
         from_position = page.next_from_position;
-        output.progress(&format!("looking for receipts: position {from_position} of {}", page.end_position), false);
+        output.progress(&format!("looking for receipts: position {from_position} of {}", page.end_position));
     }
     if trace.steps == 0 {
         let message = format!("{message} is not in the log, and no refusal of it is");

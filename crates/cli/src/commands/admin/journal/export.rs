@@ -73,12 +73,12 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     let mut writer = Writer { file: BufWriter::new(file), next, to, written: 0, failed: None };
     let end = export(&folder, Position(next), &mut |block| {
         if writer.written.is_multiple_of(1_000) {
-            output.progress(&format!("position {}", writer.next), false);
+            output.progress(&format!("position {}", writer.next));
         }
         writer.block(&block)
     });
     let end = end.map_err(|cause| Failure::Refused(truc_types::Refusal::new(cause.reason(), cause.to_string())))?;
-    output.progress("", true);
+    output.progress_end();
     if let Some(cause) = writer.failed.take() {
         return Err(fault(cause));
     }

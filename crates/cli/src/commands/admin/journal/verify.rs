@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use truc_journal::segment::{ScrubProgress, scrub};
+use truc_journal::segment::scrub;
 use truc_types::Refusal;
 
 use super::JOURNAL_FOLDER;
 use crate::failure::{Exit, Failure};
+use crate::measure;
 use crate::output::Output;
 
 /// Check every byte of the journal: checksums, links, Merkle roots. Changes nothing; the node may run. Exit code 1 when anything is wrong.
@@ -44,15 +45,13 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     }
     let mut shown = None;
     let report = scrub(&folder, &mut |progress| {
-        let percent = percent(progress);
-        if shown.replace(percent) != Some(percent) {
-            output.progress(&bar(percent, progress), false);
+        let bar = measure::bar(progress.bytes_done, progress.bytes_total);
+        if shown.as_ref() != Some(&bar) {
+            output.progress(&format!("{bar} position {}", progress.position));
+            shown = Some(bar);
         }
     });
     let report = report.map_err(|cause| Failure::Refused(Refusal::new(cause.reason(), cause.to_string())))?;
-    if shown.is_some() {
-        output.progress("", true);
-    }
     for damage in &report.findings {
         let finding = Finding {
             file: damage.file.display().to_string(),
@@ -75,13 +74,4 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     let Summary { blocks, entries, root, tree_size, .. } = &summary;
     output.data(&format!("{blocks} blocks, {entries} entries, {findings} findings; root {root} of {tree_size} leaves"), &summary)?;
     Ok(if findings == 0 { Exit::Done } else { Exit::Failed })
-}
-
-fn percent(progress: ScrubProgress) -> u64 {
-    progress.bytes_done.saturating_mul(100).checked_div(progress.bytes_total).unwrap_or(100).min(100)
-}
-
-fn bar(percent: u64, progress: ScrubProgress) -> String {
-    let done = usize::try_from(percent / 4).unwrap_or(0);
-    format!("[{:<25}] {percent:>3} % position {}", "=".repeat(done), progress.position)
 }
