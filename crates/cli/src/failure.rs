@@ -80,6 +80,9 @@ pub enum Failure {
     /// The other side sent something that it must not send.
     #[error("the other side sent {0}")]
     BadAnswer(String),
+    /// A check that does not hold.
+    #[error("{0}")]
+    Disproved(String),
     /// Arguments that do not fit together; clap finds the simpler ones.
     #[error("{0}")]
     Usage(String),
@@ -218,6 +221,7 @@ impl Failure {
             }
             Self::NotYet { seconds, what } => format!("sau {seconds} giây vẫn còn chờ: {what}"),
             Self::BadAnswer(what) => format!("bên kia trả lời sai giao thức: {what}"),
+            Self::Disproved(what) => format!("kiểm chứng không đạt: {what}"),
             Self::Usage(what) => format!("tham số không hợp lệ: {what}"),
             Self::Exists(path) => format!("{} đã có sẵn; không ghi đè gì", path.display()),
             Self::Output(cause) => format!("không ghi được ra đầu ra chuẩn: {cause}"),
@@ -234,7 +238,7 @@ impl Failure {
             // Another address is needed, which the same call does not have later either.
             Self::Misdirected { found: Found::Tls | Found::PlainHttp2 | Found::Http1, .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::BrokerUnreachable { .. } | Self::Misdirected { .. } | Self::NotYet { .. } => Exit::Later,
-            Self::BadAnswer(_) => Exit::Failed,
+            Self::BadAnswer(_) | Self::Disproved(_) => Exit::Failed,
             Self::Usage(_) => Exit::Usage,
             Self::File { .. } | Self::Exists(_) | Self::Pki(_) | Self::Directory(_) | Self::Output(_) | Self::Runtime(_) => Exit::Operator,
         }

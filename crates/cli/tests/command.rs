@@ -53,6 +53,7 @@ mod command {
         &["admin", "journal"],
         &["admin", "journal", "export"],
         &["admin", "journal", "verify"],
+        &["admin", "journal", "verify-export"],
         &["admin", "queues"],
         &["admin", "restore"],
         &["admin", "trace"],
