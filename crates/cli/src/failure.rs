@@ -80,6 +80,9 @@ pub enum Failure {
     /// The other side sent something that it must not send.
     #[error("the other side sent {0}")]
     BadAnswer(String),
+    /// A process that was started here has ended when it should not have, or not in order.
+    #[error("{0}")]
+    Ended(String),
     /// A check that does not hold.
     #[error("{0}")]
     Disproved(String),
@@ -226,7 +229,9 @@ impl Failure {
             Self::Exists(path) => format!("{} đã có sẵn; không ghi đè gì", path.display()),
             Self::Output(cause) => format!("không ghi được ra đầu ra chuẩn: {cause}"),
             Self::ReferenceUnknown(_) => "chưa có văn bản nào được gửi dưới mã tham chiếu này".to_owned(),
-            Self::Refused(_) | Self::File { .. } | Self::Pki(_) | Self::Directory(_) | Self::Runtime(_) => self.to_string(),
+            Self::Refused(_) | Self::Ended(_) | Self::File { .. } | Self::Pki(_) | Self::Directory(_) | Self::Runtime(_) => {
+                self.to_string()
+            }
         }
     }
 
@@ -238,7 +243,7 @@ impl Failure {
             // Another address is needed, which the same call does not have later either.
             Self::Misdirected { found: Found::Tls | Found::PlainHttp2 | Found::Http1, .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::BrokerUnreachable { .. } | Self::Misdirected { .. } | Self::NotYet { .. } => Exit::Later,
-            Self::BadAnswer(_) | Self::Disproved(_) => Exit::Failed,
+            Self::BadAnswer(_) | Self::Disproved(_) | Self::Ended(_) => Exit::Failed,
             Self::Usage(_) => Exit::Usage,
             Self::File { .. } | Self::Exists(_) | Self::Pki(_) | Self::Directory(_) | Self::Output(_) | Self::Runtime(_) => Exit::Operator,
         }

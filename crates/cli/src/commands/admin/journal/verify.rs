@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
             position: damage.position.0,
             cause: damage.cause.clone(),
         };
-        output.data(&format!("position {}: {damage}", damage.position), &finding)?;
+        output.data(&format!("{} {}: {damage}", output.language().choose("position", "vị trí"), damage.position), &finding)?;
     }
     let findings = u64::try_from(report.findings.len()).unwrap_or(u64::MAX).saturating_add(report.findings_left_out);
     let summary = Summary {
@@ -72,6 +72,13 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
         root: report.end.root.to_hex(),
     };
     let Summary { blocks, entries, root, tree_size, .. } = &summary;
-    output.data(&format!("{blocks} blocks, {entries} entries, {findings} findings; root {root} of {tree_size} leaves"), &summary)?;
+    let language = output.language();
+    let counts = [
+        language.count(*blocks, "block", "blocks", "khối"),
+        language.count(*entries, "entry", "entries", "bản ghi"),
+        language.count(findings, "finding", "findings", "lỗi"),
+    ];
+    let (root_of, of, leaves) = (language.choose("root", "gốc"), language.choose("of", "của"), language.choose("leaves", "lá"));
+    output.data(&format!("{}; {root_of} {root} {of} {tree_size} {leaves}", counts.join(", ")), &summary)?;
     Ok(if findings == 0 { Exit::Done } else { Exit::Failed })
 }
