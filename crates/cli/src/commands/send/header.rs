@@ -291,7 +291,7 @@ mod tests {
         }
         arguments.push("file.pdf".to_owned());
         let parsed = Parsed::try_parse_from(arguments).unwrap();
-        let written = format!("{:?}", parsed.header.document(Secrecy::None, vec![pb::Attachment::default()]));
+        let written = format!("{:?}", parsed.header.document(Secrecy::Mat, vec![pb::Attachment::default()]));
         // An attachment and a reference by message id leave fields empty; everything else was said.
         let said = written.split("in_reply_to").next().unwrap();
         let rest = written.split("thread").nth(1).unwrap().split("attachments").next().unwrap();
