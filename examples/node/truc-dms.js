@@ -13,6 +13,10 @@ import protoLoader from '@grpc/proto-loader';
 const CHUNK_BYTES = 256 * 1024;
 const PAUSE_MILLIS_MAX = 60_000;
 const PASSING = [grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED, grpc.status.DEADLINE_EXCEEDED];
+// How long a call is repeated while nobody answers. A DMS that keeps its own queue says Infinity; a person at a terminal does not.
+const PATIENCE_MILLIS = 60_000;
+// A call that lasted longer than any attempt to connect had an edge before it broke: an upload, say. The patience begins anew.
+const CONNECT_MILLIS_MAX = 30_000;
 const PROTOS = process.env.TRUC_PROTOS ?? fileURLToPath(new URL('../../proto', import.meta.url));
 
 const definition = protoLoader.loadSync('truc/edge/v1/document_service.proto', {
@@ -91,12 +95,17 @@ export function call(client, method, request) {
 
 /** Repeats work while the edge is away; every call of this interface may be repeated. */
 async function untilAnswered(work) {
+  let awaySince;
   for (let millis = 500; ; millis = Math.min(2 * millis, PAUSE_MILLIS_MAX)) {
+    const begun = Date.now();
     try {
       return await work();
     } catch (error) {
       if (error.code === undefined) throw error;
       if (!PASSING.includes(error.code)) throw new Refused(error);
+      const now = Date.now();
+      if (awaySince === undefined || now - begun > CONNECT_MILLIS_MAX) awaySince = now;
+      if (now + millis > awaySince + PATIENCE_MILLIS) throw new Refused(error);
       console.error(`the edge is away (${error.details}), trying again in ${millis} ms`);
       await pause(millis * (0.8 + 0.4 * Math.random()));
     }

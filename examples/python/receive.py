@@ -33,5 +33,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except truc.Refused as refused:
-        sys.exit(str(refused))
+    except (truc.Refused, truc.Away) as failed:
+        sys.exit(str(failed))

@@ -4,6 +4,8 @@ import argparse
 import mimetypes
 import sys
 
+import grpc
+
 import truc_dms as truc
 from truc_dms import api, docs
 
@@ -20,9 +22,11 @@ def main():
     parser.add_argument("--subject", default="Về việc thử liên thông")
     parser.add_argument("--edxml", action="store_true", help="the one file is an edXML file: it says everything else itself")
     parser.add_argument("--until", choices=["stored", "fetched", "answered"], default="stored", help="return when every recipient is so far")
+    parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help="how long to try an edge that does not answer, and to wait for --until")
     parser.add_argument("files", nargs="+")
     options = parser.parse_args()
 
+    truc.patience_seconds = options.patience
     stub = truc.connect(options.edge, options.token_file, options.authority)
     if options.edxml:
         message_id, warnings = truc.send_edxml(stub, options.reference, options.files[0])
@@ -47,12 +51,19 @@ def main():
 
     reached = {"stored": 0, "fetched": docs.STEP_FETCHED, "answered": docs.STEP_ACKNOWLEDGED}[options.until]
     if reached:
-        for answer in stub.WatchStatus(api.WatchStatusRequest(message_id=message_id)):
-            status = answer.status
-            if status.stage == docs.STAGE_REFUSED_BY_AXIS:
-                sys.exit(f"{status.refusal_reason}: {status.refusal_message}")
-            if status.recipients and all(recipient.step >= reached for recipient in status.recipients):
-                break
+        status = None
+        try:
+            for answer in stub.WatchStatus(api.WatchStatusRequest(message_id=message_id), timeout=options.patience):
+                status = answer.status
+                if status.stage == docs.STAGE_REFUSED_BY_AXIS:
+                    sys.exit(f"{status.refusal_reason}: {status.refusal_message}")
+                if status.recipients and all(recipient.step >= reached for recipient in status.recipients):
+                    break
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise truc.Refused(error) from error
+            late = [recipient.recipient for recipient in status.recipients if recipient.step < reached] if status else []
+            sys.exit(f"after {options.patience:.0f} s still waiting for {', '.join(late) or 'the axis'}; the edge goes on by itself")
         for recipient in status.recipients:
             print(recipient.recipient, docs.Step.Name(recipient.step), recipient.at, recipient.arrival_number or recipient.reason_text)
 
@@ -60,5 +71,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except truc.Refused as refused:
-        sys.exit(str(refused))
+    except (truc.Refused, truc.Away) as failed:
+        sys.exit(str(failed))

@@ -22,6 +22,21 @@ from truc.edge.v1.document_service_pb2_grpc import DocumentServiceStub
 
 CHUNK_BYTES = 256 * 1024
 PAUSE_SECONDS_MAX = 60
+# A call that lasted longer than any attempt to connect had an edge before it broke: an upload, say. The patience begins anew.
+CONNECT_SECONDS_MAX = 30
+
+# How long a call is repeated while nobody answers. A DMS that keeps its own queue sets None and goes on for ever; a person at a terminal does not.
+patience_seconds = 60
+
+
+class Away(Exception):
+    """Nobody answered in time. Nothing is lost or sent twice: call again with the same reference."""
+
+    def __init__(self, error):
+        super().__init__(
+            f"no edge answered within {patience_seconds:.0f} s: {error.details()}\n"
+            "  what to do: see whether the edge runs and --edge is the address that it printed (an edge with TLS wants --authority), then call again"
+        )
 
 
 class Refused(Exception):
@@ -70,13 +85,19 @@ def connect(target, token_file=None, authority=None, certificate=None, key=None)
 
 def _until_answered(call):
     """Repeats a call while the edge is away; every call of this interface may be repeated."""
-    pause = 0.5
+    pause, away_since = 0.5, None
     while True:
+        begun = time.monotonic()
         try:
             return call()
         except grpc.RpcError as error:
             if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED):
                 raise Refused(error) from error
+            now = time.monotonic()
+            if away_since is None or now - begun > CONNECT_SECONDS_MAX:
+                pause, away_since = 0.5, now
+            if patience_seconds is not None and now + pause > away_since + patience_seconds:
+                raise Away(error) from error
             print(f"the edge is away ({error.details()}), trying again in {pause:.1f} s; Ctrl-C ends it", file=sys.stderr)
             time.sleep(pause * random.uniform(0.8, 1.2))
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
@@ -134,14 +155,19 @@ def receive(stub, folder, wait=False):
     """Yields (cursor, document, paths) for each document that arrived, its files already stored under `folder`. Call `confirm` once your own
     record of it is stored as well: until then it comes again after a restart, and (message_id, recipient) recognises it. Without `wait` it ends
     when nothing is left."""
+    begun = time.monotonic()
     while True:
         try:
             for arrived in stub.ReceiveDocuments(api.ReceiveDocumentsRequest(no_wait=not wait)):
+                begun = time.monotonic()
                 yield arrived.cursor, arrived.document, store(stub, arrived.document, folder)
             return
         except grpc.RpcError as error:
             if error.code() != grpc.StatusCode.UNAVAILABLE:
                 raise Refused(error) from error
+            # Who waits for documents waits for the edge, too.
+            if not wait and patience_seconds is not None and time.monotonic() > begun + patience_seconds:
+                raise Away(error) from error
             time.sleep(1)
 
 
@@ -208,4 +234,7 @@ def events(stub, after_cursor=0, wait=False):
         except grpc.RpcError as error:
             if error.code() != grpc.StatusCode.UNAVAILABLE:
                 raise Refused(error) from error
+            # Who waits for documents waits for the edge, too.
+            if not wait and patience_seconds is not None and time.monotonic() > begun + patience_seconds:
+                raise Away(error) from error
             time.sleep(1)

@@ -51,7 +51,7 @@ async fn the_operator_sees_queues_agencies_connections_and_every_step_with_its_p
     assert!(queues.iter().skip(1).all(|queue| queue["waiting"] == 0));
     let one = lines(&admin(&axis, &["queues", "--agency", "G12", "--json"]));
     assert_eq!((one.len(), one[0]["agency"].as_str()), (1, Some("G12")));
-    assert!(text(&admin(&axis, &["queues"])).contains("1 deliveries wait"));
+    assert!(text(&admin(&axis, &["queues"])).contains("1 delivery waits in 3 queues"));
 
     let agencies = lines(&admin(&axis, &["agencies", "--json"]));
     assert_eq!(agencies.iter().map(|agency| agency["code"].as_str().unwrap()).collect::<Vec<_>>(), ["G12", "G22", "H53"]);

@@ -228,3 +228,77 @@ fn a_backup_folder_of_something_else_is_not_touched() {
     let refused = run_truc(&["admin", "backup", text(&one.path("broker")), "--into", text(&strange)]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("letter.pdf"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_backup_finds_bytes_that_changed_on_its_disk_and_copies_them_again() {
+    let axis = Axis::running();
+    round_trip(&axis, "first").await;
+    let (data, into) = (axis.path("broker"), axis.path("backup"));
+    assert_eq!(backup(&data, &into)["damaged_in_backup"], serde_json::json!([]));
+    // One byte of the attachment, which never changes and which no later backup would copy again; and a file that is gone.
+    let attachment = Letter::new("first", &["G12"]).attachment;
+    let mut kept = files_of(&into.join("files"));
+    kept.sort();
+    let rotten = kept.iter().find(|file| fs::read(file).unwrap() == attachment).unwrap();
+    let mut bytes = attachment.clone();
+    bytes[0] ^= 1;
+    fs::write(rotten, &bytes).unwrap();
+    let lost = kept.iter().find(|file| *file != rotten).unwrap();
+    fs::remove_file(lost).unwrap();
+
+    let command = ["admin", "backup", text(&data), "--into", text(&into), "--json"];
+    let trusting = run_truc(&[&command[..], &["--trust-copies"]].concat());
+    assert_eq!(trusting.status.code(), Some(0));
+    assert_eq!(fs::read(rotten).unwrap(), bytes, "only lengths were looked at");
+    // What was missing is there again: a length can be seen without reading.
+    fs::remove_file(lost).unwrap();
+    let again = run_truc(&command);
+    let told: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(told["damaged_in_backup"].as_array().unwrap().len(), 2, "{told}");
+    assert_eq!(again.status.code(), Some(1), "somebody has to look at that disk");
+    assert_eq!(fs::read(rotten).unwrap(), attachment);
+    assert!(drill(&into).contains("brings the broker back"));
+    assert_eq!(run_truc(&command).status.code(), Some(0), "the backup is whole again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exported_journal_verifies_by_itself_and_is_continued() {
+    let axis = Axis::running();
+    round_trip(&axis, "first").await;
+    let (data, file, key) = (axis.path("broker"), axis.path("log.jsonl"), axis.path("pki/log.vkey"));
+    let export = |into: &Path| truc_ok(&["admin", "journal", "export", "--data", text(&data), "--into", text(into), "--json"]);
+    let verify = |file: &Path, more: &[&str]| {
+        let output = run_truc(&[&["admin", "journal", "verify-export", text(file), "--json"], more].concat());
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let first: Value = serde_json::from_str(&export(&file)).unwrap();
+    assert_eq!(first["signed"], true, "{first}");
+    let (code, told) = verify(&file, &["--log-key", text(&key)]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["root"], &told["key_trusted"]), (0, &first["root"], &Value::Bool(true)), "{told}");
+    assert_eq!(verify(&file, &[]).0, 0, "the key of the genesis in the file");
+
+    round_trip(&axis, "second").await;
+    let second: Value = serde_json::from_str(&export(&file)).unwrap();
+    assert!(second["written"].as_u64().unwrap() > 0 && second["tree_size"].as_u64() > first["tree_size"].as_u64(), "{second}");
+    let whole = fs::read_to_string(&file).unwrap();
+    assert_eq!(whole.matches("\"checkpoint\"").count(), 1, "the old one was replaced");
+    assert_eq!(verify(&file, &["--log-key", text(&key)]).0, 0);
+    // The same again: nothing is written, and the signature is there again.
+    assert_eq!(serde_json::from_str::<Value>(&export(&file)).unwrap()["written"], 0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), whole);
+
+    let lines: Vec<&str> = whole.lines().collect();
+    let spoilt = axis.path("spoilt.jsonl");
+    let check = |lines: &[&str], expected: i32, why: &str| {
+        fs::write(&spoilt, lines.join("\n") + "\n").unwrap();
+        assert_eq!(verify(&spoilt, &["--log-key", text(&key)]).0, expected, "{why}");
+    };
+    check(&lines[..lines.len() - 1], 3, "without the checkpoint");
+    check(&lines[1..], 3, "without the first entry");
+    check(&[&lines[..3], &lines[4..]].concat(), 1, "with a gap");
+    check(&[&lines[..lines.len() - 2], &lines[lines.len() - 1..]].concat(), 1, "without the last entry");
+    let changed = lines[3].replacen("\"entry\":\"e", "\"entry\":\"f", 1);
+    assert_ne!(changed, lines[3]);
+    check(&[&lines[..3], &[changed.as_str()], &lines[4..]].concat(), 1, "with another byte");
+}

@@ -39,6 +39,13 @@ impl Language {
         }
     }
 
+    /// A number with its noun, which English bends and Vietnamese does not: "1 file", "2 files", "2 tệp".
+    #[must_use]
+    pub fn count(self, number: impl Into<u64>, one: &str, many: &str, vietnamese: &str) -> String {
+        let number = number.into();
+        format!("{number} {}", self.choose(if number == 1 { one } else { many }, vietnamese))
+    }
+
     /// POSIX: the first of these that is set and not empty decides.
     fn of_locale(settings: [Option<String>; 3]) -> Self {
         let decides = settings.into_iter().flatten().find(|setting| !setting.is_empty());
@@ -49,6 +56,13 @@ impl Language {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_noun_agrees_with_its_number() {
+        let files = |language: Language, number: u64| language.count(number, "file", "files", "tệp");
+        assert_eq!([files(Language::En, 0), files(Language::En, 1), files(Language::En, 2)], ["0 files", "1 file", "2 files"]);
+        assert_eq!([files(Language::Vi, 1), files(Language::Vi, 2)], ["1 tệp", "2 tệp"]);
+    }
 
     #[test]
     fn the_first_setting_that_is_not_empty_decides() {

@@ -27,6 +27,20 @@ pub fn millis(millis: u64) -> String {
     }
 }
 
+/// A bar with its percentage, for a line of progress.
+#[must_use]
+pub fn bar(done: u64, total: u64) -> String {
+    let percent = u128::from(done).saturating_mul(100).checked_div(u128::from(total)).unwrap_or(100).min(100);
+    let filled = usize::try_from(percent / 4).unwrap_or(0);
+    format!("[{:<25}] {percent:>3} %", "=".repeat(filled))
+}
+
+/// A bar over bytes.
+#[must_use]
+pub fn bytes_bar(done: u64, total: u64) -> String {
+    format!("{}  {} / {}", bar(done, total), bytes(done), bytes(total))
+}
+
 /// Columns of text with two spaces between them; the first row is the head. Widths count characters, not bytes.
 #[must_use]
 pub fn table(rows: &[Vec<String>]) -> String {
@@ -52,6 +66,8 @@ mod tests {
         for (long, text) in [(7, "7 ms"), (1_530, "1.5 s"), (61_000, "1 min 1 s"), (3_661_000, "1 h 1 min"), (90_000_000, "1 d 1 h")] {
             assert_eq!(millis(long), text);
         }
+        assert_eq!(bytes_bar(1 << 20, 4 << 20), "[======                   ]  25 %  1.0 MiB / 4.0 MiB");
+        assert_eq!([bar(0, 0), bar(u64::MAX, u64::MAX)].map(|bar| bar.ends_with("100 %")), [true, true]);
         let rows = [vec!["a".to_owned(), "số".to_owned()], vec!["dài".to_owned(), "1".to_owned()]];
         assert_eq!(table(&rows), "a    số\ndài  1");
     }

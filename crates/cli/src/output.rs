@@ -16,19 +16,27 @@ pub struct Output {
     language: Language,
     data: Box<dyn Write + Send>,
     talk: Box<dyn Write + Send>,
+    /// Letters of the line of progress that is on the screen.
+    progress: usize,
 }
 
 impl Output {
     /// Standard output and standard error.
     #[must_use]
     pub fn to_standard(json: bool, language: Language) -> Self {
-        Self { language, ..Self::new(json, Box::new(io::stdout()), Box::new(io::stderr())) }
+        Self::new(json, Box::new(io::stdout()), Box::new(io::stderr())).in_language(language)
+    }
+
+    /// The same streams in another language.
+    #[must_use]
+    pub fn in_language(self, language: Language) -> Self {
+        Self { language, ..self }
     }
 
     /// Any two streams, in English: for callers inside one process.
     #[must_use]
     pub fn new(json: bool, data: Box<dyn Write + Send>, talk: Box<dyn Write + Send>) -> Self {
-        Self { json, language: Language::En, data, talk }
+        Self { json, language: Language::En, data, talk, progress: 0 }
     }
 
     /// Whether data is JSON.
@@ -48,6 +56,7 @@ impl Output {
     /// # Errors
     /// [`Failure::Output`] when the stream is closed or full.
     pub fn data(&mut self, text: &str, object: &impl Serialize) -> Result<(), Failure> {
+        self.progress_end();
         let written = if self.json {
             serde_json::to_writer(&mut self.data, object).map_err(io::Error::from).and_then(|()| self.data.write_all(b"\n"))
         } else {
@@ -66,14 +75,33 @@ impl Output {
 
     /// Something for people to know; not data. A closed standard error is no reason to stop.
     pub fn talk(&mut self, text: &str) {
+        self.progress_end();
         let _talked: io::Result<()> = writeln!(self.talk, "{}", printable(text));
     }
 
-    /// The same line again, for progress; only for a person who looks at a terminal.
-    pub fn progress(&mut self, text: &str, last: bool) {
-        if !self.json && io::stderr().is_terminal() {
-            let end = if last { "\n" } else { "" };
-            let _talked: io::Result<()> = write!(self.talk, "\r{}{end}", printable(text)).and_then(|()| self.talk.flush());
+    /// Whether a person looks at a terminal, for whom a line may be written again and again.
+    #[must_use]
+    pub fn shows_progress(&self) -> bool {
+        !self.json && io::stderr().is_terminal()
+    }
+
+    /// The same line again, for progress; only for a person who looks at a terminal. What the line before had more is blanked.
+    pub fn progress(&mut self, text: &str) {
+        if self.shows_progress() {
+            let text = printable(text);
+            let length = text.chars().count();
+            let rest = self.progress.saturating_sub(length);
+            self.progress = length;
+            let _talked: io::Result<()> = write!(self.talk, "\r{text}{}", " ".repeat(rest)).and_then(|()| self.talk.flush());
+        }
+    }
+
+    /// Takes the line of progress off the screen: the next line has its place.
+    pub fn progress_end(&mut self) {
+        if self.progress > 0 {
+            self.progress("");
+            let _talked: io::Result<()> = write!(self.talk, "\r").and_then(|()| self.talk.flush());
+            self.progress = 0;
         }
     }
 
@@ -94,30 +122,27 @@ fn failure_object(failure: &Failure) -> serde_json::Value {
         "values": values,
         "blame": reason.map(|reason| reason.blame().word()),
         "retry": reason.map(|reason| reason.retry().word()),
-        "advice": failure.advice(),
-        "advice_vi": reason.map(Reason::advice_vi),
+        "advice": failure.advice(Language::En),
+        "advice_vi": failure.advice(Language::Vi),
     })
 }
 
 fn failure_text(failure: &Failure, language: Language) -> String {
-    let mut text = format!("truc: {failure}");
-    let mut line = |name: &str, value: &str| text.push_str(&format!("\n  {name}: {value}"));
-    match (failure.reason(), language) {
-        (Some(reason), Language::En) => {
-            line("whose fault", reason.blame().who());
-            line("again", reason.retry().when());
+    let mut text = format!("truc: {}", failure.message(language));
+    let mut line = |english: &str, vietnamese: &str, value: &str| {
+        text.push_str(&format!("\n  {}: {value}", language.choose(english, vietnamese)));
+    };
+    // Who looks for something that is not there has done nothing wrong, and may look again.
+    if let Some(reason) = failure.reason().filter(|reason| *reason != Reason::MessageUnknown) {
+        if language == Language::Vi {
+            // The message before is of the process that refused, and English.
+            line("", "nghĩa là", reason.meaning_vi());
         }
-        (Some(reason), Language::Vi) => {
-            line("nghĩa là", reason.meaning_vi());
-            line("trách nhiệm", reason.blame().who_vi());
-            line("gửi lại", reason.retry().when_vi());
-            line("cách khắc phục", reason.advice_vi());
-            return text;
-        }
-        (None, _) => {}
+        line("whose fault", "trách nhiệm", language.choose(reason.blame().who(), reason.blame().who_vi()));
+        line("again", "gửi lại", language.choose(reason.retry().when(), reason.retry().when_vi()));
     }
-    if let Some(advice) = failure.advice() {
-        line("what to do", advice);
+    if let Some(advice) = failure.advice(language) {
+        line("what to do", "cách khắc phục", advice);
     }
     text
 }

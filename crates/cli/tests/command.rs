@@ -53,6 +53,7 @@ mod command {
         &["admin", "journal"],
         &["admin", "journal", "export"],
         &["admin", "journal", "verify"],
+        &["admin", "journal", "verify-export"],
         &["admin", "queues"],
         &["admin", "registry"],
         &["admin", "registry", "append"],
@@ -260,7 +261,11 @@ mod command {
         let rest = export(&[]);
         assert_eq!((&rest["next_position"], &rest["root"]), (&verified["position"], &verified["root"]));
         let mut frontier = truc_ledger::Frontier::new();
-        for line in fs::read_to_string(&into).unwrap().lines() {
+        let written = fs::read_to_string(&into).unwrap();
+        let lines: Vec<&str> = written.lines().collect();
+        let (signed, entries) = lines.split_last().unwrap();
+        assert!(signed.starts_with("{\"checkpoint\":"), "{signed}");
+        for line in entries {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(line["leaf"], frontier.size());
             let entry = base64::engine::general_purpose::STANDARD.decode(line["entry"].as_str().unwrap()).unwrap();

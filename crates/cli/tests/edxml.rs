@@ -99,7 +99,8 @@ mod edxml {
         assert_eq!(code(&["check", "sdk/edoc_new.edxml"]), Some(0));
         assert_eq!(code(&["check", "--strict", "sdk/edoc_new.edxml"]), Some(1));
         assert_eq!(code(&["check", "made/04-reply.edxml", "sdk/edoc_new.edxml", "--strict"]), Some(1));
-        assert_eq!(code(&["check", "made/nothing.edxml"]), Some(2));
+        assert_eq!(code(&["check", "made/nothing.edxml"]), Some(5));
+        assert_eq!(code(&["check", "made"]), Some(2));
         assert_eq!(code(&["check"]), Some(2));
         let mut check = command(&["check", "-"], folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         check.stdin.take().unwrap().write_all(mistaken().as_bytes()).unwrap();

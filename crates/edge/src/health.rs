@@ -59,7 +59,9 @@ pub(crate) async fn watch(node: Arc<Node>, gauges: Arc<Gauges>) -> Infallible {
             gauges.disk_size.set(number(space.total_bytes));
         }
         node.checks.note_result(STORE, backlog.map(|backlog| gauges.backlog(&backlog)));
-        node.checks.note_result(LINK, node.meters.check_link());
+        if let Some(link) = node.meters.check_link() {
+            node.checks.note_result(LINK, link);
+        }
         gauges.refresh(&node);
     }
 }

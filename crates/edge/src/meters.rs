@@ -1,6 +1,7 @@
 //! The handles by which an edge counts, and what is remembered of the line for readiness. Made once for each edge.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -11,6 +12,9 @@ use truc_types::limits::CLOCK_SKEW_MILLIS_MAX;
 use truc_types::{AgencyCode, Reason, Refusal};
 
 use crate::metrics as m;
+
+/// A start and a broker that is started again take this long; a line that is away for longer is worth a warning.
+const LINK_GRACE: Duration = Duration::from_secs(3);
 
 /// Counts for one edge.
 pub(crate) struct Meters {
@@ -88,14 +92,15 @@ impl Meters {
 
     /// Whether there is a connection.
     ///
-    /// # Errors
-    /// [`Reason::BrokerAway`] with the time since the last one.
-    pub(crate) fn check_link(&self) -> Result<(), Refusal> {
+    /// `None` while nobody would worry; else [`Reason::BrokerAway`] with the time since the last one.
+    pub(crate) fn check_link(&self) -> Option<Result<(), Refusal>> {
         match *self.away_since.lock() {
-            None => Ok(()),
+            None => Some(Ok(())),
+            Some(since) if since.elapsed() < LINK_GRACE => None,
             Some(since) => {
                 let seconds = since.elapsed().as_secs();
-                Err(Refusal::new(Reason::BrokerAway, format!("not connected to the axis for {seconds} s")).with("seconds", seconds))
+                let away = Refusal::new(Reason::BrokerAway, format!("not connected to the axis for {seconds} s"));
+                Some(Err(away.with("seconds", seconds)))
             }
         }
     }

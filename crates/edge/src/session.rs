@@ -62,7 +62,7 @@ pub(crate) async fn keep_connected(node: Arc<Node>) -> EdgeError {
     loop {
         let begun = Instant::now();
         let ended = session(&node).await;
-        node.connected.store(false, Ordering::Relaxed);
+        let was_connected = node.connected.swap(false, Ordering::Relaxed);
         node.meters.disconnected();
         match &ended {
             Err(LinkError::Untrusted(_)) => drop(node.meters.invalid.inc()),
@@ -81,6 +81,10 @@ pub(crate) async fn keep_connected(node: Arc<Node>) -> EdgeError {
             }
             Err(LinkError::Refused(refusal)) if refusal.reason == Reason::LogFork => return EdgeError::Fork(refusal.message),
             Err(LinkError::Untrusted(cause)) => tracing::error!(%cause, "what the axis sent does not hold; connecting again"),
+            // An axis that stops in order, or a line that breaks: nothing to warn of before it does not come back.
+            Err(cause) if was_connected => {
+                tracing::info!(broker = %node.config.broker, %cause, "the connection to the axis ended; connecting again")
+            }
             Err(cause) => tracing::warn!(broker = %node.config.broker, %cause, "no connection to the axis; connecting again"),
             Ok(never) => match never {},
         }

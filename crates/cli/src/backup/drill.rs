@@ -11,6 +11,7 @@ use super::damaged;
 use super::manifest::{Manifest, Role};
 use super::restore::restore;
 use crate::failure::Failure;
+use crate::language::Language;
 use crate::measure;
 use crate::output::Output;
 
@@ -21,8 +22,32 @@ pub struct Step {
     pub step: &'static str,
     /// What was seen.
     pub seen: String,
+    /// The same in Vietnamese.
+    pub seen_vi: String,
     /// How long it took.
     pub millis: u64,
+}
+
+impl Step {
+    /// Its name for people.
+    #[must_use]
+    pub fn word(&self, language: Language) -> &'static str {
+        let vietnamese = match self.step {
+            "restore" => "khôi phục",
+            "journal" => "nhật ký",
+            "keys" => "khoá",
+            "replay" => "phát lại",
+            "seals" => "con dấu",
+            other => other,
+        };
+        language.choose(self.step, vietnamese)
+    }
+
+    /// What was seen, for people.
+    #[must_use]
+    pub fn told(&self, language: Language) -> &str {
+        language.choose(&self.seen, &self.seen_vi)
+    }
 }
 
 /// A rehearsal that went well.
@@ -49,11 +74,13 @@ pub fn drill(from: &Path, scratch: &Path, password: Option<&[u8]>, output: &mut 
         Step {
             step: "restore",
             seen: format!("{} files, {}, every SHA-256 as in the manifest", manifest.files.len(), measure::bytes(manifest.bytes())),
+            seen_vi: format!("{} tệp, {}, mọi SHA-256 khớp với bản kê", manifest.files.len(), measure::bytes(manifest.bytes())),
             millis: restored.copy_millis,
         },
         Step {
             step: "journal",
             seen: format!("{} blocks, {} entries, every root as written", restored.journal.blocks, restored.journal.entries),
+            seen_vi: format!("{} khối, {} bản ghi, mọi gốc khớp", restored.journal.blocks, restored.journal.entries),
             millis: restored.journal_millis,
         },
     ];
@@ -68,7 +95,8 @@ pub fn drill(from: &Path, scratch: &Path, password: Option<&[u8]>, output: &mut 
     };
     if password.is_some() {
         let seen = "the password opens the keys and they fit their certificates".to_owned();
-        steps.push(Step { step: "keys", seen, millis: clock::now().millis_since(begun) });
+        let seen_vi = "mật khẩu mở được khoá và khoá khớp với chứng thư".to_owned();
+        steps.push(Step { step: "keys", seen, seen_vi, millis: clock::now().millis_since(begun) });
     }
     match manifest.role {
         Role::Broker => broker(&data, signer.as_ref(), &manifest, &mut steps)?,
@@ -85,9 +113,15 @@ fn broker(data: &Path, signer: Option<&LogSigner>, manifest: &Manifest, steps: &
     steps.push(Step {
         step: "replay",
         seen: format!("{} entries, {} open messages, {} agencies", found.entries, found.open_messages, found.agencies),
+        seen_vi: format!("{} bản ghi, {} văn bản chưa trả lời xong, {} cơ quan", found.entries, found.open_messages, found.agencies),
         millis: found.replay_millis,
     });
-    steps.push(Step { step: "seals", seen: format!("{} statements, every seal holds", found.seals), millis: found.seals_millis });
+    steps.push(Step {
+        step: "seals",
+        seen: format!("{} statements, every seal holds", found.seals),
+        seen_vi: format!("{} bản tin, mọi con dấu hợp lệ", found.seals),
+        millis: found.seals_millis,
+    });
     Ok(())
 }
 
@@ -103,6 +137,10 @@ fn edge(data: &Path, manifest: &Manifest, steps: &mut Vec<Step>) -> Result<(), F
         "{} records of {}, edge term {}, axis seen up to {} leaves",
         found.records, found.agency, found.edge_term, found.observed_log_size
     );
-    steps.push(Step { step: "replay", seen, millis: found.replay_millis });
+    let seen_vi = format!(
+        "{} bản ghi của {}, nhiệm kỳ {}, đã thấy nhật ký trục đến {} lá",
+        found.records, found.agency, found.edge_term, found.observed_log_size
+    );
+    steps.push(Step { step: "replay", seen, seen_vi, millis: found.replay_millis });
     Ok(())
 }

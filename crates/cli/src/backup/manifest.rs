@@ -14,6 +14,7 @@ use truc_types::{BlockNumber, Digest};
 
 use super::{FILES_MAX, damaged};
 use crate::failure::Failure;
+use crate::language::Language;
 
 /// Name of the manifest in the folder of a backup.
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
@@ -39,6 +40,16 @@ impl Role {
     #[must_use]
     pub fn of(data: &Path) -> Option<Self> {
         [Self::Broker, Self::Edge].into_iter().find(|role| data.join(format!("{}.toml", role.name())).is_file())
+    }
+
+    /// As people say it.
+    #[must_use]
+    pub const fn word(self, language: Language) -> &'static str {
+        let vietnamese = match self {
+            Self::Broker => "trục",
+            Self::Edge => "nút biên",
+        };
+        language.choose(self.name(), vietnamese)
     }
 
     /// As it is written.

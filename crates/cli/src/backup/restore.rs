@@ -78,10 +78,10 @@ fn fill(from: &Path, into: &Path, manifest: Manifest, output: &mut Output) -> Re
         Store::take_out(from, kept, &to)?;
         done = done.saturating_add(kept.bytes);
         if number.is_multiple_of(64) {
-            output.progress(&format!("restoring {} of {}", measure::bytes(done), measure::bytes(total)), false);
+            output.progress(&measure::bytes_bar(done, total));
         }
     }
-    output.progress("", true);
+    output.progress_end();
     folders.iter().try_for_each(|folder| sync_folder(folder))?;
     let copied = clock::now();
     let report = check_journal(&into.join("journal"), &manifest)?;

@@ -6,15 +6,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
 use truc_types::Digest;
 
 use super::damaged;
 use super::manifest::Kept;
 use crate::failure::Failure;
+use crate::hashing;
 
-/// Bytes of one step of a copy.
-const COPY_BYTES: usize = 1024 * 1024;
 /// Folder of the files.
 pub(super) const FILES_FOLDER: &str = "files";
 const INCOMING: &str = "incoming";
@@ -51,12 +49,29 @@ impl Store {
         fs::metadata(self.path(digest)).is_ok_and(|found| found.is_file() && found.len() == bytes)
     }
 
+    /// Whether a file is here with all its bytes, read again.
+    pub(super) fn holds(&self, kept: &Kept) -> bool {
+        // What cannot be read is as lost as what changed.
+        let read = hashing::of_file(&self.path(&kept.sha256), kept.bytes);
+        read.is_ok_and(|(hash, bytes)| bytes == kept.bytes && hashing::digest(&hash).to_hex() == kept.sha256)
+    }
+
+    /// Takes a file away that is not what its name says, so that it is copied again. What is missing already stays so.
+    pub(super) fn discard(&self, kept: &Kept) -> Result<(), Failure> {
+        let path = self.path(&kept.sha256);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::file(&path, error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Copies at most `limit` bytes of a reader in, durably under their digest.
     pub(super) fn put(&mut self, reader: &mut dyn Read, limit: u64, from: &Path) -> Result<Written, Failure> {
         let incoming = self.folder.join(INCOMING);
         let fault = |source| Failure::file(&incoming, source);
         let mut file = open_new(&incoming, true).map_err(fault)?;
-        let (digest, bytes) = copy(&mut reader.take(limit), &mut file).map_err(|source| Failure::file(from, source))?;
+        let (hash, bytes) = hashing::copy(&mut reader.take(limit), &mut file).map_err(|source| Failure::file(from, source))?;
+        let digest = hashing::digest(&hash);
         let name = digest.to_hex();
         let path = self.path(&name);
         if self.has(&name, bytes) {
@@ -102,31 +117,17 @@ impl Store {
             Err(source) => return Err(Failure::file(&path, source)),
         };
         let mut file = open_new(to, false).map_err(|source| Failure::file(to, source))?;
-        let (digest, bytes) = copy(&mut (&mut from).take(kept.bytes.saturating_add(1)), &mut file).map_err(|s| Failure::file(&path, s))?;
+        let limited = &mut (&mut from).take(kept.bytes.saturating_add(1));
+        let (hash, bytes) = hashing::copy(limited, &mut file).map_err(|source| Failure::file(&path, source))?;
         if bytes != kept.bytes {
             return Err(wrong(format!("it has another length than the {} bytes of the manifest", kept.bytes)));
         }
+        let digest = hashing::digest(&hash);
         if digest.to_hex() != kept.sha256 {
             return Err(wrong(format!("its SHA-256 is {digest}, the manifest says {}", kept.sha256)));
         }
         file.sync_all().map_err(|source| Failure::file(to, source))
     }
-}
-
-/// Copies and hashes in constant memory.
-fn copy(reader: &mut dyn Read, file: &mut File) -> std::io::Result<(Digest, u64)> {
-    let (mut hasher, mut buffer, mut bytes) = (Sha256::new(), vec![0; COPY_BYTES], 0u64);
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        let Some(chunk) = buffer.get(..count).filter(|chunk| !chunk.is_empty()) else { break };
-        hasher.update(chunk);
-        file.write_all(chunk)?;
-        bytes += u64::try_from(count).unwrap_or(u64::MAX);
-    }
-    Ok((Digest(hasher.finalize().into()), bytes))
 }
 
 fn open_new(path: &Path, replace: bool) -> std::io::Result<File> {

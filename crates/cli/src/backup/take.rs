@@ -13,6 +13,7 @@ use super::manifest::{Kept, MANIFEST_FILE, Manifest, Role};
 use super::store::{FILES_FOLDER, Store, list, make_folder, replace};
 use super::{FILES_MAX, foreign, journal};
 use crate::failure::Failure;
+use crate::language::Language;
 use crate::measure;
 use crate::output::Output;
 
@@ -46,15 +47,18 @@ pub struct Taken {
     pub files_removed: u64,
     /// Attachments whose bytes at the source are not those of their name. They are not in the backup.
     pub damaged_at_source: Vec<String>,
+    /// Files of the last backup whose bytes had changed on the disk of the backup. What is still needed of them was copied again.
+    pub damaged_in_backup: Vec<String>,
     /// How long it took.
     pub millis: u64,
 }
 
-/// Copies the data folder of a node into a backup folder: a new one, or one that holds an earlier backup of the same node.
+/// Copies the data folder of a node into a backup folder: a new one, or one that holds an earlier backup of the same node. With `reread` every file
+/// of the earlier one is read again and compared with its digest; without, only that it is there in its length.
 ///
 /// # Errors
 /// Damage of the journal, files that cannot be read or written, a folder that holds something else. Without a new manifest the last backup counts.
-pub fn take(data: &Path, into: &Path, output: &mut Output) -> Result<Taken, Failure> {
+pub fn take(data: &Path, into: &Path, reread: bool, output: &mut Output) -> Result<Taken, Failure> {
     let begun = clock::now();
     let role = Role::of(data)
         .ok_or_else(|| Failure::Usage(format!("{} is no data folder: it has neither broker.toml nor edge.toml", data.display())))?;
@@ -63,15 +67,12 @@ pub fn take(data: &Path, into: &Path, output: &mut Output) -> Result<Taken, Fail
     if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.role != role) {
         return Err(foreign(format!("{} holds the backup of the {} of {}", into.display(), earlier.role.name(), earlier.origin)));
     }
-    let mut taking = Taking {
-        data,
-        store: Store::open(into)?,
-        earlier: earlier.as_ref(),
-        output,
-        files: Vec::new(),
-        damaged: Vec::new(),
-        counts: (0, 0),
+    let store = Store::open(into)?;
+    let damaged_in_backup = match &earlier {
+        Some(earlier) if reread => check(&store, earlier, output)?,
+        _ => Vec::new(),
     };
+    let mut taking = Taking { data, store, earlier: earlier.as_ref(), output, files: Vec::new(), damaged: Vec::new(), counts: (0, 0) };
     taking.settings()?;
     let end = taking.journal()?;
     taking.attachments()?;
@@ -110,8 +111,31 @@ pub fn take(data: &Path, into: &Path, output: &mut Output) -> Result<Taken, Fail
         bytes_copied,
         files_removed,
         damaged_at_source: manifest.damaged_at_source,
+        damaged_in_backup,
         millis: clock::now().millis_since(begun),
     })
+}
+
+/// Reads what an earlier backup holds again: disks change bytes that nobody reads for years. What is not as it was written is taken away, so that it is
+/// copied again; without it the earlier backup was worth nothing either.
+fn check(store: &Store, earlier: &Manifest, output: &mut Output) -> Result<Vec<String>, Failure> {
+    let (total, mut done, mut damaged) = (earlier.bytes(), 0u64, Vec::new());
+    for (number, kept) in earlier.files.iter().enumerate() {
+        if !store.holds(kept) {
+            output.talk(&match output.language() {
+                Language::En => format!("{} changed on the disk of the backup; it is copied again if it is still needed", kept.path),
+                Language::Vi => format!("{} đã bị hỏng trên đĩa sao lưu; sẽ được chép lại nếu còn cần", kept.path),
+            });
+            store.discard(kept)?;
+            damaged.push(kept.path.clone());
+        }
+        done = done.saturating_add(kept.bytes);
+        if number.is_multiple_of(64) {
+            output.progress(&measure::bytes_bar(done, total));
+        }
+    }
+    output.progress_end();
+    Ok(damaged)
 }
 
 /// The folder must be new, empty or a backup; and not inside the data that it is a copy of.
@@ -198,7 +222,7 @@ impl Taking<'_> {
             let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
             if percent != percent_shown {
                 percent_shown = percent;
-                output.progress(&format!("journal {percent} % of {}", measure::bytes(total)), false);
+                output.progress(&format!("journal {}", measure::bytes_bar(done, total)));
             }
         });
         let taken = taken.map_err(|cause| journal(&cause))?;
@@ -250,12 +274,12 @@ impl Taking<'_> {
                     }
                     if self.files.len().is_multiple_of(100) {
                         let (files, bytes) = self.counts;
-                        self.output.progress(&format!("{} files, {files} new of {}", self.files.len(), measure::bytes(bytes)), false);
+                        self.output.progress(&format!("{} files, {files} new of {}", self.files.len(), measure::bytes(bytes)));
                     }
                 }
             }
         }
-        self.output.progress("", true);
+        self.output.progress_end();
         Ok(())
     }
 

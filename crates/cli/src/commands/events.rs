@@ -4,6 +4,7 @@ use clap::Args;
 use truc_proto::edge::v1 as pb;
 
 use super::remote::EdgeAddress;
+use super::stages::{kind, kind_word};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -46,10 +47,16 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
 }
 
 fn print(cursor: u64, event: &pb::Event, output: &mut Output) -> Result<(), Failure> {
-    let kind = event.kind().as_str_name().trim_start_matches("KIND_").to_ascii_lowercase();
+    let (kind, language) = (kind(event), output.language());
     let pb::Event { message_id, recipient, at, client_reference, reason, reason_text, arrival_number, .. } = event;
-    let mut text = format!("{cursor} {at} {message_id} {kind}");
-    for (name, value) in [("for", recipient), ("reference", client_reference), ("arrival number", arrival_number), ("because", reason)] {
+    let mut text = format!("{cursor} {at} {message_id} {}", kind_word(event, language));
+    let parts = [
+        (language.choose("for", "nơi nhận"), recipient),
+        (language.choose("reference", "mã tham chiếu"), client_reference),
+        (language.choose("arrival number", "số đến"), arrival_number),
+        (language.choose("because", "lý do"), reason),
+    ];
+    for (name, value) in parts {
         if !value.is_empty() {
             text.push_str(&format!(" {name} {value}"));
         }

@@ -10,6 +10,7 @@ use truc_types::limits::{ATTACHMENTS_BYTES_MAX, EDXML_BYTES_MAX};
 
 use super::remote::EdgeAddress;
 use crate::failure::{Exit, Failure};
+use crate::measure;
 use crate::output::Output;
 
 /// Files of one evidence folder: twice what the largest legal one has.
@@ -43,7 +44,10 @@ struct Written<'a> {
 pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let folder = arguments.folder.as_path();
     let (files, bytes) = write(&arguments.edge, &arguments.message, &arguments.recipient, folder).await?;
-    output.data(&format!("{files} files, {bytes} bytes in {}", folder.display()), &Written { folder, files, bytes })?;
+    let language = output.language();
+    let count = language.count(u64::try_from(files).unwrap_or(u64::MAX), "file", "files", "tệp");
+    let (size, inside) = (measure::bytes(bytes), language.choose("in", "trong"));
+    output.data(&format!("{count}, {size} {inside} {}", folder.display()), &Written { folder, files, bytes })?;
     Ok(Exit::Done)
 }
 

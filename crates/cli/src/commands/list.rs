@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
         request.page_size = u32::try_from(left).unwrap_or(u32::MAX);
         let page = client.list_documents(request.clone()).await.map_err(|status| edge.failure(&status))?.into_inner();
         for document in page.documents.iter().take(left) {
-            let (text, row) = words::summary(document);
+            let (text, row) = words::summary(document, output.language());
             output.data(&text, &row)?;
         }
         left = left.saturating_sub(page.documents.len());

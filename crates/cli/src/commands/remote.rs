@@ -14,7 +14,7 @@ use truc_proto::edge::v1::document_service_client::DocumentServiceClient;
 use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Peer, chain};
 
 /// An edge answers at once or not at all.
 const CONNECT_MILLIS_MAX: u64 = 5_000;
@@ -86,7 +86,7 @@ impl EdgeAddress {
         };
         let bearer = Bearer(self.token_file.as_deref().map(token).transpose()?);
         let channel = endpoint.connect_timeout(Duration::from_millis(CONNECT_MILLIS_MAX)).connect().await;
-        let channel = channel.map_err(|cause| Failure::Unreachable { url: self.url.clone(), message: chain(&cause) })?;
+        let channel = channel.map_err(|cause| Failure::no_answer(&self.url, Peer::Edge, chain(&cause)))?;
         Ok(InterceptedService::new(channel, bearer))
     }
 
@@ -117,15 +117,4 @@ fn token(path: &Path) -> Result<MetadataValue<Ascii>, Failure> {
     let mut value = value.ok_or_else(|| Failure::Usage(format!("{} holds no token", path.display())))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// An error with its causes: the transport's own words are "transport error".
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

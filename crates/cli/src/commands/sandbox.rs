@@ -1,5 +1,5 @@
 //! `truc sandbox`: an axis on this machine to develop a document-management system against. Unlike the demo it keeps what it was given, and its
-//! addresses stay the same.
+//! addresses stay the same unless others are asked for.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
 use crate::language::Language;
-use crate::local::{Layout, Process};
+use crate::local::{self, Layout, Process};
 use crate::output::Output;
 
 /// Where edges connect to the broker.
@@ -25,12 +25,41 @@ const PASSWORD_FILE: &str = "password";
 /// How often the daemons are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Run an axis to develop against: a broker and three edges on fixed loopback ports, until Ctrl-C. The same folder goes on where it was.
+/// Run an axis to develop against: a broker and three edges on loopback, until Ctrl-C. The same folder goes on where it was.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The folder of the sandbox: a new or empty one, or that of an earlier sandbox.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// The ports: the broker on this one, the edges on the next three; 0 takes free ones. Without it 7443 for the broker, and 7522, 7512, 7553.
+    #[arg(long, value_name = "PORT", value_parser = port_base)]
+    pub port_base: Option<u16>,
+}
+
+fn port_base(text: &str) -> Result<u16, String> {
+    let port: u16 = text.parse().map_err(|cause| format!("{cause}"))?;
+    match port {
+        0 | 1_024..=65_532 => Ok(port),
+        _ => Err("it is 0, or 1024 to 65532: three more follow it".to_owned()),
+    }
+}
+
+/// Where the daemons of a sandbox listen.
+struct Ports {
+    broker: SocketAddr,
+    edges: [u16; EDGES.len()],
+}
+
+impl Ports {
+    fn of(base: Option<u16>) -> Result<Self, Failure> {
+        let loopback = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        Ok(match base {
+            None => Self { broker: loopback(BROKER_PORT), edges: EDGES.map(|(_, port, _)| port) },
+            // The edges have to know the broker's port before it listens; their own they choose themselves.
+            Some(0) => Self { broker: local::free_address()?, edges: [0; EDGES.len()] },
+            Some(base) => Self { broker: loopback(base), edges: [base + 1, base + 2, base + 3] },
+        })
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -49,12 +78,16 @@ pub async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fail
     let folder = &arguments.data;
     let password = open_or_make(folder)?;
     let log = |name: &str| folder.join(format!("{name}.log"));
-    let mut processes =
-        vec![("broker", Process::start(&["broker", "run", "--data"], &[folder.join("broker")], &log("broker"), &password, 1)?.0)];
-    for (agency, port, name) in EDGES {
-        let (edge, _) = Process::start(&["edge", "run", "--data"], &[folder.join(agency)], &log(agency), &password, 1)?;
+    let Ports { broker, edges } = Ports::of(arguments.port_base)?;
+    let (listen, url) = (broker.to_string(), format!("https://{broker}"));
+    let verb = ["broker", "run", "--listen", &listen, "--data"];
+    let mut processes = vec![("broker", Process::start_apart(&verb, &folder.join("broker"), &log("broker"), &password)?.0)];
+    for ((agency, _, name), port) in EDGES.into_iter().zip(edges) {
+        let listen = format!("127.0.0.1:{port}");
+        let verb = ["edge", "run", "--listen", &listen, "--broker", &url, "--data"];
+        let (edge, address) = Process::start_apart(&verb, &folder.join(agency), &log(agency), &password)?;
         processes.push((agency, edge));
-        let line = Line { agency, edge: format!("http://127.0.0.1:{port}"), log: &log(agency) };
+        let line = Line { agency, edge: format!("http://{address}"), log: &log(agency) };
         output.data(&format!("{agency}  {}  {name}", line.edge), &line)?;
     }
     output.talk(match output.language() {
@@ -73,7 +106,7 @@ pub async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fail
         }
     };
     if let Some(name) = ended {
-        return Err(Failure::BadAnswer(format!("{name} ended by itself; its log is {}", log(name).display())));
+        return Err(Failure::Ended(format!("{name} ended by itself; its log is {}", log(name).display())));
     }
     // The edges first: they have something to tell the broker.
     for (name, process) in processes.into_iter().rev() {

@@ -1,17 +1,15 @@
 //! `truc status`: what became of a document that was sent, per recipient.
 
-use std::time::Duration;
-
 use clap::Args;
-use truc_proto::edge::v1::{self as pb, Stage, Step, get_status_request};
+use truc_proto::edge::v1::{self as pb, Stage, get_status_request};
 use truc_types::Reason;
 
-use super::remote::{Client, EdgeAddress};
+use super::follow::{Patience, Until, follow};
+use super::remote::EdgeAddress;
+use super::stages::{stage, stage_word, step, step_word};
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::output::Output;
-
-/// How long nothing happens before a person is told why.
-const QUIET: Duration = Duration::from_secs(3);
 
 /// Tell what became of a document that was sent, per recipient.
 #[derive(Debug, Args)]
@@ -58,55 +56,24 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
         (Some(message_id), _) => get_status_request::Document::MessageId(message_id),
         (None, reference) => get_status_request::Document::ClientReference(reference.unwrap_or_default()),
     };
+    let by_reference = matches!(document, get_status_request::Document::ClientReference(_));
     let response = client.get_status(pb::GetStatusRequest { document: Some(document) }).await;
-    let status = response.map_err(|status| arguments.edge.failure(&status))?.into_inner().status;
+    let response = response.map_err(|status| match arguments.edge.failure(&status) {
+        Failure::Refused(refusal) if by_reference && refusal.reason == Reason::MessageUnknown => Failure::ReferenceUnknown(refusal),
+        failure => failure,
+    });
+    let status = response?.into_inner().status;
     let status = status.ok_or_else(|| Failure::BadAnswer("no status".to_owned()))?;
     if arguments.watch {
-        return watch(&mut client, &arguments.edge, &status.message_id, output, |_| false).await;
+        let patience = Patience { until: Until::Answered, seconds_max: None };
+        return follow(&mut client, &arguments.edge, &status.message_id, patience, output).await;
     }
     print(&status, output)?;
     Ok(Exit::Done)
 }
 
-/// Prints every change until the edge ends the stream or `enough` says so. Exit code 1 when the axis refused the document.
-pub(super) async fn watch(
-    client: &mut Client,
-    edge: &EdgeAddress,
-    message_id: &str,
-    output: &mut Output,
-    enough: impl Fn(&pb::DocumentStatus) -> bool,
-) -> Result<Exit, Failure> {
-    let request = pb::WatchStatusRequest { message_id: message_id.to_owned() };
-    let mut changes = client.watch_status(request).await.map_err(|status| edge.failure(&status))?.into_inner();
-    let mut exit = Exit::Done;
-    let (mut stage_now, mut told) = (Stage::Unspecified, false);
-    loop {
-        let quiet = tokio::time::sleep(QUIET);
-        let change = tokio::select! {
-            change = changes.message() => change.map_err(|status| edge.failure(&status))?,
-            () = quiet, if !told && matches!(stage_now, Stage::Stored | Stage::Sealed) => {
-                told = true;
-                output.talk(
-                    "the edge has stored the document; the axis has not answered yet and may be away. The edge goes on trying for days: \
-                     it is safe to stop waiting here",
-                );
-                continue;
-            }
-        };
-        let Some(change) = change else { break };
-        let Some(status) = change.status else { continue };
-        stage_now = status.stage();
-        print(&status, output)?;
-        exit = if status.stage() == Stage::RefusedByAxis { Exit::Failed } else { Exit::Done };
-        if enough(&status) {
-            break;
-        }
-    }
-    Ok(exit)
-}
-
-fn print(status: &pb::DocumentStatus, output: &mut Output) -> Result<(), Failure> {
-    let accepted = status.stage() == Stage::Accepted;
+/// Prints a status: a line for the document, one for each recipient.
+pub(super) fn print(status: &pb::DocumentStatus, output: &mut Output) -> Result<(), Failure> {
     // The wire spells reasons as the error details of gRPC do; people and programs know them as `group.name`.
     let reason = status.refusal_reason.parse::<Reason>().ok();
     let refusal_reason = reason.map_or(status.refusal_reason.as_str(), |reason| reason.code());
@@ -117,40 +84,54 @@ fn print(status: &pb::DocumentStatus, output: &mut Output) -> Result<(), Failure
         refusal_reason,
         refusal_message: &status.refusal_message,
         accepted_at: &status.accepted_at,
-        leaf: accepted.then_some(status.leaf),
+        leaf: (status.stage() == Stage::Accepted).then_some(status.leaf),
         recipients: status.recipients.iter().map(recipient).collect(),
     };
-    let mut text = match status.stage() {
-        Stage::Accepted => format!("{} accepted at {} as leaf {}", status.message_id, status.accepted_at, status.leaf),
-        Stage::RefusedByAxis => {
-            let advice = reason.map(|reason| format!("\n  what to do: {}", reason.advice())).unwrap_or_default();
-            format!("{} refused by the axis: {refusal_reason}: {}{advice}", status.message_id, status.refusal_message)
+    let language = output.language();
+    let mut text = headline(status, reason, refusal_reason, language);
+    for told in &status.recipients {
+        text.push_str(&format!("\n  {} {}", told.recipient, step_word(told.step(), language)));
+        if !told.at.is_empty() {
+            text.push_str(&format!(" {}", told.at));
         }
-        other => format!("{} {}", status.message_id, stage(other)),
-    };
-    for Recipient { recipient, step, at, queue_position, arrival_number, reason_code, reason_text } in &object.recipients {
-        text.push_str(&format!("\n  {recipient} {step}"));
-        if !at.is_empty() {
-            text.push_str(&format!(" {at}"));
+        if told.queue_position > 0 {
+            text.push_str(&format!(" {} {}", language.choose("position", "vị trí"), told.queue_position));
         }
-        if *queue_position > 0 {
-            text.push_str(&format!(" position {queue_position}"));
+        if !told.arrival_number.is_empty() {
+            text.push_str(&format!(" {} {}", language.choose("arrival number", "số đến"), told.arrival_number));
         }
-        if !arrival_number.is_empty() {
-            text.push_str(&format!(" arrival number {arrival_number}"));
-        }
-        if !reason_code.is_empty() {
-            text.push_str(&format!(" {reason_code}: {reason_text}"));
+        if !told.reason_code.is_empty() {
+            text.push_str(&format!(" {}: {}", told.reason_code, told.reason_text));
         }
     }
     output.data(&text, &object)
 }
 
+/// How far the document is on its way to the axis.
+fn headline(status: &pb::DocumentStatus, reason: Option<Reason>, code: &str, language: Language) -> String {
+    let pb::DocumentStatus { message_id, accepted_at, leaf, refusal_message, .. } = status;
+    let word = stage_word(status.stage(), language);
+    match status.stage() {
+        Stage::Accepted => {
+            let (at, as_leaf) = (language.choose("at", "lúc"), language.choose("as leaf", "tại lá"));
+            format!("{message_id} {word} {at} {accepted_at} {as_leaf} {leaf}")
+        }
+        Stage::RefusedByAxis => {
+            let refused = language.choose("refused by the axis", word);
+            let advice = reason.map(|reason| {
+                let what = language.choose("what to do", "cách khắc phục");
+                format!("\n  {what}: {}", language.choose(reason.advice(), reason.advice_vi()))
+            });
+            format!("{message_id} {refused}: {code}: {refusal_message}{}", advice.unwrap_or_default())
+        }
+        Stage::Unspecified | Stage::Stored | Stage::Sealed => format!("{message_id} {word}"),
+    }
+}
+
 fn recipient(status: &pb::RecipientStatus) -> Recipient<'_> {
-    let step = step(status.step());
     Recipient {
         recipient: &status.recipient,
-        step,
+        step: step(status.step()),
         at: &status.at,
         queue_position: status.queue_position,
         arrival_number: &status.arrival_number,
@@ -159,33 +140,12 @@ fn recipient(status: &pb::RecipientStatus) -> Recipient<'_> {
     }
 }
 
-/// A step as it is written.
-pub(super) const fn step(step: Step) -> &'static str {
-    match step {
-        Step::Unspecified => "unknown",
-        Step::Waiting => "waiting",
-        Step::Queued => "queued",
-        Step::Fetched => "fetched",
-        Step::Acknowledged => "acknowledged",
-        Step::Refused => "refused",
-    }
-}
-
-/// A stage as it is written.
-pub(super) const fn stage(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Unspecified => "unknown",
-        Stage::Stored => "stored",
-        Stage::Sealed => "sealed",
-        Stage::Accepted => "accepted",
-        Stage::RefusedByAxis => "refused_by_axis",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
     use std::sync::mpsc::{Sender, channel};
+
+    use truc_proto::edge::v1::Step;
 
     use super::*;
 
@@ -202,9 +162,9 @@ mod tests {
         }
     }
 
-    fn printed(json: bool) -> String {
+    fn printed(json: bool, language: Language) -> String {
         let (sender, receiver) = channel();
-        let mut output = Output::new(json, Box::new(Lines(sender)), Box::new(io::sink()));
+        let mut output = Output::new(json, Box::new(Lines(sender)), Box::new(io::sink())).in_language(language);
         let recipients = vec![pb::RecipientStatus { recipient: "G99".to_owned(), step: Step::Waiting.into(), ..Default::default() }];
         let status = pb::DocumentStatus {
             message_id: "M".to_owned(),
@@ -223,7 +183,13 @@ mod tests {
     fn a_refusal_has_its_code_and_what_to_do() {
         let refused =
             "M refused by the axis: recipient.unknown: no organisation has the code G99\n  what to do: look the code up in the directory";
-        assert_eq!(printed(false), format!("{refused}\n  G99 waiting\n"));
-        assert!(printed(true).contains(r#""refusal_reason":"recipient.unknown""#));
+        assert_eq!(printed(false, Language::En), format!("{refused}\n  G99 waiting\n"));
+        let vietnamese = printed(false, Language::Vi);
+        assert!(vietnamese.starts_with("M bị trục từ chối: recipient.unknown: "), "{vietnamese}");
+        assert!(
+            vietnamese.contains(Reason::RecipientUnknown.advice_vi()) && vietnamese.ends_with("\n  G99 chờ vào trục\n"),
+            "{vietnamese}"
+        );
+        assert!(printed(true, Language::Vi).contains(r#""refusal_reason":"recipient.unknown""#));
     }
 }

@@ -24,12 +24,15 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
     loop {
         let page = client.get_thread(request.clone()).await.map_err(|status| edge.failure(&status))?.into_inner();
         for document in &page.documents {
-            let (text, row) = words::summary(document);
+            let (text, row) = words::summary(document, output.language());
             output.data(&text, &row)?;
         }
         if page.next_page_token.is_empty() {
             if page.incomplete {
-                output.talk("the correspondence is larger than what the edge gathers: documents far from this one are missing");
+                output.talk(output.language().choose(
+                    "the correspondence is larger than what the edge gathers: documents far from this one are missing",
+                    "chuỗi văn bản dài hơn mức nút biên gom được: thiếu các văn bản ở xa văn bản này",
+                ));
             }
             return Ok(Exit::Done);
         }

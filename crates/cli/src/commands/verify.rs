@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     }
     let report = verify_folder(&arguments.folder, arguments.trust.as_deref());
     for check in &report.checks {
-        output.data(&check.to_string(), check)?;
+        output.data(&check.text(output.language()), check)?;
     }
     let verdict = report.verdict();
     output.data(&verdict.to_string(), &Summary { verdict, checks: report.checks.len() })?;

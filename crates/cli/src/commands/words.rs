@@ -2,7 +2,8 @@
 
 use truc_proto::edge::v1 as pb;
 
-use super::status;
+use super::stages::{stage, stage_word, step, step_word};
+use crate::language::Language;
 
 /// A received document for programs.
 #[derive(serde::Serialize)]
@@ -30,6 +31,8 @@ struct Document<'a> {
     number: &'a str,
     notation: &'a str,
     subject: &'a str,
+    type_code: Option<u32>,
+    type_detail: Option<u32>,
     type_name: &'a str,
     document_id: &'a str,
     issued_on: &'a str,
@@ -49,9 +52,18 @@ struct Document<'a> {
     paper: bool,
     language: &'a str,
     to_places: &'a [String],
+    steering_type: Option<u32>,
+    task_code: &'a str,
+    task_application: &'a str,
     in_reply_to: Vec<Reference<'a>>,
     thread: &'a str,
     business_reason: &'a str,
+    contact_department: &'a str,
+    contact_department_id: &'a str,
+    contact_staff: &'a str,
+    contact_staff_id: &'a str,
+    contact_email: &'a str,
+    contact_phone: &'a str,
     attachments: Vec<File<'a>>,
 }
 
@@ -83,7 +95,7 @@ impl<'a> Received<'a> {
             accepted_at: &received.accepted_at,
             arrived_at: &received.arrived_at,
             queue_position: received.queue_position,
-            step: status::step(received.step()),
+            step: step(received.step()),
             possible_duplicate_of: &received.possible_duplicate_of,
             document: received.document.as_ref().map(Document::of),
         }
@@ -92,14 +104,17 @@ impl<'a> Received<'a> {
 
 impl<'a> Document<'a> {
     fn of(document: &'a pb::Document) -> Self {
-        let signer = document.signer.as_ref();
+        let (signer, kind, contact) = (document.signer.as_ref(), document.r#type.as_ref(), document.contact.as_ref());
+        let asked = |field: fn(&'a pb::Contact) -> &'a str| contact.map_or("", field);
         Self {
             sender: &document.sender,
             recipients: &document.recipients,
             number: &document.number,
             notation: &document.notation,
             subject: &document.subject,
-            type_name: document.r#type.as_ref().map_or("", |kind| kind.name.as_str()),
+            type_code: kind.and_then(|kind| kind.code),
+            type_detail: kind.and_then(|kind| kind.detail),
+            type_name: kind.map_or("", |kind| kind.name.as_str()),
             document_id: &document.document_id,
             issued_on: &document.issued_on,
             place: &document.place,
@@ -118,9 +133,18 @@ impl<'a> Document<'a> {
             paper: document.paper,
             language: &document.language,
             to_places: &document.to_places,
+            steering_type: document.steering_type,
+            task_code: &document.task_code,
+            task_application: &document.task_application,
             in_reply_to: document.in_reply_to.iter().map(Reference::of).collect(),
             thread: &document.thread,
             business_reason: &document.business_reason,
+            contact_department: asked(|contact| &contact.department),
+            contact_department_id: asked(|contact| &contact.department_id),
+            contact_staff: asked(|contact| &contact.staff),
+            contact_staff_id: asked(|contact| &contact.staff_id),
+            contact_email: asked(|contact| &contact.email),
+            contact_phone: asked(|contact| &contact.phone),
             attachments: document.attachments.iter().map(File::of).collect(),
         }
     }
@@ -146,17 +170,18 @@ fn urgency(urgency: pb::Urgency) -> u32 {
 }
 
 /// A received document for people.
-pub(super) fn line(received: &pb::ReceivedDocument) -> String {
+pub(super) fn line(received: &pb::ReceivedDocument, language: Language) -> String {
     let nothing = pb::Document::default();
     let document = received.document.as_ref().unwrap_or(&nothing);
     let pb::ReceivedDocument { message_id, recipient, accepted_at, .. } = received;
     let pb::Document { sender, number, notation, subject, attachments, .. } = document;
-    let files = attachments.len();
+    let files = language.count(u64::try_from(attachments.len()).unwrap_or(u64::MAX), "file", "files", "tệp");
     let twice = match received.possible_duplicate_of.first() {
-        Some(earlier) => format!(" (possibly the same as {earlier})"),
+        Some(earlier) => format!(" ({} {earlier})", language.choose("possibly the same as", "có thể trùng với")),
         None => String::new(),
     };
-    format!("{message_id} {accepted_at} from {sender} for {recipient}: {number}/{notation} {subject} ({files} files){twice}")
+    let (from, to) = (language.choose("from", "từ"), language.choose("for", "gửi"));
+    format!("{message_id} {accepted_at} {from} {sender} {to} {recipient}: {number}/{notation} {subject} ({files}){twice}")
 }
 
 /// A line of a list for programs.
@@ -182,17 +207,19 @@ pub(super) struct Summary<'a> {
 }
 
 /// A line of a list.
-pub(super) fn summary(summary: &pb::DocumentSummary) -> (String, Summary<'_>) {
-    let sent = summary.direction() == pb::Direction::Sent;
-    let stage = if sent { status::stage(summary.stage()) } else { "" };
+pub(super) fn summary(summary: &pb::DocumentSummary, language: Language) -> (String, Summary<'_>) {
     let pb::DocumentSummary { message_id, recipient, sender, number, notation, subject, known_at, recipient_count, .. } = summary;
-    let step = status::step(summary.step());
-    let (direction, whom) = match sent {
-        true => ("sent", format!("to {recipient_count} recipients, {stage}")),
-        false => ("received", format!("from {sender} for {recipient}")),
+    let (direction, stage, whom) = if summary.direction() == pb::Direction::Sent {
+        let recipients = language.count(*recipient_count, "recipient", "recipients", "nơi nhận");
+        let (sent, stage_word) = (language.choose("sent to", "gửi đến"), stage_word(summary.stage(), language));
+        ("sent", stage(summary.stage()), format!("{sent} {recipients}, {stage_word}"))
+    } else {
+        let (from, to) = (language.choose("received from", "đến từ"), language.choose("for", "gửi"));
+        ("received", "", format!("{from} {sender} {to} {recipient}"))
     };
-    let twice = if summary.possible_duplicate { " (possible duplicate)" } else { "" };
-    let text = format!("{message_id} {known_at} {direction} {whom}, {step}: {number}/{notation} {subject}{twice}");
+    let twice = if summary.possible_duplicate { language.choose(" (possible duplicate)", " (có thể trùng)") } else { "" };
+    let step_word = step_word(summary.step(), language);
+    let text = format!("{message_id} {known_at} {whom}, {step_word}: {number}/{notation} {subject}{twice}");
     let row = Summary {
         direction,
         message_id,
@@ -209,7 +236,7 @@ pub(super) fn summary(summary: &pb::DocumentSummary) -> (String, Summary<'_>) {
         urgency: urgency(summary.urgency()),
         known_at,
         stage,
-        step,
+        step: step(summary.step()),
         possible_duplicate: summary.possible_duplicate,
     };
     (text, row)

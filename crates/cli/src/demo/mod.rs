@@ -73,8 +73,6 @@ pub(crate) struct Show<'a> {
     output: &'a mut Output,
     language: Language,
     started: Instant,
-    /// Letters of the progress line that is on the screen.
-    progress: usize,
 }
 
 #[derive(serde::Serialize)]
@@ -87,7 +85,7 @@ struct Line<'a> {
 impl<'a> Show<'a> {
     #[expect(clippy::disallowed_methods, reason = "how long the demo takes is shown to people; nothing depends on it")]
     fn new(output: &'a mut Output) -> Self {
-        Self { language: output.language(), output, started: Instant::now(), progress: 0 }
+        Self { language: output.language(), output, started: Instant::now() }
     }
 
     /// The text in the language that was asked for.
@@ -103,14 +101,12 @@ impl<'a> Show<'a> {
         if self.output.is_json() {
             return self.step("act", english, vietnamese);
         }
-        self.clear();
         let title = self.words(english, vietnamese);
         self.output.data(&format!("\n{title}"), &())
     }
 
     /// Something happened.
     fn step(&mut self, step: &str, english: &str, vietnamese: &str) -> Result<(), Failure> {
-        self.clear();
         let text = self.words(english, vietnamese);
         let millis = self.started.elapsed().as_millis();
         let seconds = self.started.elapsed().as_secs_f32();
@@ -120,21 +116,6 @@ impl<'a> Show<'a> {
     /// The same line again, while something takes long.
     fn progress(&mut self, english: &str, vietnamese: &str) {
         let text = self.words(english, vietnamese);
-        let length = text.chars().count();
-        // What the line before had more is blanked.
-        let rest = self.progress.saturating_sub(length);
-        self.output.progress(&format!("{text}{}", " ".repeat(rest)), false);
-        self.progress = length;
-    }
-
-    /// Takes the progress line off the screen, so that the next line has its place.
-    fn clear(&mut self) {
-        if std::mem::take(&mut self.progress) > 0 {
-            self.output.progress(&" ".repeat(SCREEN), false);
-            self.output.progress("", false);
-        }
+        self.output.progress(text);
     }
 }
-
-/// Letters of a progress line: less than the narrowest screen in use.
-const SCREEN: usize = 79;

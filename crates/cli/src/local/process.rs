@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -26,8 +27,7 @@ impl Process {
         password: &str,
         listeners: usize,
     ) -> Result<(Self, Vec<(String, SocketAddr)>), Failure> {
-        let own = std::env::current_exe().map_err(|source| Failure::file(Path::new("truc"), source))?;
-        Self::start_program(&own, verb, data, log, password, listeners)
+        Self::start_program(&own()?, verb, data, log, password, listeners)
     }
 
     /// The same of another build of this program.
@@ -39,11 +39,22 @@ impl Process {
         password: &str,
         listeners: usize,
     ) -> Result<(Self, Vec<(String, SocketAddr)>), Failure> {
+        Self::spawn(command(program, verb, data, password), verb, log, listeners)
+    }
+
+    /// As [`Process::start`], for one listener; Ctrl-C at the terminal reaches only who started it, who then ends it in order.
+    pub(crate) fn start_apart(verb: &[&str], data: &Path, log: &Path, password: &str) -> Result<(Self, SocketAddr), Failure> {
+        let mut command = command(&own()?, verb, &[data.to_owned()], password);
+        command.process_group(0);
+        let (process, ready) = Self::spawn(command, verb, log, 1)?;
+        let address = ready.into_iter().next().map(|(_, address)| address);
+        Ok((process, address.ok_or_else(|| Failure::BadAnswer("no address".to_owned()))?))
+    }
+
+    fn spawn(mut command: Command, verb: &[&str], log: &Path, listeners: usize) -> Result<(Self, Vec<(String, SocketAddr)>), Failure> {
         let talk = File::options().create(true).append(true).open(log).map_err(|source| Failure::file(log, source))?;
-        let mut command = Command::new(program);
-        command.args(verb).args(data).env(PASSWORD_VARIABLE, password);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(talk);
-        let child = command.spawn().map_err(|source| Failure::file(program, source))?;
+        let program = PathBuf::from(command.get_program());
+        let child = command.stderr(talk).spawn().map_err(|source| Failure::file(&program, source))?;
         let mut process = Self { child };
         let mut lines = process.child.stdout.take().map(|stdout| BufReader::new(stdout).lines()).into_iter().flatten();
         let address = |line: String| {
@@ -88,13 +99,24 @@ impl Process {
         if status.success() {
             return Ok(());
         }
-        Err(Failure::BadAnswer(format!("{name} ended with {status}; its log is {}", log.display())))
+        Err(Failure::Ended(format!("{name} ended with {status}; its log is {}", log.display())))
     }
 
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
+}
+
+/// This program.
+fn own() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|source| Failure::file(Path::new("truc"), source))
+}
+
+fn command(program: &Path, verb: &[&str], data: &[PathBuf], password: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(verb).args(data).env(PASSWORD_VARIABLE, password).stdin(Stdio::null()).stdout(Stdio::piped());
+    command
 }
 
 impl Drop for Process {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::language::Language;
 use crate::output::printable;
 
 /// What one check found.
@@ -23,13 +24,14 @@ pub enum Finding {
 impl Finding {
     /// The word as it is printed.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed => "failed",
-            Self::Indeterminate => "indeterminate",
-            Self::Note => "note",
-        }
+    pub const fn word(self, language: Language) -> &'static str {
+        let (english, vietnamese) = match self {
+            Self::Passed => ("passed", "đạt"),
+            Self::Failed => ("failed", "không đạt"),
+            Self::Indeterminate => ("indeterminate", "chưa đủ căn cứ"),
+            Self::Note => ("note", "lưu ý"),
+        };
+        language.choose(english, vietnamese)
     }
 }
 
@@ -71,9 +73,42 @@ pub struct Check {
     pub detail: String,
 }
 
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<13} {:<17} {}: {}", self.verdict.as_str(), self.check, self.file, self.detail)
+impl Check {
+    /// For people. In Vietnamese the line says what the check is about; what was seen stays as it is.
+    #[must_use]
+    pub fn text(&self, language: Language) -> String {
+        let Self { check, file, verdict, detail } = self;
+        let about = language.choose("", self.about_vi());
+        let between = if about.is_empty() { "" } else { ": " };
+        format!("{:<13} {check:<17} {file}: {about}{between}{detail}", verdict.word(language))
+    }
+
+    /// What the check is about, in Vietnamese.
+    const fn about_vi(&self) -> &'static str {
+        match self.check.as_bytes() {
+            b"content.digest" => "tệp đính kèm đúng với giá trị băm trong văn bản",
+            b"envelope.form" => "cấu trúc của văn bản",
+            b"envelope.time" => "thời gian của văn bản",
+            b"envelope.seal" | b"fact.seal" | b"receipt.seal" => "con dấu và chứng thư",
+            b"fact.accepted" => "trục đã nhận văn bản",
+            b"fact.form" => "cấu trúc ghi nhận của trục",
+            b"fact.later" => "ghi nhận về sau của trục",
+            b"folder.files" => "các tệp trong thư mục chứng cứ",
+            b"folder.guide" => "hướng dẫn kiểm chứng",
+            b"log.consistent" => "nhật ký chỉ được nối thêm",
+            b"log.inclusion" => "bản ghi nằm trong nhật ký",
+            b"log.observed" => "nhật ký đã được bên khác ghi nhận",
+            b"receipt.form" => "cấu trúc của biên nhận",
+            b"receipt.place" => "vị trí của biên nhận",
+            b"receipt.subject" => "biên nhận thuộc văn bản này",
+            b"receipt.time" => "thời gian của biên nhận",
+            b"recipient.story" => "diễn biến tại bên nhận",
+            b"trust.authority" => "tổ chức chứng thực được tin cậy",
+            b"trust.signers" => "khoá của nhật ký được tin cậy",
+            b"trust.issued" => "chứng thư do tổ chức được tin cậy cấp",
+            b"trust.source" => "nguồn của gốc tin cậy",
+            _ => "",
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the verifier says of good, damaged, incomplete and forged evidence.
 
+use crate::language::Language;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,7 @@ fn golden_evidence_passes_and_says_what_it_checked() {
         write_golden_evidence();
     }
     let report = verify_folder(&golden().join("folder"), Some(&golden().join("trust")));
-    let lines: String = report.checks.iter().map(|check| format!("{check}\n")).collect();
+    let lines: String = report.checks.iter().map(|check| format!("{}\n", check.text(Language::En))).collect();
     expect![[r#"
         passed        folder.files      .: 14 files, all of them known
         passed        folder.guide      VERIFY.txt: the instructions of this release

@@ -3,7 +3,7 @@
 use clap::Args;
 use truc_proto::admin::v1 as pb;
 
-use super::remote::{BrokerAddress, Client, PAGES_MAX, age, row};
+use super::remote::{BrokerAddress, Client, PAGES_MAX, age, heads, presence, row};
 use crate::failure::{Exit, Failure};
 use crate::measure;
 use crate::output::Output;
@@ -43,13 +43,23 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
         agencies.iter().try_for_each(|agency| output.data("", &object(agency)))?;
         return Ok(Exit::Done);
     }
-    let mut rows = vec![row(["CODE", "OLD CODE", "EDGE", "FOR", "TERM", "WAITING", "SEAL KEY", "ENDS", "NAME"])];
+    let language = output.language();
+    let head = [
+        ("CODE", "MÃ"),
+        ("OLD CODE", "MÃ CŨ"),
+        ("EDGE", "NÚT BIÊN"),
+        ("FOR", "THỜI GIAN"),
+        ("TERM", "NHIỆM KỲ"),
+        ("WAITING", "ĐANG CHỜ"),
+        ("SEAL KEY", "KHOÁ ĐÓNG DẤU"),
+        ("ENDS", "HẾT HẠN"),
+        ("NAME", "TÊN"),
+    ];
+    let mut rows = vec![heads(language, head)];
     for agency in &agencies {
-        let (edge, since) = if agency.away_since.is_empty() {
-            ("connected", age(&agency.connected_since, &now))
-        } else {
-            ("away", age(&agency.away_since, &now))
-        };
+        let connected = agency.away_since.is_empty();
+        let since = age(if connected { &agency.connected_since } else { &agency.away_since }, &now);
+        let edge = presence(connected, language);
         let key = newest_key(agency);
         let (keyid, ends) = key.map_or(("-", "-"), |key| (key.keyid.get(..12).unwrap_or("-"), key.not_after.get(..10).unwrap_or("-")));
         let (term, waiting) = (agency.edge_term.to_string(), agency.waiting.to_string());

@@ -4,8 +4,9 @@ use clap::Args;
 use truc_proto::admin::v1 as pb;
 use truc_types::Digest;
 
-use super::remote::{BrokerAddress, row};
+use super::remote::{BrokerAddress, heads};
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::measure;
 use crate::output::Output;
 
@@ -73,31 +74,34 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
         uploads: uploads.collect(),
         looked_up,
     };
-    output.data(&text(&used), &used)?;
+    output.data(&text(&used, output.language()), &used)?;
     Ok(Exit::Done)
 }
 
-fn text(used: &Use) -> String {
-    let at_least = if used.partial { "at least " } else { "" };
-    let mut text = format!(
-        "{at_least}{} attachments, {}; {} are held by statements under decision",
-        used.blobs,
-        measure::bytes(used.bytes),
-        used.pinned
-    );
+fn text(used: &Use, language: Language) -> String {
+    let at_least = if used.partial { language.choose("at least ", "ít nhất ") } else { "" };
+    let (stored, bytes) = (language.count(used.blobs, "attachment", "attachments", "tệp đính kèm"), measure::bytes(used.bytes));
+    let held = language.count(used.pinned, "is held", "are held", "tệp đang được giữ");
+    let why = language.choose("by statements under decision", "bởi bản tin chờ quyết định");
+    let mut text = format!("{at_least}{stored}, {bytes}; {held} {why}");
     if !used.uploads.is_empty() {
-        let mut rows = vec![row(["AGENCY", "UPLOADS", "ARRIVED", "LAST ADDED TO"])];
+        let head = [("AGENCY", "CƠ QUAN"), ("UPLOADS", "LƯỢT TẢI LÊN"), ("ARRIVED", "ĐÃ NHẬN"), ("LAST ADDED TO", "LẦN CUỐI")];
+        let mut rows = vec![heads(language, head)];
         let cells = |uploads: &Uploads| {
             vec![uploads.agency.clone(), uploads.uploads.to_string(), measure::bytes(uploads.bytes), uploads.oldest_at.clone()]
         };
         rows.extend(used.uploads.iter().map(cells));
-        text = format!("{text}\nuploads that are not finished:\n{}", measure::table(&rows));
+        let unfinished = language.choose("uploads that are not finished:", "lượt tải lên chưa xong:");
+        text = format!("{text}\n{unfinished}\n{}", measure::table(&rows));
     }
     match &used.looked_up {
         Some(found) if found.stored => {
-            format!("{text}\n{}: {}, brought by {} agencies", found.sha256, measure::bytes(found.bytes), found.owners)
+            let owners = language.count(found.owners, "agency", "agencies", "cơ quan");
+            let brought = language.choose("brought by", "do");
+            let by = language.choose("", " gửi lên");
+            format!("{text}\n{}: {}, {brought} {owners}{by}", found.sha256, measure::bytes(found.bytes))
         }
-        Some(found) => format!("{text}\n{} is not stored", found.sha256),
+        Some(found) => format!("{text}\n{} {}", found.sha256, language.choose("is not stored", "không có trong kho")),
         None => text,
     }
 }

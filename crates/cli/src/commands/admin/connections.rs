@@ -3,7 +3,7 @@
 use clap::Args;
 use truc_proto::admin::v1 as pb;
 
-use super::remote::{BrokerAddress, PAGES_MAX, age, row};
+use super::remote::{BrokerAddress, PAGES_MAX, age, heads};
 use crate::failure::{Exit, Failure};
 use crate::measure;
 use crate::output::Output;
@@ -43,7 +43,18 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
         connections.iter().try_for_each(|connection| output.data("", &object(connection)))?;
         return Ok(Exit::Done);
     }
-    let mut rows = vec![row(["AGENCY", "FROM", "FOR", "TERM", "CREDIT", "LEASED", "UNCONFIRMED", "HELD UP"])];
+    let language = output.language();
+    let head = [
+        ("AGENCY", "CƠ QUAN"),
+        ("FROM", "ĐỊA CHỈ"),
+        ("FOR", "THỜI GIAN"),
+        ("TERM", "NHIỆM KỲ"),
+        ("CREDIT", "HẠN MỨC"),
+        ("LEASED", "ĐANG GIAO"),
+        ("UNCONFIRMED", "CHƯA XÁC NHẬN"),
+        ("HELD UP", "BỊ NGHẼN"),
+    ];
+    let mut rows = vec![heads(language, head)];
     for connection in &connections {
         let numbers = [
             connection.edge_term,
@@ -56,7 +67,9 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
         cells.extend(numbers.map(|number| number.to_string()));
         rows.push(cells);
     }
-    output.data(&format!("{}\n{} edges are connected at {now}", measure::table(&rows), connections.len()), &())?;
+    let count = u64::try_from(connections.len()).unwrap_or(u64::MAX);
+    let connected = language.count(count, "edge is connected", "edges are connected", "nút biên đang kết nối");
+    output.data(&format!("{}\n{connected} {} {now}", measure::table(&rows), language.choose("at", "lúc")), &())?;
     Ok(Exit::Done)
 }
 

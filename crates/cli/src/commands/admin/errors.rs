@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use truc_types::Reason;
 
+use super::remote::{heads, row};
 use crate::failure::{Exit, Failure};
 use crate::language::Language;
 use crate::measure;
@@ -68,14 +69,17 @@ fn list(output: &mut Output) -> Result<Exit, Failure> {
         Reason::ALL.iter().try_for_each(|reason| output.data("", &of(*reason)))?;
         return Ok(Exit::Done);
     }
-    let vietnamese = output.language() == Language::Vi;
-    let row = |reason: &Reason| {
+    let language = output.language();
+    let cells = |reason: &Reason| {
         let explained = of(*reason);
-        let advice = if vietnamese { explained.advice_vi } else { explained.advice };
-        [explained.reason, explained.fault, explained.retry, advice].map(str::to_owned).to_vec()
+        let cells = match language {
+            Language::En => [explained.reason, explained.fault, explained.retry, explained.advice],
+            Language::Vi => [explained.reason, reason.blame().who_vi(), reason.retry().when_vi(), explained.advice_vi],
+        };
+        row(cells)
     };
-    let head = ["REASON", "FAULT", "AGAIN", "WHAT TO DO"].map(str::to_owned).to_vec();
-    let rows: Vec<_> = std::iter::once(head).chain(Reason::ALL.iter().map(row)).collect();
+    let head = heads(language, [("REASON", "LÝ DO"), ("FAULT", "LỖI CỦA"), ("AGAIN", "THỬ LẠI"), ("WHAT TO DO", "CẦN LÀM")]);
+    let rows: Vec<_> = std::iter::once(head).chain(Reason::ALL.iter().map(cells)).collect();
     output.data(&measure::table(&rows), &())?;
     Ok(Exit::Done)
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use truc_proto::admin::v1 as pb;
 
-use super::remote::{BrokerAddress, PAGES_MAX, age, age_millis, row};
+use super::remote::{BrokerAddress, PAGES_MAX, age, age_millis, heads, presence};
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::measure;
 use crate::output::Output;
 
@@ -82,18 +83,36 @@ fn print(queues: &[pb::Queue], now: &str, output: &mut Output) -> Result<(), Fai
     if output.is_json() {
         return queues.iter().try_for_each(|queue| output.data("", &object(queue, now)));
     }
-    let mut rows = vec![row([
-        "AGENCY", "WAITING", "OLDEST", "FLASH", "V.URGENT", "URGENT", "NORMAL", "LEASED", "PAUSED", "REDELIV.", "RECEIPTS", "EDGE",
-    ])];
+    let language = output.language();
+    let head = [
+        ("AGENCY", "CƠ QUAN"),
+        ("WAITING", "ĐANG CHỜ"),
+        ("OLDEST", "LÂU NHẤT"),
+        ("FLASH", "HỎA TỐC"),
+        ("V.URGENT", "THƯỢNG KHẨN"),
+        ("URGENT", "KHẨN"),
+        ("NORMAL", "THƯỜNG"),
+        ("LEASED", "ĐANG GIAO"),
+        ("PAUSED", "TẠM DỪNG"),
+        ("REDELIV.", "GIAO LẠI"),
+        ("RECEIPTS", "BIÊN NHẬN"),
+        ("EDGE", "NÚT BIÊN"),
+    ];
+    let mut rows = vec![heads(language, head)];
     for queue in queues {
         let mut cells = vec![queue.agency.clone(), queue.waiting.to_string(), age(&queue.oldest_at, now)];
         cells.extend(queue.lanes.iter().map(|lane| lane.waiting.to_string()));
         cells.extend([queue.leased, queue.paused, queue.redelivered, queue.receipts_waiting].map(|count| count.to_string()));
-        cells.push(if queue.connected { "connected" } else { "away" }.to_owned());
+        cells.push(presence(queue.connected, language).to_owned());
         rows.push(cells);
     }
     let waiting: u64 = queues.iter().map(|queue| queue.waiting).sum();
-    output.data(&format!("{}\n{waiting} deliveries wait in {} queues at {now}", measure::table(&rows), queues.len()), &())
+    let count = language.count(u64::try_from(queues.len()).unwrap_or(u64::MAX), "queue", "queues", "hàng đợi");
+    let total = match language {
+        Language::En => format!("{} in {count} at {now}", language.count(waiting, "delivery waits", "deliveries wait", "")),
+        Language::Vi => format!("{waiting} lượt giao đang chờ trong {count} lúc {now}"),
+    };
+    output.data(&format!("{}\n{total}", measure::table(&rows)), &())
 }
 
 fn object<'a>(queue: &'a pb::Queue, now: &str) -> Queue<'a> {

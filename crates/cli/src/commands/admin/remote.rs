@@ -14,7 +14,8 @@ use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
 use truc_types::{Reason, Refusal, Timestamp};
 
 use crate::commands::remote::EdgeAddress;
-use crate::failure::Failure;
+use crate::failure::{Failure, Peer, chain};
+use crate::language::Language;
 use crate::measure;
 use crate::pki;
 
@@ -118,7 +119,7 @@ impl BrokerAddress {
     }
 
     fn unreachable(&self, cause: &tonic::transport::Error) -> Failure {
-        Failure::BrokerUnreachable { url: self.url.clone(), message: crate::commands::remote::chain(cause) }
+        Failure::no_answer(&self.url, Peer::Broker, chain(cause))
     }
 }
 
@@ -131,6 +132,16 @@ pub(super) fn age(at: &str, now: &str) -> String {
 pub(super) fn age_millis(at: &str, now: &str) -> Option<u64> {
     let (at, now): (Timestamp, Timestamp) = (at.parse().ok()?, now.parse().ok()?);
     Some(now.millis_since(at))
+}
+
+/// The head of a table, in English or Vietnamese.
+pub(super) fn heads<const N: usize>(language: Language, heads: [(&str, &str); N]) -> Vec<String> {
+    heads.map(|(english, vietnamese)| language.choose(english, vietnamese).to_owned()).to_vec()
+}
+
+/// Whether an edge is there.
+pub(super) const fn presence(connected: bool, language: Language) -> &'static str {
+    if connected { language.choose("connected", "đang kết nối") } else { language.choose("away", "vắng") }
 }
 
 /// A row of a table.

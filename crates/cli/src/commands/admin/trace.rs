@@ -14,6 +14,7 @@ use truc_types::{Digest, LeafIndex, MessageId};
 use super::remote::{BrokerAddress, Node};
 use crate::commands::remote::EdgeAddress;
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::output::Output;
 
 /// Show every step of one message with times, log positions and proofs: accepted, queued, offered, fetched, acknowledged or refused.
@@ -89,13 +90,17 @@ async fn from_broker(broker: &BrokerAddress, message: &MessageId, output: &mut O
             break;
         }
         from_position = page.next_from_position;
-        output.progress(&format!("looking for receipts: position {from_position} of {}", page.end_position), false);
+        let looking = output.language().choose("looking for receipts: position", "đang tìm biên nhận: vị trí");
+        output.progress(&format!("{looking} {from_position} / {}", page.end_position));
     }
     if trace.steps == 0 {
         let message = format!("{message} is not in the log, and no refusal of it is");
         return Err(Failure::Refused(truc_types::Refusal::new(truc_types::Reason::MessageUnknown, message)));
     }
-    output.talk(&format!("{} entries of the log, {} proofs do not hold", trace.steps, trace.proofs_failed));
+    let language = output.language();
+    let entries = language.count(trace.steps, "entry of the log", "entries of the log", "bản ghi trong nhật ký");
+    let failed = language.count(trace.proofs_failed, "proof does not hold", "proofs do not hold", "bằng chứng không hợp lệ");
+    output.talk(&format!("{entries}, {failed}"));
     Ok(if trace.proofs_failed == 0 { Exit::Done } else { Exit::Failed })
 }
 
@@ -203,6 +208,28 @@ fn waiting_hop(waiting: &pb::TraceDelivery, now: &str) -> Hop {
     }
 }
 
+/// A step for people.
+fn step_word(step: &str, language: Language) -> &str {
+    let vietnamese = match step {
+        "envelope" => "văn bản",
+        "stored" => "đã lưu",
+        "sealed" => "đã đóng dấu",
+        "accepted" => "đã vào trục",
+        "rejected" => "trục từ chối",
+        "waiting" => "đang chờ",
+        "offered" => "đang giao",
+        "fetched" => "đã đến",
+        "acknowledged" => "đã tiếp nhận",
+        "refused" => "từ chối nhận",
+        "arrived" => "đã nhận",
+        "shown" => "đọc được",
+        "answered" => "đã trả lời",
+        "receipt" => "biên nhận",
+        other => other,
+    };
+    language.choose(step, vietnamese)
+}
+
 /// Whether the entry is that leaf of the tree with this root.
 pub(super) fn verify(entry: &truc_proto::broker::v1::LoggedEntry, size: u64, root: &Digest) -> Result<(), String> {
     let (chunks, rest) = entry.path.as_chunks::<32>();
@@ -217,16 +244,23 @@ pub(super) fn verify(entry: &truc_proto::broker::v1::LoggedEntry, size: u64, roo
 
 impl Hop {
     fn print(&self, from: &str, output: &mut Output) -> Result<(), Failure> {
+        let language = output.language();
+        let (leaf_word, block_word) = (language.choose("leaf", "lá"), language.choose("block", "khối"));
         let place = match (self.leaf, self.block, self.position) {
-            (Some(leaf), Some(block), _) => format!("leaf {leaf} block {block}"),
-            (Some(leaf), None, _) => format!("leaf {leaf}"),
-            (None, _, Some(position)) => format!("record {position}"),
+            (Some(leaf), Some(block), _) => format!("{leaf_word} {leaf} {block_word} {block}"),
+            (Some(leaf), None, _) => format!("{leaf_word} {leaf}"),
+            (None, _, Some(position)) => format!("{} {position}", language.choose("record", "bản ghi")),
             (None, _, None) => String::new(),
         };
-        let proof = if self.proof.is_empty() { String::new() } else { format!("  [proof: {}]", self.proof) };
+        let proof = match self.proof.as_str() {
+            "" => String::new(),
+            "verified" => language.choose("  [proof: verified]", "  [bằng chứng: hợp lệ]").to_owned(),
+            cause => format!("  [{}: {cause}]", language.choose("proof", "bằng chứng")),
+        };
         let words = [self.recipient.as_str(), self.detail.as_str()].into_iter().filter(|word| !word.is_empty());
         let words: Vec<_> = words.collect();
         let at = if self.at.is_empty() { "-" } else { self.at.as_str() };
-        output.data(&format!("{from:<5} {at:<24}  {:<13} {place:<20} {}{proof}", self.step, words.join(": ")), self)
+        let step = step_word(&self.step, language);
+        output.data(&format!("{from:<5} {at:<24}  {step:<13} {place:<20} {}{proof}", words.join(": ")), self)
     }
 }

@@ -33,11 +33,19 @@ pub(super) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Ex
                 Kind::Unspecified => "unknown",
             };
             let object = serde_json::json!({ "kind": kind, "organisation": organisation_object(&organisation) });
-            output.data(&format!("{kind:<8} {}", organisation_text(&organisation)), &object)?;
+            let language = output.language();
+            let word = match change.kind() {
+                Kind::Added => language.choose(kind, "thêm"),
+                Kind::Changed => language.choose(kind, "sửa"),
+                Kind::Removed => language.choose(kind, "bỏ"),
+                Kind::Unspecified => language.choose(kind, "chưa rõ"),
+            };
+            output.data(&format!("{word:<8} {}", organisation_text(&organisation, language)), &object)?;
         }
         if page.next_page_token.is_empty() {
             let object = serde_json::json!({ "registry_version": page.registry_version });
-            output.data(&format!("version  {}", page.registry_version), &object)?;
+            let version = output.language().choose("version", "phiên bản");
+            output.data(&format!("{version:<8} {}", page.registry_version), &object)?;
             return Ok(Exit::Done);
         }
         request.page_token = page.next_page_token;

@@ -31,7 +31,9 @@ pub(super) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Ex
         "scheme": scheme,
         "registry_version": found.registry_version,
     });
-    let text = format!("{}\n  served by {}", organisation_text(&organisation), agency_text(&agency));
+    let language = output.language();
+    let served_by = language.choose("served by", "do nút biên của");
+    let text = format!("{}\n  {served_by} {}", organisation_text(&organisation, language), agency_text(&agency, language));
     output.data(&text, &object)?;
     Ok(Exit::Done)
 }

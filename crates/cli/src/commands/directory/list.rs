@@ -6,6 +6,8 @@ use truc_proto::edge::v1 as pb;
 use super::{agency_object, agency_text, organisation_object, organisation_text};
 use crate::commands::remote::EdgeAddress;
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
+use crate::measure;
 use crate::output::Output;
 
 /// List agencies; with a filter, organisations.
@@ -39,10 +41,23 @@ async fn agencies(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     let version = axis.registry_version;
     let axis = axis.axis.unwrap_or_default();
     let limits = axis.limits.unwrap_or_default();
-    let text = format!(
-        "{}: log {}, version {version}, {} agencies, {} organisations\n  at most {} attachments of {} bytes, {} recipients",
-        axis.name, axis.log_origin, axis.agencies, axis.organisations, limits.attachments, limits.attachment_bytes, limits.recipients
-    );
+    let language = output.language();
+    let (name, log, each) = (&axis.name, &axis.log_origin, measure::bytes(limits.attachment_bytes));
+    let counts = [
+        language.count(axis.agencies, "agency", "agencies", "cơ quan"),
+        language.count(axis.organisations, "organisation", "organisations", "đơn vị"),
+        language.count(limits.attachments, "attachment", "attachments", "tệp đính kèm"),
+        language.count(limits.recipients, "recipient", "recipients", "nơi nhận"),
+    ];
+    let [agencies, organisations, attachments, recipients] = counts;
+    let text = match language {
+        Language::En => {
+            format!("{name}: log {log}, version {version}, {agencies}, {organisations}\n  at most {attachments} of {each}, {recipients}")
+        }
+        Language::Vi => format!(
+            "{name}: nhật ký {log}, phiên bản {version}, {agencies}, {organisations}\n  tối đa {attachments}, mỗi tệp {each}, {recipients}"
+        ),
+    };
     let object = serde_json::json!({
         "axis": axis.name,
         "log_origin": axis.log_origin,
@@ -65,7 +80,7 @@ async fn agencies(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     loop {
         let page = directory.list_agencies(request.clone()).await.map_err(failed)?.into_inner();
         for agency in &page.agencies {
-            output.data(&agency_text(agency), &agency_object(agency))?;
+            output.data(&agency_text(agency, language), &agency_object(agency))?;
         }
         if page.next_page_token.is_empty() {
             return Ok(Exit::Done);
@@ -84,7 +99,7 @@ async fn organisations(arguments: &Arguments, output: &mut Output) -> Result<Exi
     loop {
         let page = directory.list_organisations(request.clone()).await.map_err(|status| arguments.edge.failure(&status))?.into_inner();
         for organisation in &page.organisations {
-            output.data(&organisation_text(organisation), &organisation_object(organisation))?;
+            output.data(&organisation_text(organisation, output.language()), &organisation_object(organisation))?;
         }
         if page.next_page_token.is_empty() {
             return Ok(Exit::Done);

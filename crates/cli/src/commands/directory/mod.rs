@@ -8,6 +8,7 @@ use clap::Subcommand;
 use truc_proto::directory::v1 as pb;
 
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::output::Output;
 
 /// What to ask the directory.
@@ -29,11 +30,10 @@ pub(super) async fn run(command: Command, output: &mut Output) -> Result<Exit, F
     }
 }
 
-/// What stands beside a code that no public source confirms.
-const NOT_OFFICIAL: &str = "mã chưa chính thức / not an official code";
-
-fn agency_text(agency: &pb::Agency) -> String {
-    let mark = if agency.code_is_official { String::new() } else { format!("  [{NOT_OFFICIAL}: {}]", agency.code_status) };
+fn agency_text(agency: &pb::Agency, language: Language) -> String {
+    // What stands beside a code that no public source confirms.
+    let not_official = language.choose("not an official code", "mã chưa chính thức");
+    let mark = if agency.code_is_official { String::new() } else { format!("  [{not_official}: {}]", agency.code_status) };
     format!("{:<8} {:<16} {}{mark}", agency.code, agency.old_code, agency.name_vi)
 }
 
@@ -50,11 +50,12 @@ fn agency_object(agency: &pb::Agency) -> serde_json::Value {
     })
 }
 
-fn organisation_text(organisation: &pb::Organisation) -> String {
+fn organisation_text(organisation: &pb::Organisation, language: Language) -> String {
+    let (until, successors) = (language.choose("until", "đến hết"), language.choose("successors", "kế thừa"));
     let ended = match (organisation.valid_until.as_str(), organisation.successors.as_slice()) {
         ("", _) => String::new(),
-        (until, []) => format!("  [đến hết / until {until}]"),
-        (until, successors) => format!("  [đến hết / until {until}, kế thừa / successors {}]", successors.join(", ")),
+        (day, []) => format!("  [{until} {day}]"),
+        (day, codes) => format!("  [{until} {day}, {successors} {}]", codes.join(", ")),
     };
     let pb::Organisation { code, old_code, served_by, name, .. } = organisation;
     format!("{code:<16} {old_code:<16} {served_by:<6} {name}{ended}")

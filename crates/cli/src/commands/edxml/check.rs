@@ -17,7 +17,8 @@ use crate::output::Output;
 
 /// Say everything that is wrong with edXML files, where, and what to write instead.
 ///
-/// Exit code 0: every file can be read, perhaps with warnings. 1: a file is refused. 2: usage, or there is no such file.
+/// Exit code 0: every file can be read, perhaps with warnings. 1: a file is refused. 2: usage. 5: there is no such file, or it cannot be read; those before
+/// it were checked.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The files; `-` is standard input.

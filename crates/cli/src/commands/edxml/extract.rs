@@ -19,7 +19,7 @@ use crate::output::Output;
 
 /// Write the attachments of an edXML file to a folder, decoded and unpacked. Each is numbered; nothing is overwritten.
 ///
-/// Nothing is written when the message is refused: exit code 1, and `truc edxml check` says why.
+/// Nothing is written when the message is refused: exit code 1, and what is wrong on standard error.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The file; `-` is standard input.
@@ -69,7 +69,11 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
         Err(ReadError::Sink(cause)) => return Err(Failure::file(into, cause)),
         refused => {
             let report = Report::new(input.name.clone(), refused, false).map_err(|error| broken(&input, error))?;
-            output.talk(&report.text(&std::collections::BTreeMap::new(), Words::of(output.language())));
+            let why = match output.is_json() {
+                true => serde_json::json!(report).to_string(),
+                false => report.text(&std::collections::BTreeMap::new(), Words::of(output.language())),
+            };
+            output.talk(&why);
             return Ok(Exit::Failed);
         }
     };

@@ -27,8 +27,9 @@ impl Input {
             io::copy(&mut io::stdin().lock().take(MESSAGE_BYTES_MAX + 1), &mut spool).map_err(failure)?;
             spool
         } else {
-            if !path.is_file() {
-                return Err(Failure::Usage(format!("{name} is no file")));
+            // A folder opens, and is read later with a stranger error.
+            if path.is_dir() {
+                return Err(Failure::Usage(format!("{name} is a folder, not a file")));
             }
             File::open(path).map_err(failure)?
         };

@@ -25,8 +25,10 @@ pub struct Arguments {
 pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let Arguments { edge, message, recipient, arrival_number } = arguments;
     let request = pb::AcknowledgeRequest { message_id: message.clone(), recipient: recipient.clone(), arrival_number };
-    edge.connect().await?.acknowledge(request).await.map_err(|status| edge.failure(&status))?;
+    let answered = edge.connect().await?.acknowledge(request).await;
+    answered.map_err(|status| edge.failure(&status).in_options(&[("arrival_number", "--arrival-number")]))?;
     let object = serde_json::json!({ "message_id": message, "recipient": recipient, "step": "acknowledged" });
-    output.data(&format!("{message} acknowledged for {recipient}"), &object)?;
+    let done = output.language().choose("acknowledged for", "đã tiếp nhận cho");
+    output.data(&format!("{message} {done} {recipient}"), &object)?;
     Ok(Exit::Done)
 }

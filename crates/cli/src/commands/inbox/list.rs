@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
     let mut documents = edge.connect().await?.receive_documents(request).await.map_err(|status| edge.failure(&status))?.into_inner();
     while let Some(response) = documents.message().await.map_err(|status| edge.failure(&status))? {
         let document = response.document.ok_or_else(|| Failure::BadAnswer("a cursor without a document".to_owned()))?;
-        let text = format!("{} {}", response.cursor, words::line(&document));
+        let text = format!("{} {}", response.cursor, words::line(&document, output.language()));
         output.data(&text, &words::Received::of(Some(response.cursor), &document))?;
     }
     Ok(Exit::Done)

@@ -28,8 +28,10 @@ pub struct Arguments {
 pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let Arguments { edge, message, recipient, code, text } = arguments;
     let request = pb::RefuseRequest { message_id: message.clone(), recipient: recipient.clone(), reason_code: code, reason_text: text };
-    edge.connect().await?.refuse(request).await.map_err(|status| edge.failure(&status))?;
+    let answered = edge.connect().await?.refuse(request).await;
+    answered.map_err(|status| edge.failure(&status).in_options(&[("reason_code", "--code"), ("reason_text", "--text")]))?;
     let object = serde_json::json!({ "message_id": message, "recipient": recipient, "step": "refused" });
-    output.data(&format!("{message} refused for {recipient}"), &object)?;
+    let done = output.language().choose("refused for", "đã từ chối nhận cho");
+    output.data(&format!("{message} {done} {recipient}"), &object)?;
     Ok(Exit::Done)
 }

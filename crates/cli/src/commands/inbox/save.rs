@@ -1,25 +1,30 @@
 //! `truc inbox save`: writes the attachments of a document to a folder, under names that are safe whatever the sender called them.
 
 use std::fs;
+use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::OpenOptions;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::get_document_response::Document as Found;
-use truc_types::Digest;
 
 use crate::commands::remote::{Client, EdgeAddress};
-use crate::commands::send::SHOWN_BYTES_MIN;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::{hashing, measure};
 
 /// Bytes of a file name that we write: below the 255 of file systems, with room for an index and a suffix.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Write the attachments of a document to a folder. Each is numbered, and checked against its digest.
+/// How often a person sees how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Write the attachments of a document to a folder. Each is numbered, and checked against its digest. Run again after a cut, it goes on where it was.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -29,7 +34,7 @@ pub struct Arguments {
     /// Code of the recipient, if the document arrived for several organisations of this edge.
     #[arg(long, value_name = "CODE", default_value = "")]
     recipient: String,
-    /// Folder to write to; nothing in it is overwritten.
+    /// Folder to write to; nothing in it is overwritten, and a file that is there already with the right bytes is left as it is.
     folder: PathBuf,
 }
 
@@ -67,7 +72,7 @@ async fn find(client: &mut Client, edge: &EdgeAddress, message: &str, recipient:
     document.ok_or_else(|| Failure::BadAnswer("no document".to_owned()))
 }
 
-/// Writes one attachment beside its name and renames it once digest and length are right.
+/// Writes one attachment beside its name and renames it once digest and length are right. What an earlier try left beside it is gone on with.
 async fn save(
     client: &mut Client,
     edge: &EdgeAddress,
@@ -78,30 +83,48 @@ async fn save(
     output: &mut Output,
 ) -> Result<(), Failure> {
     if path.exists() {
-        return Err(Failure::Exists(path.to_owned()));
+        let (hash, size) = hashing::of_file(path, attachment.size).map_err(|source| Failure::file(path, source))?;
+        let same = size == attachment.size && hashing::digest(&hash).to_hex() == attachment.sha256;
+        return if same { Ok(()) } else { Err(Failure::Exists(path.to_owned())) };
     }
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
     let failed = |source| Failure::file(&partial, source);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&partial).await.map_err(failed)?;
-    let request = pb::DownloadAttachmentRequest { message_id: message.to_owned(), index, offset: 0 };
-    let mut pieces = client.download_attachment(request).await.map_err(|status| edge.failure(&status))?.into_inner();
-    let (mut hash, mut size) = (Sha256::new(), 0u64);
-    while let Some(piece) = pieces.message().await.map_err(|status| edge.failure(&status))? {
-        size = size.saturating_add(u64::try_from(piece.data.len()).unwrap_or(u64::MAX));
-        if size > attachment.size {
-            return Err(Failure::BadAnswer(format!("more than the {} bytes of attachment {index}", attachment.size)));
-        }
-        hash.update(&piece.data);
-        file.write_all(&piece.data).await.map_err(failed)?;
-        if attachment.size > SHOWN_BYTES_MIN {
-            output.progress(&format!("{size} of {} bytes of attachment {index}", attachment.size), size == attachment.size);
+    let (mut hash, mut size) =
+        if partial.exists() { hashing::of_file(&partial, attachment.size).map_err(failed)? } else { (Sha256::new(), 0) };
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&partial).await.map_err(failed)?;
+    // A longer one is of something else, or was written by another program.
+    if size > attachment.size {
+        (hash, size) = (Sha256::new(), 0);
+    }
+    file.set_len(size).await.map_err(failed)?;
+    file.seek(SeekFrom::End(0)).await.map_err(failed)?;
+    if size < attachment.size {
+        let request = pb::DownloadAttachmentRequest { message_id: message.to_owned(), index, offset: size };
+        let mut pieces = client.download_attachment(request).await.map_err(|status| edge.failure(&status))?.into_inner();
+        let mut shown = Instant::now();
+        while let Some(piece) = pieces.message().await.map_err(|status| edge.failure(&status))? {
+            size = size.saturating_add(u64::try_from(piece.data.len()).unwrap_or(u64::MAX));
+            if size > attachment.size {
+                return Err(Failure::BadAnswer(format!("more than the {} bytes of attachment {index}", attachment.size)));
+            }
+            hash.update(&piece.data);
+            file.write_all(&piece.data).await.map_err(failed)?;
+            if shown.elapsed() > PROGRESS_EVERY {
+                output.progress(&format!("{index:02}  {}", measure::bytes_bar(size, attachment.size)));
+                shown = Instant::now();
+            }
         }
     }
+    output.progress_end();
     file.sync_all().await.map_err(failed)?;
-    let found = Digest(hash.finalize().into()).to_hex();
+    let found = hashing::digest(&hash).to_hex();
     if (size, found.as_str()) != (attachment.size, attachment.sha256.as_str()) {
+        // The next try begins anew: nothing tells which of its bytes are wrong.
+        if size == attachment.size {
+            fs::remove_file(&partial).map_err(failed)?;
+        }
         return Err(Failure::BadAnswer(format!("attachment {index} with digest {found}, expected {}", attachment.sha256)));
     }
     fs::rename(&partial, path).map_err(|source| Failure::file(path, source))

@@ -1,28 +1,28 @@
-//! `truc admin journal export`: entries byte for byte, one JSON object a line, for auditors who keep a mirror of the log and replay it.
+//! `truc admin journal export`: entries byte for byte, one JSON object a line, for auditors who keep a mirror of the log and replay it. The last line
+//! is what the log signed over them, so that the file verifies by itself.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::io::{BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use truc_journal::Block;
+use serde::Serialize;
 use truc_journal::segment::export;
-use truc_types::{Digest, Position};
+use truc_journal::{Block, JournalEnd};
+use truc_ledger::{Checkpoint, LogSigner, checkpoint};
+use truc_transport::daemon;
+use truc_types::{Position, Reason, Refusal};
 
 use super::JOURNAL_FOLDER;
+use super::mirror::{Entry, Line, Mirror, Signed};
+use crate::backup::Role;
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
 use crate::output::Output;
 
-/// A line of an export: an entry of 64 KiB in base64, and the rest.
-const LINE_BYTES_MAX: u64 = 100 * 1024;
-
-/// Write entries of a journal to a file, byte for byte, one JSON object a line: for auditors, who keep a mirror of the log, compute its tree
-/// themselves and compare the root with the signed checkpoints they get elsewhere. The node may run. A file that is there is continued.
+/// Write entries of a journal to a file, byte for byte, one JSON object a line: for auditors, who keep a mirror of the log. The last line is the newest
+/// checkpoint, signed by the log: `truc admin journal verify-export` checks the file by itself. The node may run. A file that is there is continued.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The data folder.
@@ -37,17 +37,10 @@ pub struct Arguments {
     /// Position behind the last entry; without it everything that is durable.
     #[arg(long, value_name = "POSITION")]
     pub to: Option<u64>,
-}
-
-/// One line.
-#[derive(Serialize, Deserialize)]
-struct Line {
-    position: u64,
-    leaf: u64,
-    block: u64,
-    block_time: String,
-    sha256: String,
-    entry: String,
+    /// File with the password of the broker's keys: the log's key then signs the root of the entries, and the file verifies by itself. Without it
+    /// TRUC_KEY_PASSWORD is read; without both there is no signature.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -58,6 +51,8 @@ struct Summary<'a> {
     /// Leaves and root behind the block of the last entry.
     tree_size: Option<u64>,
     root: Option<String>,
+    /// The file ends with the log's signature over that root.
+    signed: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
@@ -65,66 +60,104 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     if !folder.is_dir() {
         return Err(Failure::Usage(format!("{} holds no journal", arguments.data.display())));
     }
+    // Before anything is written: a wrong password must not cost an export.
+    let signer = signer(arguments)?;
     let path = &arguments.into;
     let fault = |source| Failure::file(path, source);
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(fault)?;
-    let next = resume(&mut file, path)?.unwrap_or(arguments.from);
+    let (file, mirror) = resume(path)?;
+    let next = mirror.next.unwrap_or(arguments.from);
     let to = arguments.to.unwrap_or(u64::MAX);
-    let mut writer = Writer { file: BufWriter::new(file), next, to, written: 0, failed: None };
+    let mut writer = Writer { file: BufWriter::new(file), mirror, next, to, written: 0, failed: None };
     let end = export(&folder, Position(next), &mut |block| {
         if writer.written.is_multiple_of(1_000) {
-            output.progress(&format!("position {}", writer.next), false);
+            output.progress(&format!("{} {}", output.language().choose("position", "vị trí"), writer.next));
         }
         writer.block(&block)
     });
-    let end = end.map_err(|cause| Failure::Refused(truc_types::Refusal::new(cause.reason(), cause.to_string())))?;
-    output.progress("", true);
+    let end = end.map_err(|cause| Failure::Refused(Refusal::new(cause.reason(), cause.to_string())))?;
+    output.progress_end();
     if let Some(cause) = writer.failed.take() {
         return Err(fault(cause));
     }
+    // Nothing new: what is there already ends where the journal does.
+    let end = match end {
+        None if next > 0 => at_end(&folder, next)?,
+        end => end,
+    };
+    let whole = end.filter(|end| end.position.0 == writer.next);
+    let signed = match (&whole, &signer) {
+        (Some(end), Some(signer)) => writer.sign(end, signer)?,
+        _ => false,
+    };
     let Writer { mut file, next, written, .. } = writer;
     file.flush().and_then(|()| file.get_ref().sync_all()).map_err(fault)?;
-    let whole = end.filter(|end| end.position.0 == next);
     let summary = Summary {
         file: path,
         written,
         next_position: next,
         tree_size: whole.as_ref().map(|end| end.tree_size),
         root: whole.as_ref().map(|end| end.root.to_hex()),
+        signed,
     };
-    let root = whole.map(|end| format!("; root {} of {} leaves", end.root, end.tree_size)).unwrap_or_default();
-    output.data(&format!("{written} entries into {}, the next is {next}{root}", path.display()), &summary)?;
+    output.data(&text(&summary, output.language()), &summary)?;
+    if !signed {
+        output.talk(output.language().choose(
+            "no signed checkpoint ends the file, so it does not verify by itself: that needs the journal of a broker, the file from its first \
+             entry to the end of a block, and the password of the keys (--password-file)",
+            "tệp không kết thúc bằng điểm kiểm tra có chữ ký nên không tự kiểm chứng được: cần nhật ký của trục, tệp đủ từ bản ghi đầu tiên đến hết \
+             một khối, và mật khẩu của khoá (--password-file)",
+        ));
+    }
     Ok(Exit::Done)
 }
 
-/// Where a file goes on: behind its last whole line; what an interrupted export left behind that is cut off. `None` for an empty file.
-fn resume(file: &mut File, path: &Path) -> Result<Option<u64>, Failure> {
-    let fault = |source| Failure::file(path, source);
-    let (mut reader, mut kept, mut last) = (BufReader::new(&mut *file), 0u64, None);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = std::io::Read::take(&mut reader, LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(fault)?;
-        if line.last() != Some(&b'\n') {
-            if u64::try_from(read) == Ok(LINE_BYTES_MAX) {
-                return Err(Failure::Usage(format!("{} is no export: a line of it is longer than any entry", path.display())));
-            }
-            break;
-        }
-        let parsed: Line = serde_json::from_slice(&line)
-            .map_err(|cause| Failure::Usage(format!("{} is no export: at byte {kept}: {cause}", path.display())))?;
-        if last.is_some_and(|last: u64| last.checked_add(1) != Some(parsed.position)) {
-            return Err(Failure::Usage(format!("{} has a gap before position {}", path.display(), parsed.position)));
-        }
-        last = Some(parsed.position);
-        kept = kept.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+/// The end of the journal, if it is at this position.
+fn at_end(folder: &Path, next: u64) -> Result<Option<JournalEnd>, Failure> {
+    let last = Position(next.saturating_sub(1));
+    let end = export(folder, last, &mut |_| ControlFlow::Continue(()));
+    end.map_err(|cause| Failure::Refused(Refusal::new(cause.reason(), cause.to_string())))
+}
+
+/// The key of the log, where there is one and a password for it was given.
+fn signer(arguments: &Arguments) -> Result<Option<LogSigner>, Failure> {
+    let given = arguments.password_file.is_some() || std::env::var_os(daemon::PASSWORD_VARIABLE).is_some();
+    if !given || Role::of(&arguments.data) != Some(Role::Broker) {
+        return Ok(None);
     }
-    file.set_len(kept).and_then(|()| file.seek(SeekFrom::Start(kept)).map(|_| ())).map_err(fault)?;
-    Ok(last.map(|last| last.saturating_add(1)))
+    let password = daemon::password(arguments.password_file.as_deref()).map_err(Failure::Refused)?;
+    let broker = truc_broker::load(&arguments.data, &password, None).map_err(Failure::Refused)?;
+    Ok(Some(broker.signer))
+}
+
+fn text(summary: &Summary<'_>, language: Language) -> String {
+    let Summary { file, written, next_position, tree_size, root, signed } = summary;
+    let (file, entries) = (file.display(), language.count(*written, "entry", "entries", "bản ghi"));
+    let root = match (root, tree_size) {
+        (Some(root), Some(size)) => language.choose("; root ", "; gốc ").to_owned() + &format!("{root} / {size}"),
+        _ => String::new(),
+    };
+    let signed = if *signed { language.choose(", signed", ", có chữ ký") } else { "" };
+    match language {
+        Language::En => format!("{entries} into {file}, the next is {next_position}{root}{signed}"),
+        Language::Vi => format!("{entries} vào {file}, tiếp theo là {next_position}{root}{signed}"),
+    }
+}
+
+/// What a file holds, and the file at the place where it goes on: behind its last whole entry. What an interrupted export left behind that is cut off,
+/// and the checkpoint, which covers less than what follows.
+fn resume(path: &Path) -> Result<(File, Mirror), Failure> {
+    let fault = |source| Failure::file(path, source);
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(fault)?;
+    let mut mirror = Mirror::default();
+    mirror.read(&mut BufReader::new(&mut file)).map_err(|fault| fault.of(path, Failure::Usage))?;
+    mirror.checkpoint = None;
+    file.set_len(mirror.bytes).and_then(|()| file.seek(SeekFrom::Start(mirror.bytes)).map(|_| ())).map_err(fault)?;
+    Ok((file, mirror))
 }
 
 struct Writer {
     file: BufWriter<File>,
+    mirror: Mirror,
     next: u64,
     to: u64,
     written: u64,
@@ -138,21 +171,34 @@ impl Writer {
             if position.0 >= self.to {
                 return ControlFlow::Break(());
             }
-            let line = Line {
-                position: position.0,
-                leaf: header.leaf.0 + (position.0 - header.position.0),
-                block: header.number.0,
-                block_time: header.time.to_string(),
-                sha256: Digest(Sha256::digest(entry).into()).to_hex(),
-                entry: STANDARD.encode(entry),
-            };
-            let written = serde_json::to_writer(&mut self.file, &line).map_err(std::io::Error::from);
-            if let Err(cause) = written.and_then(|()| self.file.write_all(b"\n")) {
+            let leaf = header.leaf.0 + (position.0 - header.position.0);
+            let line = Line::Entry(Entry::of(position.0, leaf, header.number.0, header.time.to_string(), entry));
+            let taken = self.mirror.append(position.0, leaf, entry).map_err(std::io::Error::other);
+            if let Err(cause) = taken.and_then(|()| self.line(&line)) {
                 self.failed = Some(cause);
                 return ControlFlow::Break(());
             }
             (self.next, self.written) = (position.0 + 1, self.written + 1);
         }
         if self.next >= self.to { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn line(&mut self, line: &Line) -> std::io::Result<()> {
+        serde_json::to_writer(&mut self.file, line).map_err(std::io::Error::from)?;
+        self.file.write_all(b"\n")
+    }
+
+    /// Ends the file with what the log signs over its entries; only over a root that was computed from them here.
+    fn sign(&mut self, end: &JournalEnd, signer: &LogSigner) -> Result<bool, Failure> {
+        let Some(tree) = self.mirror.tree.as_ref().filter(|tree| tree.size() == end.tree_size) else { return Ok(false) };
+        if tree.root() != end.root {
+            let message = format!("the entries give another root than the journal has at {} leaves", end.tree_size);
+            return Err(Failure::Refused(Refusal::new(Reason::JournalCorrupt, message)));
+        }
+        let checkpoint = Checkpoint { origin: end.origin.clone(), size: end.tree_size, root: end.root };
+        let unsigned = |cause: truc_ledger::CheckpointError| Failure::Refused(Refusal::new(Reason::KeyUnreadable, cause.to_string()));
+        let checkpoint = checkpoint::sign(&checkpoint, signer).map_err(unsigned)?;
+        self.line(&Line::Signed(Signed { checkpoint })).map_err(Failure::Output)?;
+        Ok(true)
     }
 }

@@ -1,7 +1,9 @@
 //! `truc admin journal`: the journal of a data folder, offline: checked in full, or written out for others.
 
 pub mod export;
+mod mirror;
 pub mod verify;
+pub mod verify_export;
 
 use clap::Subcommand;
 
@@ -18,11 +20,14 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Write entries out, byte for byte, for an auditor's mirror.
     Export(export::Arguments),
+    /// Check what was written out, offline: every entry, the tree, the signature of the log.
+    VerifyExport(verify_export::Arguments),
 }
 
 pub(super) fn run(command: &Command, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Export(arguments) => export::run(arguments, output),
+        Command::VerifyExport(arguments) => verify_export::run(arguments, output),
     }
 }

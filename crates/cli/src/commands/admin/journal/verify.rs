@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use truc_journal::segment::{ScrubProgress, scrub};
+use truc_journal::segment::scrub;
 use truc_types::Refusal;
 
 use super::JOURNAL_FOLDER;
 use crate::failure::{Exit, Failure};
+use crate::measure;
 use crate::output::Output;
 
 /// Check every byte of the journal: checksums, links, Merkle roots. Changes nothing; the node may run. Exit code 1 when anything is wrong.
@@ -44,15 +45,13 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     }
     let mut shown = None;
     let report = scrub(&folder, &mut |progress| {
-        let percent = percent(progress);
-        if shown.replace(percent) != Some(percent) {
-            output.progress(&bar(percent, progress), false);
+        let bar = measure::bar(progress.bytes_done, progress.bytes_total);
+        if shown.as_ref() != Some(&bar) {
+            output.progress(&format!("{bar} position {}", progress.position));
+            shown = Some(bar);
         }
     });
     let report = report.map_err(|cause| Failure::Refused(Refusal::new(cause.reason(), cause.to_string())))?;
-    if shown.is_some() {
-        output.progress("", true);
-    }
     for damage in &report.findings {
         let finding = Finding {
             file: damage.file.display().to_string(),
@@ -60,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
             position: damage.position.0,
             cause: damage.cause.clone(),
         };
-        output.data(&format!("position {}: {damage}", damage.position), &finding)?;
+        output.data(&format!("{} {}: {damage}", output.language().choose("position", "vị trí"), damage.position), &finding)?;
     }
     let findings = u64::try_from(report.findings.len()).unwrap_or(u64::MAX).saturating_add(report.findings_left_out);
     let summary = Summary {
@@ -73,15 +72,13 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
         root: report.end.root.to_hex(),
     };
     let Summary { blocks, entries, root, tree_size, .. } = &summary;
-    output.data(&format!("{blocks} blocks, {entries} entries, {findings} findings; root {root} of {tree_size} leaves"), &summary)?;
+    let language = output.language();
+    let counts = [
+        language.count(*blocks, "block", "blocks", "khối"),
+        language.count(*entries, "entry", "entries", "bản ghi"),
+        language.count(findings, "finding", "findings", "lỗi"),
+    ];
+    let (root_of, of, leaves) = (language.choose("root", "gốc"), language.choose("of", "của"), language.choose("leaves", "lá"));
+    output.data(&format!("{}; {root_of} {root} {of} {tree_size} {leaves}", counts.join(", ")), &summary)?;
     Ok(if findings == 0 { Exit::Done } else { Exit::Failed })
-}
-
-fn percent(progress: ScrubProgress) -> u64 {
-    progress.bytes_done.saturating_mul(100).checked_div(progress.bytes_total).unwrap_or(100).min(100)
-}
-
-fn bar(percent: u64, progress: ScrubProgress) -> String {
-    let done = usize::try_from(percent / 4).unwrap_or(0);
-    format!("[{:<25}] {percent:>3} % position {}", "=".repeat(done), progress.position)
 }

@@ -1,5 +1,7 @@
 //! `truc send`: hands a document to an edge, as files or as one edXML file.
 
+mod header;
+
 use std::collections::VecDeque;
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
@@ -10,24 +12,25 @@ use std::time::Duration;
 use clap::Args;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
+use tokio::time::Instant;
 use tokio_stream::Stream;
 use truc_proto::edge::v1::get_send_progress_response::Progress;
-use truc_proto::edge::v1::{self as pb, Stage, send_document_request, send_edxml_request};
+use truc_proto::edge::v1::{self as pb, send_document_request, send_edxml_request};
 use truc_transport::violations::{self, Violation};
 use truc_types::Reason;
 use truc_types::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX, BLOB_BYTES_MAX, BLOB_CHUNK_BYTES};
 
+use self::header::{Header, Secrecy, in_options};
+use super::follow::{Patience, Until, follow};
 use super::remote::{Client, EdgeAddress};
-use super::status;
 use crate::failure::{Exit, Failure};
+use crate::language::Language;
+use crate::measure;
 use crate::media::media_type;
 use crate::output::Output;
 
 /// How often a person sees how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-/// Documents smaller than this are gone before anybody has read the line.
-pub(super) const SHOWN_BYTES_MIN: u64 = 4 * 1024 * 1024;
-
 /// Hand a document to an edge. The edge stores it, seals it and goes on trying until the axis has it; the message id is printed.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -36,75 +39,20 @@ pub struct Arguments {
     /// Your own name of the document, unique: the same again gives the same message, and goes on where an upload broke.
     #[arg(long, value_name = "REF")]
     reference: String,
-    /// Secrecy mark of the document: none, mat, toi-mat or tuyet-mat. Only `none` travels on this axis; you must say it.
-    #[arg(long, value_name = "MARK")]
-    secrecy: String,
+    /// Secrecy mark of the document (độ mật). Only `none` travels on this axis; you must say it.
+    #[arg(long, value_enum, value_name = "MARK")]
+    secrecy: Secrecy,
     /// A national edXML file, which says everything else.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "number", "notation", "subject", "files"])]
+    #[arg(long, value_name = "FILE")]
     edxml: Option<PathBuf>,
-    /// Code of a recipient; several with commas, or the option again.
-    #[arg(long, value_name = "CODE", required_unless_present = "edxml", value_delimiter = ',')]
-    to: Vec<String>,
-    /// The organisation that sends; without it the agency of the edge.
-    #[arg(long, value_name = "CODE", conflicts_with = "edxml")]
-    from: Option<String>,
-    /// Number of the document.
-    #[arg(long, required_unless_present = "edxml")]
-    number: Option<String>,
-    /// Notation of the document.
-    #[arg(long, required_unless_present = "edxml")]
-    notation: Option<String>,
-    /// Abstract (trích yếu).
-    #[arg(long, required_unless_present = "edxml")]
-    subject: Option<String>,
-    /// Name of the document type, e.g. "Công văn".
-    #[arg(long = "type", value_name = "NAME", conflicts_with = "edxml")]
-    type_name: Option<String>,
-    /// Issue date, yyyy-MM-dd.
-    #[arg(long, value_name = "DATE", conflicts_with = "edxml")]
-    issued_on: Option<String>,
-    /// Answer deadline, yyyy-MM-dd.
-    #[arg(long, value_name = "DATE", conflicts_with = "edxml")]
-    due_on: Option<String>,
-    /// 0 normal, 1 urgent, 2 very urgent, 3 flash, 4 flash at a set hour.
-    #[arg(long, value_name = "DIGIT", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=4), conflicts_with = "edxml")]
-    urgency: i32,
-    /// The set hour of urgency 4, e.g. 2026-03-02T01:15:00.000Z.
-    #[arg(long, value_name = "TIME", conflicts_with = "edxml")]
-    urgent_at: Option<String>,
-    /// National document identifier (mã định danh văn bản).
-    #[arg(long, value_name = "ID", conflicts_with = "edxml")]
-    document_id: Option<String>,
-    /// Place of issue.
-    #[arg(long, conflicts_with = "edxml")]
-    place: Option<String>,
-    /// Summary (nội dung).
-    #[arg(long, value_name = "TEXT", conflicts_with = "edxml")]
-    content: Option<String>,
-    /// Authority prefix of the person who signed: TM., KT., TL., …
-    #[arg(long, value_name = "PREFIX", conflicts_with = "edxml")]
-    signer_competence: Option<String>,
-    /// Post of the person who signed.
-    #[arg(long, value_name = "POST", conflicts_with = "edxml")]
-    signer_position: Option<String>,
-    /// Name of the person who signed.
-    #[arg(long, value_name = "NAME", conflicts_with = "edxml")]
-    signer_name: Option<String>,
-    /// Number of pages.
-    #[arg(long, value_name = "COUNT", conflicts_with = "edxml")]
-    pages: Option<u32>,
-    /// A paper copy is sent as well.
-    #[arg(long, conflicts_with = "edxml")]
-    paper: bool,
-    /// The message that this one answers.
-    #[arg(long, value_name = "MESSAGE", conflicts_with = "edxml")]
-    in_reply_to: Option<String>,
-    /// Wait until the axis has accepted or refused it.
-    #[arg(long)]
-    wait: bool,
-    /// The attachments, in order.
-    #[arg(value_name = "FILE", required_unless_present = "edxml")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    header: Header,
+    /// Wait until the document is so far, and show every step. Exit code 4 when the time is over before.
+    #[arg(long, value_enum, value_name = "UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "fetched")]
+    wait: Option<Until>,
+    /// How long --wait waits.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "wait")]
+    wait_seconds: u64,
 }
 
 #[derive(serde::Serialize)]
@@ -155,29 +103,31 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
         }
     }
     output.data(&message_id, &Sent { message_id: &message_id, reference: &arguments.reference, warnings })?;
-    if !arguments.wait {
-        return Ok(Exit::Done);
-    }
-    let decided = |status: &pb::DocumentStatus| matches!(status.stage(), Stage::Accepted | Stage::RefusedByAxis);
-    status::watch(&mut client, &arguments.edge, &message_id, output, decided).await
+    let Some(until) = arguments.wait else { return Ok(Exit::Done) };
+    let patience = Patience { until, seconds_max: Some(arguments.wait_seconds) };
+    follow(&mut client, &arguments.edge, &message_id, patience, output).await
 }
 
 async fn send_document(client: &mut Client, arguments: &Arguments, output: &mut Output) -> Result<String, Failure> {
-    if arguments.files.len() > ATTACHMENTS_MAX {
-        return Err(Failure::Usage(format!("{} files, at most {ATTACHMENTS_MAX} are allowed", arguments.files.len())));
+    if arguments.header.files.len() > ATTACHMENTS_MAX {
+        return Err(Failure::Usage(format!("{} files, at most {ATTACHMENTS_MAX} are allowed", arguments.header.files.len())));
     }
     let mut attachments = Vec::new();
-    for path in &arguments.files {
+    for path in &arguments.header.files {
         let (_, size) = open(path, ATTACHMENT_BYTES_MAX).await?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         attachments.push(pb::Attachment { name, media_type: media_type(path).to_owned(), size, sha256: String::new() });
     }
     let total = attachments.iter().map(|attachment| attachment.size).sum::<u64>();
-    let document = document(arguments, attachments)?;
+    let document = arguments.header.document(arguments.secrecy, attachments);
     let header = pb::DocumentHeader { client_reference: arguments.reference.clone(), document: Some(document) };
     let kept = kept(client, arguments).await?.filter(|kept| *kept <= total);
     if let Some(kept) = kept {
-        output.talk(&format!("the edge has {kept} of {total} bytes from an earlier try; going on there"));
+        let (kept, total) = (measure::bytes(kept), measure::bytes(total));
+        output.talk(&match output.language() {
+            Language::En => format!("the edge has {kept} of {total} from an earlier try; going on there"),
+            Language::Vi => format!("nút biên đã có {kept} trên {total} từ lần gửi trước; gửi tiếp từ đó"),
+        });
     }
     match upload(client, arguments, header.clone(), kept, total, output).await {
         // What is kept belongs to another header, or was swept meanwhile: from the beginning then.
@@ -188,50 +138,6 @@ async fn send_document(client: &mut Client, arguments: &Arguments, output: &mut 
         }
         sent => sent,
     }
-}
-
-fn secrecy(mark: &str) -> Result<pb::Secrecy, Failure> {
-    match mark {
-        "none" => Ok(pb::Secrecy::None),
-        "mat" => Ok(pb::Secrecy::Confidential),
-        "toi-mat" => Ok(pb::Secrecy::Secret),
-        "tuyet-mat" => Ok(pb::Secrecy::TopSecret),
-        other => Err(Failure::Usage(format!("--secrecy {other:?} is none of none, mat, toi-mat, tuyet-mat; only none is carried"))),
-    }
-}
-
-fn document(arguments: &Arguments, attachments: Vec<pb::Attachment>) -> Result<pb::Document, Failure> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let secrecy = secrecy(&arguments.secrecy)?;
-    let signer = pb::Signer {
-        competence: text(&arguments.signer_competence),
-        position: text(&arguments.signer_position),
-        full_name: text(&arguments.signer_name),
-    };
-    let answered = arguments.in_reply_to.iter().map(|id| pb::DocumentReference { message_id: id.clone(), ..Default::default() });
-    Ok(pb::Document {
-        sender: text(&arguments.from),
-        recipients: arguments.to.clone(),
-        number: text(&arguments.number),
-        notation: text(&arguments.notation),
-        subject: text(&arguments.subject),
-        r#type: arguments.type_name.clone().map(|name| pb::DocumentType { name, ..Default::default() }),
-        document_id: text(&arguments.document_id),
-        issued_on: text(&arguments.issued_on),
-        place: text(&arguments.place),
-        content: text(&arguments.content),
-        signer: Some(signer).filter(|signer| *signer != pb::Signer::default()),
-        due_on: text(&arguments.due_on),
-        // The national digits begin with 0, which the interface keeps for "not said".
-        urgency: arguments.urgency + 1,
-        urgent_at: text(&arguments.urgent_at),
-        secrecy: secrecy.into(),
-        pages: arguments.pages,
-        paper: arguments.paper,
-        in_reply_to: answered.collect(),
-        attachments,
-        ..pb::Document::default()
-    })
 }
 
 /// How many bytes the edge has of an earlier try that broke.
@@ -258,7 +164,7 @@ async fn upload(
     output: &mut Output,
 ) -> Result<String, Failure> {
     let (mut files, mut skip) = (VecDeque::new(), from.unwrap_or(0));
-    for path in &arguments.files {
+    for path in &arguments.header.files {
         let ((path, mut file), size) = open(path, ATTACHMENT_BYTES_MAX).await?;
         let here = skip.min(size);
         skip -= here;
@@ -270,32 +176,27 @@ async fn upload(
     let request = Some(send_document_request::Request::Header(header));
     let header = pb::SendDocumentRequest { request, resume_from: from };
     let sent = Arc::new(AtomicU64::new(from.unwrap_or(0)));
-    let counted = Arc::clone(&sent);
-    let data = move |data: Vec<u8>| {
-        counted.fetch_add(u64::try_from(data.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        pb::SendDocumentRequest { request: Some(send_document_request::Request::Data(data.into())), resume_from: None }
-    };
-    let (requests, broken) = stream(header, files, data);
-    let call = client.send_document(requests);
-    tokio::pin!(call);
-    let (mut ticks, mut shown) = (tokio::time::interval(PROGRESS_EVERY), false);
-    let answered = loop {
-        tokio::select! {
-            answered = &mut call => break answered,
-            _ = ticks.tick() => {
-                let bytes = sent.load(Ordering::Relaxed);
-                // The first tick comes at once, before there is anything to show.
-                if bytes > 0 && total > SHOWN_BYTES_MIN {
-                    output.progress(&format!("{bytes} of {total} bytes sent"), false);
-                    shown = true;
-                }
-            }
-        }
-    };
-    if shown {
-        output.progress(&format!("{} of {total} bytes sent", sent.load(Ordering::Relaxed)), true);
-    }
+    let data =
+        |data: bytes::Bytes| pb::SendDocumentRequest { request: Some(send_document_request::Request::Data(data)), resume_from: None };
+    let (requests, broken) = stream(header, files, Arc::clone(&sent), data);
+    let answered = shown(client.send_document(requests), &sent, total, output).await;
     answer(arguments, answered, broken).map(|response| response.message_id)
+}
+
+/// Waits for the answer and shows a person how far the bytes are.
+async fn shown<T>(call: impl Future<Output = T>, sent: &AtomicU64, total: u64, output: &mut Output) -> T {
+    tokio::pin!(call);
+    let first = Instant::now() + PROGRESS_EVERY;
+    let mut ticks = tokio::time::interval_at(first, PROGRESS_EVERY);
+    loop {
+        tokio::select! {
+            answered = &mut call => {
+                output.progress_end();
+                return answered;
+            }
+            _ = ticks.tick() => output.progress(&measure::bytes_bar(sent.load(Ordering::Relaxed), total)),
+        }
+    }
 }
 
 async fn send_edxml(
@@ -304,12 +205,14 @@ async fn send_edxml(
     path: &Path,
     output: &mut Output,
 ) -> Result<(String, Vec<Finding>), Failure> {
-    let (file, _) = open(path, BLOB_BYTES_MAX).await?;
-    let header = pb::EdxmlHeader { client_reference: arguments.reference.clone(), secrecy: secrecy(&arguments.secrecy)?.into() };
+    let (file, total) = open(path, BLOB_BYTES_MAX).await?;
+    let secrecy = arguments.secrecy.on_wire().into();
+    let header = pb::EdxmlHeader { client_reference: arguments.reference.clone(), secrecy };
     let header = pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Header(header)) };
-    let data = |data: Vec<u8>| pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Data(data.into())) };
-    let (requests, broken) = stream(header, VecDeque::from([file]), data);
-    let sent = client.send_edxml(requests).await;
+    let data = |data: bytes::Bytes| pb::SendEdxmlRequest { request: Some(send_edxml_request::Request::Data(data)) };
+    let counted = Arc::new(AtomicU64::new(0));
+    let (requests, broken) = stream(header, VecDeque::from([file]), Arc::clone(&counted), data);
+    let sent = shown(client.send_edxml(requests), &counted, total, output).await;
     if let Err(status) = &sent {
         tell(&violations::of_status(status), output);
     }
@@ -334,7 +237,7 @@ fn answer<T>(arguments: &Arguments, sent: Result<tonic::Response<T>, tonic::Stat
     match (sent, broken.try_recv()) {
         (_, Ok(failure)) => Err(failure),
         (Ok(response), Err(_)) => Ok(response.into_inner()),
-        (Err(status), Err(_)) => Err(arguments.edge.failure(&status)),
+        (Err(status), Err(_)) => Err(in_options(arguments.edge.failure(&status))),
     }
 }
 
@@ -359,7 +262,8 @@ type Broken = tokio::sync::oneshot::Receiver<Failure>;
 fn stream<R: Send + 'static>(
     header: R,
     mut files: VecDeque<(PathBuf, Take<File>)>,
-    data: impl Fn(Vec<u8>) -> R + Send + 'static,
+    sent: Arc<AtomicU64>,
+    data: impl Fn(bytes::Bytes) -> R + Send + 'static,
 ) -> (impl Stream<Item = R> + Send + 'static, Broken) {
     // A few pieces under way at once: the next is read while one is sent.
     let (sender, receiver) = tokio::sync::mpsc::channel(4);
@@ -374,8 +278,12 @@ fn stream<R: Send + 'static>(
                 Ok(0) => {
                     files.pop_front();
                 }
-                Ok(_) if sender.send(data(piece)).await.is_err() => return,
-                Ok(_) => {}
+                Ok(read) => {
+                    if sender.send(data(piece.into())).await.is_err() {
+                        return;
+                    }
+                    sent.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
+                }
                 Err(source) => {
                     // Nobody listens any more when the call has ended already.
                     let _told: Result<(), Failure> = report.send(Failure::file(path, source));
