@@ -64,6 +64,7 @@ mod command {
         &["sandbox"],
         &["bench"],
         &["bench", "submit"],
+        &["bench", "fanout"],
         &["bench", "hostile"],
         &["bench", "goals"],
         &["completions"],

@@ -1,8 +1,10 @@
 //! Is an answer what the protocol promises? Checkpoint, both inclusion proofs, and that the fact is about the envelope that was sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use truc_ledger::{Checkpoint, InclusionProof, LogVerifier, checkpoint, leaf_hash};
+use parking_lot::Mutex;
+use truc_ledger::{LogVerifier, ProvenTree, checkpoint, leaf_hash};
 use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::submit_response::Outcome;
 use truc_signing::statement::{Fact, Statement};
@@ -11,25 +13,37 @@ use truc_types::{Digest, LeafIndex, Reason, Refusal};
 
 use super::stock::Sealed;
 
-/// Checks the answers of one stream. One bad answer is an error: a bench of a broker that lies has no figures.
+/// Blocks whose checkpoint and proven nodes are kept: answers of the last few come mixed, over all streams. About half a megabyte for each.
+const BLOCKS_MAX: usize = 16;
+
+/// Checks the answers of any number of streams; its clones share what they know. One bad answer is an error: a bench of a broker that lies has no
+/// figures.
+#[derive(Clone)]
 pub(super) struct Checker {
     log: LogVerifier,
-    /// The note that was opened last: a block's answers carry the same.
-    newest: Option<(String, Checkpoint)>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What was seen of the log.
+#[derive(Default)]
+struct Known {
+    /// Notes whose signature holds, the newest last, with what is proven of their trees: all answers of a block carry the same, so one verification
+    /// serves them all.
+    blocks: VecDeque<(String, Arc<Mutex<ProvenTree>>)>,
     /// Every tree size that was seen, with its root: one per block.
-    pub(super) roots: BTreeMap<u64, Digest>,
+    roots: BTreeMap<u64, Digest>,
 }
 
 impl Checker {
-    pub(super) const fn new(log: LogVerifier) -> Self {
-        Self { log, newest: None, roots: BTreeMap::new() }
+    pub(super) fn new(log: LogVerifier) -> Self {
+        Self { log, known: Arc::default() }
     }
 
     /// Checks the answer to an envelope.
-    pub(super) fn accepted(&mut self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(), Refusal> {
-        let acceptance = self.statement(sent, outcome)?;
+    pub(super) fn accepted(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(), Refusal> {
+        let (acceptance, tree) = self.opened(sent, outcome)?;
         let fact = acceptance.fact.ok_or_else(|| invalid("an acceptance of an envelope without its fact"))?;
-        self.proof(&fact, &leaf_hash(&fact.entry))?;
+        proof(&tree, &fact, &leaf_hash(&fact.entry))?;
         match Statement::parse(&fact.entry) {
             Ok(Statement::Fact(Fact::Accepted(accepted))) if accepted.envelope == sent.digest => Ok(()),
             Ok(other) => Err(invalid(&format!("a fact that is not about envelope {}: {other:?}", sent.digest))),
@@ -38,7 +52,16 @@ impl Checker {
     }
 
     /// Checks the answer to any statement, but for its fact.
-    pub(super) fn statement(&mut self, sent: &Sealed, outcome: Option<Outcome>) -> Result<pb::Acceptance, Refusal> {
+    pub(super) fn statement(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<pb::Acceptance, Refusal> {
+        self.opened(sent, outcome).map(|(acceptance, _)| acceptance)
+    }
+
+    /// Blocks whose checkpoints were seen.
+    pub(super) fn blocks(&self) -> usize {
+        self.known.lock().roots.len()
+    }
+
+    fn opened(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(pb::Acceptance, Arc<Mutex<ProvenTree>>), Refusal> {
         let acceptance = match outcome {
             Some(Outcome::Accepted(acceptance)) => acceptance,
             Some(Outcome::Refused(refused)) => {
@@ -46,39 +69,41 @@ impl Checker {
             }
             None => return Err(invalid("an answer without an outcome")),
         };
-        self.open(&acceptance.checkpoint)?;
+        let tree = self.open(&acceptance.checkpoint)?;
         let statement = acceptance.statement.as_ref().ok_or_else(|| invalid("an acceptance without a proof"))?;
-        self.proof(statement, &sent.leaf)?;
-        Ok(acceptance)
+        proof(&tree, statement, &sent.leaf)?;
+        Ok((acceptance, tree))
     }
 
-    fn open(&mut self, note: &str) -> Result<(), Refusal> {
-        if self.newest.as_ref().is_some_and(|(newest, _)| newest == note) {
-            return Ok(());
+    fn open(&self, note: &str) -> Result<Arc<Mutex<ProvenTree>>, Refusal> {
+        let mut known = self.known.lock();
+        if let Some((_, tree)) = known.blocks.iter().rev().find(|(seen, _)| seen == note) {
+            return Ok(tree.clone());
         }
         let opened = checkpoint::open(note.as_bytes(), &self.log).map_err(|cause| invalid(&format!("a checkpoint: {cause}")))?;
-        add_root(&mut self.roots, opened.size, opened.root)?;
-        self.newest = Some((note.to_owned(), opened));
-        Ok(())
-    }
-
-    fn proof(&self, logged: &pb::LoggedEntry, leaf: &Digest) -> Result<(), Refusal> {
-        let (_, checkpoint) = self.newest.as_ref().ok_or_else(|| invalid("a proof without a checkpoint"))?;
-        let (path, rest) = logged.path.as_chunks::<32>();
-        if !rest.is_empty() {
-            return Err(invalid("a path that is no list of hashes"));
+        add_root(&mut known.roots, opened.size, opened.root)?;
+        if known.blocks.len() >= BLOCKS_MAX {
+            known.blocks.pop_front();
         }
-        let proof = InclusionProof {
-            leaf_index: LeafIndex(logged.leaf),
-            tree_size: checkpoint.size,
-            path: path.iter().map(|hash| Digest(*hash)).collect(),
-        };
-        proof.verify(leaf, &checkpoint.root).map_err(|cause| invalid(&format!("a proof of leaf {}: {cause}", logged.leaf)))
+        let tree = Arc::new(Mutex::new(ProvenTree::new(&opened)));
+        known.blocks.push_back((note.to_owned(), tree.clone()));
+        Ok(tree)
     }
 }
 
+/// Checks that an entry is in the tree of a checkpoint.
+fn proof(tree: &Mutex<ProvenTree>, logged: &pb::LoggedEntry, leaf: &Digest) -> Result<(), Refusal> {
+    let (path, rest) = logged.path.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(invalid("a path that is no list of hashes"));
+    }
+    let path = path.iter().map(|hash| Digest(*hash)).collect();
+    let proven = tree.lock().verify(LeafIndex(logged.leaf), path, leaf);
+    proven.map_err(|cause| invalid(&format!("a proof of leaf {}: {cause}", logged.leaf)))
+}
+
 /// Notes the root of a tree size; two roots of one size are a fork.
-pub(super) fn add_root(roots: &mut BTreeMap<u64, Digest>, size: u64, root: Digest) -> Result<(), Refusal> {
+fn add_root(roots: &mut BTreeMap<u64, Digest>, size: u64, root: Digest) -> Result<(), Refusal> {
     match roots.insert(size, root) {
         Some(before) if before != root => {
             Err(Refusal::new(Reason::LogFork, format!("two checkpoints of size {size} have the roots {before} and {root}")))
@@ -93,55 +118,18 @@ fn invalid(what: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use ed25519_dalek::SigningKey;
-    use truc_ledger::{Extension, Frontier, LogSigner};
     use truc_signing::sha256;
-    use truc_signing::statement::{Accepted, QueueEntry};
-    use truc_types::{MessageId, QueuePosition, Timestamp};
 
+    use super::super::lying::{self, flip, signer};
     use super::*;
-
-    const ORIGIN: &str = "truc.example/axis/2026";
-
-    fn signer(seed: u8) -> LogSigner {
-        LogSigner::new(ORIGIN, &SigningKey::from_bytes(&[seed; 32])).unwrap()
-    }
-
-    /// What a broker with this log key answers to `file`, stating that it accepted the envelope `named`.
-    fn answer(file: &[u8], named: &[u8], signer: &LogSigner) -> pb::Acceptance {
-        let fact = Fact::Accepted(Accepted {
-            message_id: MessageId::from_bytes([1; 16]),
-            envelope: sha256(named),
-            leaf: LeafIndex(0),
-            block_time: Timestamp::from_millis(1),
-            registry_version: 1,
-            queue: vec![QueueEntry { recipient: "H2".parse().unwrap(), agency: "H2".parse().unwrap(), position: QueuePosition(1) }],
-        });
-        let fact = fact.to_json();
-        let extension = Extension::new(&Frontier::new(), &[leaf_hash(file), leaf_hash(&fact)]);
-        let signed = Checkpoint { origin: ORIGIN.to_owned(), size: extension.size(), root: extension.root() };
-        let logged = |leaf: u64, entry: Vec<u8>| {
-            let path = extension.inclusion_proof(LeafIndex(leaf)).unwrap().path;
-            let path: Vec<u8> = path.iter().flat_map(|digest| digest.0).collect();
-            Some(pb::LoggedEntry { entry: entry.into(), leaf, path: path.into() })
-        };
-        let checkpoint = checkpoint::sign(&signed, signer).unwrap();
-        pb::Acceptance { statement: logged(0, Vec::new()), fact: logged(1, fact), checkpoint }
-    }
 
     fn check(change: impl FnOnce(&mut pb::Acceptance)) -> Result<(), Reason> {
         let file = b"an envelope";
-        let mut acceptance = answer(file, file, &signer(1));
+        let mut acceptance = lying::answer(file, file, &signer(1));
         change(&mut acceptance);
         let sent = Sealed { file: bytes::Bytes::from_static(file), digest: sha256(file), leaf: leaf_hash(file) };
-        let mut checker = Checker::new(signer(1).verifier().clone());
+        let checker = Checker::new(signer(1).verifier().clone());
         checker.accepted(&sent, Some(Outcome::Accepted(acceptance))).map_err(|refusal| refusal.reason)
-    }
-
-    fn flip(bytes: &mut bytes::Bytes) {
-        let mut changed = bytes.to_vec();
-        changed[0] ^= 1;
-        *bytes = changed.into();
     }
 
     #[test]
@@ -157,8 +145,25 @@ mod tests {
         assert_eq!(check(|answer| flip(&mut answer.fact.as_mut().unwrap().entry)), wrong);
         assert_eq!(check(|answer| answer.fact = None), wrong);
         assert_eq!(check(|answer| answer.statement = None), wrong);
-        assert_eq!(check(|answer| *answer = self::answer(b"an envelope", b"another", &signer(1))), wrong);
-        assert_eq!(check(|answer| *answer = self::answer(b"an envelope", b"an envelope", &signer(2))), wrong);
+        assert_eq!(check(|answer| *answer = lying::answer(b"an envelope", b"another", &signer(1))), wrong);
+        assert_eq!(check(|answer| *answer = lying::answer(b"an envelope", b"an envelope", &signer(2))), wrong);
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_seen_vouches_only_for_what_it_signs() {
+        let checker = Checker::new(signer(1).verifier().clone());
+        let file = b"an envelope";
+        let sent = Sealed { file: bytes::Bytes::from_static(file), digest: sha256(file), leaf: leaf_hash(file) };
+        let mut acceptance = lying::answer(file, file, &signer(1));
+        for _ in 0..2 {
+            assert!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance.clone()))).is_ok());
+        }
+        assert_eq!(checker.blocks(), 1);
+        flip(&mut acceptance.statement.as_mut().unwrap().path);
+        assert_eq!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance.clone()))).unwrap_err().reason, Reason::LogProofInvalid);
+        acceptance = lying::answer(file, file, &signer(1));
+        acceptance.checkpoint = acceptance.checkpoint.replacen("\n2\n", "\n3\n", 1);
+        assert_eq!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance))).unwrap_err().reason, Reason::LogProofInvalid);
     }
 
     #[test]
