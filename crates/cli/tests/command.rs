@@ -60,6 +60,7 @@ mod command {
         &["sandbox"],
         &["bench"],
         &["bench", "submit"],
+        &["bench", "fanout"],
         &["bench", "hostile"],
         &["bench", "goals"],
         &["completions"],

@@ -1,7 +1,9 @@
 //! Is an answer what the protocol promises? Checkpoint, both inclusion proofs, and that the fact is about the envelope that was sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use truc_ledger::{Checkpoint, InclusionProof, LogVerifier, checkpoint, leaf_hash};
 use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::submit_response::Outcome;
@@ -11,25 +13,36 @@ use truc_types::{Digest, LeafIndex, Reason, Refusal};
 
 use super::stock::Sealed;
 
-/// Checks the answers of one stream. One bad answer is an error: a bench of a broker that lies has no figures.
+/// Checkpoints that are kept after their signature was verified: answers of the last blocks come mixed, over all streams.
+const NOTES_MAX: usize = 256;
+
+/// Checks the answers of any number of streams; its clones share what they know. One bad answer is an error: a bench of a broker that lies has no
+/// figures.
+#[derive(Clone)]
 pub(super) struct Checker {
     log: LogVerifier,
-    /// The note that was opened last: a block's answers carry the same.
-    newest: Option<(String, Checkpoint)>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What was seen of the log.
+#[derive(Default)]
+struct Known {
+    /// Notes whose signature holds: all answers of a block carry the same, so one verification serves them all.
+    notes: HashMap<String, Arc<Checkpoint>>,
     /// Every tree size that was seen, with its root: one per block.
-    pub(super) roots: BTreeMap<u64, Digest>,
+    roots: BTreeMap<u64, Digest>,
 }
 
 impl Checker {
-    pub(super) const fn new(log: LogVerifier) -> Self {
-        Self { log, newest: None, roots: BTreeMap::new() }
+    pub(super) fn new(log: LogVerifier) -> Self {
+        Self { log, known: Arc::default() }
     }
 
     /// Checks the answer to an envelope.
-    pub(super) fn accepted(&mut self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(), Refusal> {
-        let acceptance = self.statement(sent, outcome)?;
+    pub(super) fn accepted(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(), Refusal> {
+        let (acceptance, checkpoint) = self.opened(sent, outcome)?;
         let fact = acceptance.fact.ok_or_else(|| invalid("an acceptance of an envelope without its fact"))?;
-        self.proof(&fact, &leaf_hash(&fact.entry))?;
+        proof(&checkpoint, &fact, &leaf_hash(&fact.entry))?;
         match Statement::parse(&fact.entry) {
             Ok(Statement::Fact(Fact::Accepted(accepted))) if accepted.envelope == sent.digest => Ok(()),
             Ok(other) => Err(invalid(&format!("a fact that is not about envelope {}: {other:?}", sent.digest))),
@@ -38,7 +51,16 @@ impl Checker {
     }
 
     /// Checks the answer to any statement, but for its fact.
-    pub(super) fn statement(&mut self, sent: &Sealed, outcome: Option<Outcome>) -> Result<pb::Acceptance, Refusal> {
+    pub(super) fn statement(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<pb::Acceptance, Refusal> {
+        self.opened(sent, outcome).map(|(acceptance, _)| acceptance)
+    }
+
+    /// Blocks whose checkpoints were seen.
+    pub(super) fn blocks(&self) -> usize {
+        self.known.lock().roots.len()
+    }
+
+    fn opened(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(pb::Acceptance, Arc<Checkpoint>), Refusal> {
         let acceptance = match outcome {
             Some(Outcome::Accepted(acceptance)) => acceptance,
             Some(Outcome::Refused(refused)) => {
@@ -46,39 +68,44 @@ impl Checker {
             }
             None => return Err(invalid("an answer without an outcome")),
         };
-        self.open(&acceptance.checkpoint)?;
+        let checkpoint = self.open(&acceptance.checkpoint)?;
         let statement = acceptance.statement.as_ref().ok_or_else(|| invalid("an acceptance without a proof"))?;
-        self.proof(statement, &sent.leaf)?;
-        Ok(acceptance)
+        proof(&checkpoint, statement, &sent.leaf)?;
+        Ok((acceptance, checkpoint))
     }
 
-    fn open(&mut self, note: &str) -> Result<(), Refusal> {
-        if self.newest.as_ref().is_some_and(|(newest, _)| newest == note) {
-            return Ok(());
+    fn open(&self, note: &str) -> Result<Arc<Checkpoint>, Refusal> {
+        let mut known = self.known.lock();
+        if let Some(checkpoint) = known.notes.get(note) {
+            return Ok(checkpoint.clone());
         }
         let opened = checkpoint::open(note.as_bytes(), &self.log).map_err(|cause| invalid(&format!("a checkpoint: {cause}")))?;
-        add_root(&mut self.roots, opened.size, opened.root)?;
-        self.newest = Some((note.to_owned(), opened));
-        Ok(())
-    }
-
-    fn proof(&self, logged: &pb::LoggedEntry, leaf: &Digest) -> Result<(), Refusal> {
-        let (_, checkpoint) = self.newest.as_ref().ok_or_else(|| invalid("a proof without a checkpoint"))?;
-        let (path, rest) = logged.path.as_chunks::<32>();
-        if !rest.is_empty() {
-            return Err(invalid("a path that is no list of hashes"));
+        add_root(&mut known.roots, opened.size, opened.root)?;
+        let opened = Arc::new(opened);
+        if known.notes.len() >= NOTES_MAX {
+            known.notes.clear();
         }
-        let proof = InclusionProof {
-            leaf_index: LeafIndex(logged.leaf),
-            tree_size: checkpoint.size,
-            path: path.iter().map(|hash| Digest(*hash)).collect(),
-        };
-        proof.verify(leaf, &checkpoint.root).map_err(|cause| invalid(&format!("a proof of leaf {}: {cause}", logged.leaf)))
+        known.notes.insert(note.to_owned(), opened.clone());
+        Ok(opened)
     }
 }
 
+/// Checks that an entry is in the tree of a checkpoint.
+fn proof(checkpoint: &Checkpoint, logged: &pb::LoggedEntry, leaf: &Digest) -> Result<(), Refusal> {
+    let (path, rest) = logged.path.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(invalid("a path that is no list of hashes"));
+    }
+    let proof = InclusionProof {
+        leaf_index: LeafIndex(logged.leaf),
+        tree_size: checkpoint.size,
+        path: path.iter().map(|hash| Digest(*hash)).collect(),
+    };
+    proof.verify(leaf, &checkpoint.root).map_err(|cause| invalid(&format!("a proof of leaf {}: {cause}", logged.leaf)))
+}
+
 /// Notes the root of a tree size; two roots of one size are a fork.
-pub(super) fn add_root(roots: &mut BTreeMap<u64, Digest>, size: u64, root: Digest) -> Result<(), Refusal> {
+fn add_root(roots: &mut BTreeMap<u64, Digest>, size: u64, root: Digest) -> Result<(), Refusal> {
     match roots.insert(size, root) {
         Some(before) if before != root => {
             Err(Refusal::new(Reason::LogFork, format!("two checkpoints of size {size} have the roots {before} and {root}")))
@@ -134,7 +161,7 @@ mod tests {
         let mut acceptance = answer(file, file, &signer(1));
         change(&mut acceptance);
         let sent = Sealed { file: bytes::Bytes::from_static(file), digest: sha256(file), leaf: leaf_hash(file) };
-        let mut checker = Checker::new(signer(1).verifier().clone());
+        let checker = Checker::new(signer(1).verifier().clone());
         checker.accepted(&sent, Some(Outcome::Accepted(acceptance))).map_err(|refusal| refusal.reason)
     }
 
@@ -159,6 +186,23 @@ mod tests {
         assert_eq!(check(|answer| answer.statement = None), wrong);
         assert_eq!(check(|answer| *answer = self::answer(b"an envelope", b"another", &signer(1))), wrong);
         assert_eq!(check(|answer| *answer = self::answer(b"an envelope", b"an envelope", &signer(2))), wrong);
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_seen_vouches_only_for_what_it_signs() {
+        let checker = Checker::new(signer(1).verifier().clone());
+        let file = b"an envelope";
+        let sent = Sealed { file: bytes::Bytes::from_static(file), digest: sha256(file), leaf: leaf_hash(file) };
+        let mut acceptance = answer(file, file, &signer(1));
+        for _ in 0..2 {
+            assert!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance.clone()))).is_ok());
+        }
+        assert_eq!(checker.blocks(), 1);
+        flip(&mut acceptance.statement.as_mut().unwrap().path);
+        assert_eq!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance.clone()))).unwrap_err().reason, Reason::LogProofInvalid);
+        acceptance = answer(file, file, &signer(1));
+        acceptance.checkpoint = acceptance.checkpoint.replacen("\n2\n", "\n3\n", 1);
+        assert_eq!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance))).unwrap_err().reason, Reason::LogProofInvalid);
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod attack;
 mod axis;
 mod broker;
 mod check;
+mod drive;
+pub mod fanout;
 mod figures;
 mod findings;
 pub mod goals;
@@ -11,6 +13,7 @@ pub mod hostile;
 mod load;
 pub mod machine;
 mod phase;
+mod plot;
 pub mod setup;
 mod stock;
 pub mod submit;
@@ -25,6 +28,8 @@ use crate::output::Output;
 pub enum Command {
     /// How many documents a second one broker accepts, and how long each waits for its proofs.
     Submit(submit::Arguments),
+    /// What recipients cost: documents and queue entries a second with one, ten and 94 recipients.
+    Fanout(fanout::Arguments),
     /// What the others feel of one hostile agency.
     Hostile(hostile::Arguments),
     /// Whether this machine reaches the goals: one row for each, exit code 1 if any is not met.
@@ -38,6 +43,7 @@ pub enum Command {
 pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Submit(arguments) => submit::run(&arguments, output),
+        Command::Fanout(arguments) => fanout::run(&arguments, output),
         Command::Hostile(arguments) => hostile::run(&arguments, output),
         Command::Goals(arguments) => goals::run(&arguments, output),
     }

@@ -3,16 +3,14 @@
 //! In the open loop a latency counts from the instant at which the document was to be sent: a broker that stalls is not spared the documents that could
 //! not even leave because of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 use truc_ledger::LogVerifier;
-use truc_types::Digest;
 
-use super::check::{Checker, add_root};
+use super::check::Checker;
 use super::figures::{defect, histogram};
 use super::load::{Lane, Stream, ended, send};
 use super::stock::Sealed;
@@ -20,6 +18,12 @@ use crate::failure::Failure;
 
 /// Answers before this are verified but not counted: connections, caches and branch predictors settle.
 pub(super) const WARM_UP: Duration = Duration::from_millis(500);
+
+/// The time of one point of throughput over time.
+pub(super) const SLICE: Duration = Duration::from_millis(250);
+
+/// Slices of the longest phase that is asked for, ten minutes, and of what is still answered after it.
+const SLICES_MAX: usize = 4 * 700;
 
 /// What sets the pace.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +44,10 @@ pub(super) struct Measured {
     pub(super) time: Duration,
     /// Latencies in microseconds.
     pub(super) latencies: Histogram<u64>,
-    /// Tree sizes and roots of all checkpoints: one per block.
-    pub(super) roots: BTreeMap<u64, Digest>,
+    /// Blocks that the answers were in.
+    pub(super) blocks: usize,
+    /// Documents answered in each [`SLICE`] since the start, warm-up included.
+    pub(super) slices: Vec<u64>,
 }
 
 /// When a phase counts.
@@ -60,6 +66,7 @@ struct Tally {
     counted: u64,
     last: Instant,
     latencies: Histogram<u64>,
+    slices: Vec<u64>,
 }
 
 /// Runs a phase: every lane sends from its own stock, until the time is over or the stock is used up.
@@ -76,9 +83,10 @@ pub(super) async fn run(
     }
     let start = Instant::now();
     let span = Span { start, count_from: start + WARM_UP, end: start + WARM_UP + count_for };
+    let checker = Checker::new(log.clone());
     let (mut running, count) = (tokio::task::JoinSet::new(), u32::try_from(lanes.len()).unwrap_or(u32::MAX));
     for (number, (stream, stock)) in (0..).zip(streams.into_iter().zip(stocks)) {
-        let tally = Tally::new(span, log.clone())?;
+        let tally = Tally::new(span, checker.clone())?;
         match pace {
             Pace::Closed { in_flight } => running.spawn(closed(stream, stock, in_flight, tally)),
             Pace::Open { interval } => {
@@ -87,17 +95,17 @@ pub(super) async fn run(
             }
         };
     }
-    let mut measured = Measured { verified: 0, counted: 0, time: Duration::ZERO, latencies: histogram()?, roots: BTreeMap::new() };
+    let mut measured = Measured { verified: 0, counted: 0, time: Duration::ZERO, latencies: histogram()?, blocks: 0, slices: Vec::new() };
     while let Some(tally) = running.join_next().await {
         let tally = tally.map_err(|cause| defect(&cause.to_string()))??;
         measured.verified += tally.verified;
         measured.counted += tally.counted;
         measured.time = measured.time.max(tally.last.saturating_duration_since(span.count_from));
         measured.latencies.add(&tally.latencies).map_err(|cause| defect(&cause.to_string()))?;
-        for (size, root) in tally.checker.roots {
-            add_root(&mut measured.roots, size, root).map_err(Failure::Refused)?;
-        }
+        measured.slices.resize(measured.slices.len().max(tally.slices.len()), 0);
+        measured.slices.iter_mut().zip(tally.slices).for_each(|(all, own)| *all += own);
     }
+    measured.blocks = checker.blocks();
     Ok(measured)
 }
 
@@ -168,8 +176,8 @@ async fn open(mut stream: Stream, stock: Arc<[Sealed]>, schedule: Schedule, mut 
 }
 
 impl Tally {
-    fn new(span: Span, log: LogVerifier) -> Result<Self, Failure> {
-        Ok(Self { checker: Checker::new(log), span, verified: 0, counted: 0, last: span.start, latencies: histogram()? })
+    fn new(span: Span, checker: Checker) -> Result<Self, Failure> {
+        Ok(Self { checker, span, verified: 0, counted: 0, last: span.start, latencies: histogram()?, slices: Vec::new() })
     }
 
     /// Takes an answer that arrived just now; gives the instant.
@@ -182,6 +190,7 @@ impl Tally {
         let now = Instant::now();
         self.checker.accepted(sealed, outcome).map_err(Failure::Refused)?;
         self.verified += 1;
+        self.slice(now);
         if now >= self.span.count_from && now < self.span.end {
             self.counted += 1;
             self.last = self.last.max(now);
@@ -189,6 +198,20 @@ impl Tally {
             self.latencies.record(micros).map_err(|cause| defect(&cause.to_string()))?;
         }
         Ok(now)
+    }
+}
+
+impl Tally {
+    /// Counts an answer in its slice of time.
+    fn slice(&mut self, now: Instant) {
+        let number = now.saturating_duration_since(self.span.start).as_nanos() / SLICE.as_nanos();
+        let number = usize::try_from(number).unwrap_or(usize::MAX).min(SLICES_MAX - 1);
+        if number >= self.slices.len() {
+            self.slices.resize(number + 1, 0);
+        }
+        if let Some(slice) = self.slices.get_mut(number) {
+            *slice += 1;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use truc_ledger::leaf_hash;
 use truc_signing::statement::{Attachment, Business, Doc, Encoding, Envelope, Sender, SenderHead, SenderHeadEvent, SignerRole};
 use truc_signing::{SealKey, seal, sha256};
 use truc_transport::clock;
+use truc_types::limits::ATTACHMENTS_MAX;
 use truc_types::{Digest, EdgeTerm, OrganisationCode, SenderSeq};
 
 use super::axis::Agency;
@@ -22,14 +23,33 @@ pub(super) struct Sealed {
     pub(super) leaf: Digest,
 }
 
-/// Seals `count` envelopes for each agency, one thread each. Sequence numbers begin with the term.
+/// What the envelopes of a phase are like.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// The next agencies in the order of the directory; the sender itself comes last.
+    pub(super) recipients: usize,
+    /// The envelope names attachments until its file has at least so many bytes, or as many as it may.
+    pub(super) bytes_min: usize,
+}
+
+/// Seals `count` envelopes with one attachment for each agency.
 pub(super) fn preseal(agencies: &[Agency], term: EdgeTerm, count: u64, recipients: usize) -> Vec<Vec<Sealed>> {
+    preseal_shaped(agencies, term, count, Shape { recipients, bytes_min: 0 })
+}
+
+/// Seals `count` envelopes for each agency, one thread each. Sequence numbers begin with the term.
+pub(super) fn preseal_shaped(agencies: &[Agency], term: EdgeTerm, count: u64, shape: Shape) -> Vec<Vec<Sealed>> {
     std::thread::scope(|scope| {
-        let others = |own: usize| agencies.iter().cycle().skip(own + 1).take(recipients).map(|agency| (&agency.code).into());
+        let others = |own: usize| agencies.iter().cycle().skip(own + 1).take(shape.recipients).map(|agency| (&agency.code).into());
         let sealing: Vec<_> = (agencies.iter().enumerate())
             .map(|(own, agency)| {
                 let recipients: Vec<OrganisationCode> = others(own).collect();
-                scope.spawn(move || (1..=count).map(|seq| envelope(agency, term, seq, &recipients)).collect::<Vec<_>>())
+                scope.spawn(move || {
+                    let has_bytes =
+                        |attachments: &usize| envelope(agency, term, 1, &recipients, *attachments).file.len() >= shape.bytes_min;
+                    let attachments = (1..ATTACHMENTS_MAX).find(has_bytes).unwrap_or(ATTACHMENTS_MAX);
+                    (1..=count).map(|seq| envelope(agency, term, seq, &recipients, attachments)).collect::<Vec<_>>()
+                })
             })
             .collect();
         #[expect(clippy::expect_used, reason = "a thread panics only by a defect, which is passed on")]
@@ -37,7 +57,15 @@ pub(super) fn preseal(agencies: &[Agency], term: EdgeTerm, count: u64, recipient
     })
 }
 
-fn envelope(agency: &Agency, term: EdgeTerm, seq: u64, recipients: &[OrganisationCode]) -> Sealed {
+fn envelope(agency: &Agency, term: EdgeTerm, seq: u64, recipients: &[OrganisationCode], attachments: usize) -> Sealed {
+    let attachment = Attachment {
+        name: format!("Công văn {seq}-BTC-NSNN.pdf"),
+        media_type: "application/pdf".to_owned(),
+        size: ATTACHMENT.len() as u64,
+        sha256: sha256(ATTACHMENT),
+        encoding: Encoding::Identity,
+        commit: None,
+    };
     let envelope = Envelope {
         message_id: clock::mint(),
         sender: Sender { organisation: OrganisationCode::from(&agency.code), agency: agency.code.clone() },
@@ -50,14 +78,7 @@ fn envelope(agency: &Agency, term: EdgeTerm, seq: u64, recipients: &[Organisatio
         updates: None,
         replaces: Vec::new(),
         doc: Doc::new(format!("{seq}"), "BTC-NSNN", "Về việc hướng dẫn quyết toán ngân sách năm 2026 và lập dự toán năm 2027"),
-        attachments: vec![Attachment {
-            name: format!("Công văn {seq}-BTC-NSNN.pdf"),
-            media_type: "application/pdf".to_owned(),
-            size: ATTACHMENT.len() as u64,
-            sha256: sha256(ATTACHMENT),
-            encoding: Encoding::Identity,
-            commit: None,
-        }],
+        attachments: vec![attachment; attachments],
         edxml: None,
         contact: None,
         created_at: clock::now(),

@@ -1,29 +1,32 @@
 //! `truc bench submit`: how many documents a second one broker accepts durably, and how long each waits for its proofs.
 //!
-//! First a closed loop finds the maximum, then an open loop at a part of it finds the latencies that a user of a broker with head-room sees.
+//! First a closed loop finds the maximum, then an open loop at a part of it finds the latencies that a user of a broker with head-room sees. A sweep goes
+//! through many parts of it.
 
-use std::time::Duration;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use truc_types::EdgeTerm;
 
 use super::axis::{self, AGENCIES_MAX, Axis};
 use super::broker::Broker;
-use super::figures::{Both, Cost, Latencies, defect};
-use super::findings::{Findings, Row};
+use super::drive::{self, Drive, Phase};
+use super::figures::defect;
+use super::findings::Findings;
 use super::goals::{Goal, Reached, Request, Source};
-use super::load::Lane;
 use super::machine::Machine;
-use super::phase::{self, Pace, WARM_UP};
+use super::plot::{self, Line, Panel};
 use super::setup::Setup;
-use super::stock::{Sealed, preseal};
+use super::stock::Shape;
 use crate::failure::{Exit, Failure};
-use crate::local::usage;
 use crate::output::Output;
 
 /// The part of the maximum at which the open loop goes.
 const PACED_SHARE: f64 = 0.8;
+/// The parts of the maximum at which open loops go in a sweep.
+const SWEEP_SHARES: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
+/// Slices of throughput in a second.
+const SLICES_PER_SECOND: f64 = 4.0;
 
 /// How many documents a second one broker accepts, and how long each waits for its proofs. Starts a broker of its own in a temporary folder, with real
 /// mutual TLS and real syncs; verifies every answer and fails on the first that does not hold.
@@ -35,18 +38,27 @@ pub struct Arguments {
     /// Recipients of each document.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=93))]
     pub recipients: u16,
+    /// Bytes that each envelope has at least: it names up to 30 attachments to reach them.
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub size: usize,
     /// Documents that wait for answers in the closed loop, all connections together.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub in_flight: u16,
-    /// Seconds that each of the two loops is measured.
+    /// Seconds that each loop is measured.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=600))]
     pub seconds: u16,
-    /// Documents of the closed loop at most; they are sealed before it and lie in memory, about 2.5 KB each.
+    /// Documents of the closed loop at most; they are sealed before it and lie in memory.
     #[arg(long, default_value_t = 150_000, value_parser = clap::value_parser!(u32).range(100..=2_000_000))]
     pub documents: u32,
     /// Documents a second in the open loop, instead of 80 % of the maximum.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000), conflicts_with = "sweep")]
     pub rate: Option<u32>,
+    /// Open loops at 10, 20, … 90 and 95 % of the maximum, instead of one.
+    #[arg(long)]
+    pub sweep: bool,
+    /// Write plots to this file, as SVG: throughput over time, and in a sweep latency against load.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
     /// Which broker, on which disk.
     #[command(flatten)]
     pub setup: Setup,
@@ -57,36 +69,9 @@ pub struct Arguments {
 struct Settings {
     agencies: u16,
     recipients: u16,
-    envelope_bytes: usize,
-    in_flight: usize,
+    in_flight: u16,
     seconds: u16,
-}
-
-/// One phase.
-#[derive(Debug, Serialize)]
-struct Phase {
-    /// `closed` or `open`.
-    pace: &'static str,
-    /// Rate of an open loop.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offered_per_second: Option<f64>,
-    /// Documents whose checkpoint and two inclusion proofs were verified: all of them.
-    verified: u64,
-    documents_per_second: f64,
-    latency: Latencies,
-    cost: Cost,
-}
-
-impl Row for Phase {
-    fn head() -> Vec<&'static str> {
-        [&["pace", "documents/s"][..], &Latencies::HEAD, &Cost::HEAD, &["verified"]].concat()
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let pace = self.offered_per_second.map_or_else(|| self.pace.to_owned(), |rate| format!("{} {rate:.0}/s", self.pace));
-        let rate = format!("{:.0}", self.documents_per_second);
-        [vec![pace, rate], self.latency.cells(), self.cost.cells(), vec![self.verified.to_string()]].concat()
-    }
+    envelope_bytes: usize,
 }
 
 /// The rows of `truc bench goals`.
@@ -107,7 +92,18 @@ fn goals(request: &Request, output: &mut Output) -> Result<Vec<Reached>, Failure
     let seconds = if request.quick { 5 } else { 20 };
     let documents = u32::from(seconds) * 40_000;
     let setup = request.setup.clone();
-    let arguments = Arguments { agencies: 94, recipients: 1, in_flight: 1_024, seconds, documents, rate: None, setup };
+    let arguments = Arguments {
+        agencies: 94,
+        recipients: 1,
+        size: 0,
+        in_flight: 1_024,
+        seconds,
+        documents,
+        rate: None,
+        sweep: false,
+        plot: None,
+        setup,
+    };
     let found = find(&arguments, output)?;
     let [maximum, paced] = found.rows.as_slice() else { return Err(defect("not two loops")) };
     #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
@@ -137,7 +133,12 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
         let (recipients, agencies) = (arguments.recipients, arguments.agencies);
         return Err(Failure::Usage(format!("{recipients} recipients of each document need more than {agencies} agencies: --agencies")));
     }
-    find(arguments, output)?.show(&arguments.setup, output)?;
+    let found = find(arguments, output)?;
+    if let Some(path) = &arguments.plot {
+        let notes = [found.machine.to_string(), found.machine.durability.clone(), load(&found.settings)];
+        plot::write(path, "truc bench submit", &notes, &panels(&found.rows))?;
+    }
+    found.show(&arguments.setup, output)?;
     Ok(Exit::Done)
 }
 
@@ -146,68 +147,81 @@ fn find(arguments: &Arguments, output: &mut Output) -> Result<Findings<Settings,
     let machine = Machine::this(folder.path(), arguments.setup.sync_delay_ms);
     let axis = axis::make(folder.path(), arguments.agencies)?;
     let broker = Broker::start(&axis, &arguments.setup)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
-    let (settings, rows) = runtime.block_on(measure(arguments, &axis, &broker, output))?;
-    Ok(Findings { name: "submit", machine, settings, rows })
-}
-
-async fn measure(arguments: &Arguments, axis: &Axis, broker: &Broker, output: &mut Output) -> Result<(Settings, Vec<Phase>), Failure> {
-    let mut lanes = Vec::with_capacity(axis.agencies.len());
-    for agency in &axis.agencies {
-        lanes.push(Lane::open(broker.address, agency).await?);
-    }
-    let (agencies, recipients) = (u64::from(arguments.agencies), usize::from(arguments.recipients));
-    let each = u64::from(arguments.documents).div_ceil(agencies);
-    let count_for = Duration::from_secs(u64::from(arguments.seconds));
-
-    output.talk(&format!("sealing {} envelopes", each * agencies));
-    let stocks = stock(axis, &lanes, EdgeTerm(1), each, recipients).await?;
-    let envelope_bytes = stocks.first().and_then(|stock| stock.first()).map_or(0, |sealed| sealed.file.len());
-    output.talk(&format!("closed loop, {} in flight, {} s", arguments.in_flight, arguments.seconds));
-    let in_flight = usize::from(arguments.in_flight).div_ceil(lanes.len());
-    let closed = phase::run(&lanes, stocks, Pace::Closed { in_flight }, count_for, &axis.log);
-    let maximum = row(broker, "closed", None, closed).await?;
-
-    let rate = arguments.rate.map_or(maximum.documents_per_second * PACED_SHARE, f64::from).max(1.0);
-    let interval = Duration::from_secs_f64(1.0 / rate);
-    let documents = (WARM_UP + count_for).as_nanos().div_ceil(interval.as_nanos().max(1));
-    let paced_each = u64::try_from(documents).unwrap_or(u64::MAX).div_ceil(agencies);
-    output.talk(&format!("sealing {} envelopes", paced_each * agencies));
-    let stocks = stock(axis, &lanes, EdgeTerm(2), paced_each, recipients).await?;
-    output.talk(&format!("open loop, {rate:.0} documents/s, {} s", arguments.seconds));
-    let open = phase::run(&lanes, stocks, Pace::Open { interval }, count_for, &axis.log);
-    let paced = row(broker, "open", Some(rate), open).await?;
-
+    let rows = drive::runtime()?.block_on(measure(arguments, &axis, &broker, output))?;
     let settings = Settings {
         agencies: arguments.agencies,
         recipients: arguments.recipients,
-        envelope_bytes,
-        in_flight: in_flight * lanes.len(),
+        in_flight: arguments.in_flight,
         seconds: arguments.seconds,
+        envelope_bytes: rows.first().map_or(0, |phase| phase.envelope_bytes),
     };
-    Ok((settings, vec![maximum, paced]))
+    Ok(Findings { name: "submit", machine, settings, rows })
 }
 
-/// Opens a term of every agency and seals its envelopes. Each phase has a term of its own, because the one before may leave numbers unused.
-async fn stock(axis: &Axis, lanes: &[Lane], term: EdgeTerm, each: u64, recipients: usize) -> Result<Vec<Vec<Sealed>>, Failure> {
-    for (lane, agency) in lanes.iter().zip(&axis.agencies) {
-        lane.open_term(agency, term, &axis.log).await?;
+async fn measure(arguments: &Arguments, axis: &Axis, broker: &Broker, output: &mut Output) -> Result<Vec<Phase>, Failure> {
+    let shape = Shape { recipients: arguments.recipients.into(), bytes_min: arguments.size };
+    let mut drive = Drive::connect(axis, broker, arguments.seconds).await?;
+    let maximum = drive.closed(shape, arguments.in_flight, arguments.documents, output).await?;
+    let share = |share: f64| maximum.documents_per_second * share;
+    let rates = match arguments.rate {
+        _ if arguments.sweep => SWEEP_SHARES.map(share).to_vec(),
+        Some(rate) => vec![f64::from(rate)],
+        None => vec![share(PACED_SHARE)],
+    };
+    let mut rows = vec![maximum];
+    for rate in rates {
+        rows.push(drive.open(shape, rate, output).await?);
     }
-    Ok(preseal(&axis.agencies, term, each, recipients))
+    Ok(rows)
 }
 
-/// The figures of a phase, with what the processes used during it.
-async fn row(
-    broker: &Broker,
-    pace: &'static str,
-    offered_per_second: Option<f64>,
-    phase: impl Future<Output = Result<phase::Measured, Failure>>,
-) -> Result<Phase, Failure> {
-    let before = Both { broker: broker.reading()?, client: usage::own()? };
-    let measured = phase.await?;
-    let after = Both { broker: broker.reading()?, client: usage::own()? };
+/// What stands below the title of the plots.
+fn load(settings: &Settings) -> String {
+    let Settings { agencies, recipients, envelope_bytes, in_flight, .. } = settings;
+    format!(
+        "{agencies} agencies, envelopes of {envelope_bytes} bytes to {recipients}; closed loop with {in_flight} in flight; client on the same cores"
+    )
+}
+
+fn panels(phases: &[Phase]) -> Vec<Panel> {
     #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^53")]
-    let documents_per_second = measured.counted as f64 / measured.time.as_secs_f64().max(f64::MIN_POSITIVE);
-    let (latency, cost) = (Latencies::of(&measured.latencies), Cost::between(&before, &after, measured.verified));
-    Ok(Phase { pace, offered_per_second, verified: measured.verified, documents_per_second, latency, cost })
+    let over_time = |phase: &Phase| {
+        let name = phase.offered_per_second.map_or_else(|| "closed".to_owned(), |rate| format!("open {rate:.0}/s"));
+        // The last slice is not a whole one.
+        let whole = phase.answered_per_250_ms.iter().take(phase.answered_per_250_ms.len().saturating_sub(1)).enumerate();
+        let points = whole.map(|(slice, answered)| (slice as f64 / SLICES_PER_SECOND, *answered as f64 * SLICES_PER_SECOND)).collect();
+        Line { name, points }
+    };
+    let open: Vec<&Phase> = phases.iter().filter(|phase| phase.offered_per_second.is_some()).collect();
+    // The closed loop, and of the open ones the lowest, the middle and the highest: more lines cannot be told apart.
+    let shown = [open.first(), open.get(open.len() / 2).filter(|_| open.len() > 2), open.last().filter(|_| open.len() > 1)];
+    let closed = phases.iter().filter(|phase| phase.offered_per_second.is_none());
+    let lines = closed.chain(shown.into_iter().flatten().copied()).map(over_time).collect();
+    let throughput = Panel {
+        title: "Throughput over time (first half second: warm-up)".to_owned(),
+        x: "seconds since the start of the loop",
+        y: "documents/s, verified",
+        is_logarithmic: false,
+        lines,
+    };
+    if open.len() < 2 {
+        return vec![throughput];
+    }
+    let latency = |name: &str, pick: fn(&Phase) -> f64| {
+        let points = open.iter().filter_map(|phase| Some((phase.offered_per_second?, pick(phase)))).collect();
+        Line { name: name.to_owned(), points }
+    };
+    let against_load = Panel {
+        title: "Latency against load (open loop, from the instant at which a document was to be sent)".to_owned(),
+        x: "documents/s offered",
+        y: "milliseconds until the proofs are verified",
+        is_logarithmic: true,
+        lines: vec![
+            latency("p50", |phase| phase.latency.p50_ms),
+            latency("p90", |phase| phase.latency.p90_ms),
+            latency("p99", |phase| phase.latency.p99_ms),
+            latency("p99.9", |phase| phase.latency.p999_ms),
+        ],
+    };
+    vec![against_load, throughput]
 }
