@@ -120,55 +120,18 @@ fn invalid(what: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use ed25519_dalek::SigningKey;
-    use truc_ledger::{Extension, Frontier, LogSigner};
     use truc_signing::sha256;
-    use truc_signing::statement::{Accepted, QueueEntry};
-    use truc_types::{MessageId, QueuePosition, Timestamp};
 
+    use super::super::lying::{self, flip, signer};
     use super::*;
-
-    const ORIGIN: &str = "truc.example/axis/2026";
-
-    fn signer(seed: u8) -> LogSigner {
-        LogSigner::new(ORIGIN, &SigningKey::from_bytes(&[seed; 32])).unwrap()
-    }
-
-    /// What a broker with this log key answers to `file`, stating that it accepted the envelope `named`.
-    fn answer(file: &[u8], named: &[u8], signer: &LogSigner) -> pb::Acceptance {
-        let fact = Fact::Accepted(Accepted {
-            message_id: MessageId::from_bytes([1; 16]),
-            envelope: sha256(named),
-            leaf: LeafIndex(0),
-            block_time: Timestamp::from_millis(1),
-            registry_version: 1,
-            queue: vec![QueueEntry { recipient: "H2".parse().unwrap(), agency: "H2".parse().unwrap(), position: QueuePosition(1) }],
-        });
-        let fact = fact.to_json();
-        let extension = Extension::new(&Frontier::new(), &[leaf_hash(file), leaf_hash(&fact)]);
-        let signed = Checkpoint { origin: ORIGIN.to_owned(), size: extension.size(), root: extension.root() };
-        let logged = |leaf: u64, entry: Vec<u8>| {
-            let path = extension.inclusion_proof(LeafIndex(leaf)).unwrap().path;
-            let path: Vec<u8> = path.iter().flat_map(|digest| digest.0).collect();
-            Some(pb::LoggedEntry { entry: entry.into(), leaf, path: path.into() })
-        };
-        let checkpoint = checkpoint::sign(&signed, signer).unwrap();
-        pb::Acceptance { statement: logged(0, Vec::new()), fact: logged(1, fact), checkpoint }
-    }
 
     fn check(change: impl FnOnce(&mut pb::Acceptance)) -> Result<(), Reason> {
         let file = b"an envelope";
-        let mut acceptance = answer(file, file, &signer(1));
+        let mut acceptance = lying::answer(file, file, &signer(1));
         change(&mut acceptance);
         let sent = Sealed { file: bytes::Bytes::from_static(file), digest: sha256(file), leaf: leaf_hash(file) };
         let checker = Checker::new(signer(1).verifier().clone());
         checker.accepted(&sent, Some(Outcome::Accepted(acceptance))).map_err(|refusal| refusal.reason)
-    }
-
-    fn flip(bytes: &mut bytes::Bytes) {
-        let mut changed = bytes.to_vec();
-        changed[0] ^= 1;
-        *bytes = changed.into();
     }
 
     #[test]
@@ -184,8 +147,8 @@ mod tests {
         assert_eq!(check(|answer| flip(&mut answer.fact.as_mut().unwrap().entry)), wrong);
         assert_eq!(check(|answer| answer.fact = None), wrong);
         assert_eq!(check(|answer| answer.statement = None), wrong);
-        assert_eq!(check(|answer| *answer = self::answer(b"an envelope", b"another", &signer(1))), wrong);
-        assert_eq!(check(|answer| *answer = self::answer(b"an envelope", b"an envelope", &signer(2))), wrong);
+        assert_eq!(check(|answer| *answer = lying::answer(b"an envelope", b"another", &signer(1))), wrong);
+        assert_eq!(check(|answer| *answer = lying::answer(b"an envelope", b"an envelope", &signer(2))), wrong);
     }
 
     #[test]
@@ -193,14 +156,14 @@ mod tests {
         let checker = Checker::new(signer(1).verifier().clone());
         let file = b"an envelope";
         let sent = Sealed { file: bytes::Bytes::from_static(file), digest: sha256(file), leaf: leaf_hash(file) };
-        let mut acceptance = answer(file, file, &signer(1));
+        let mut acceptance = lying::answer(file, file, &signer(1));
         for _ in 0..2 {
             assert!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance.clone()))).is_ok());
         }
         assert_eq!(checker.blocks(), 1);
         flip(&mut acceptance.statement.as_mut().unwrap().path);
         assert_eq!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance.clone()))).unwrap_err().reason, Reason::LogProofInvalid);
-        acceptance = answer(file, file, &signer(1));
+        acceptance = lying::answer(file, file, &signer(1));
         acceptance.checkpoint = acceptance.checkpoint.replacen("\n2\n", "\n3\n", 1);
         assert_eq!(checker.accepted(&sent, Some(Outcome::Accepted(acceptance))).unwrap_err().reason, Reason::LogProofInvalid);
     }

@@ -11,6 +11,8 @@ mod findings;
 pub mod goals;
 pub mod hostile;
 mod load;
+#[cfg(test)]
+mod lying;
 pub mod machine;
 mod phase;
 mod plot;

@@ -225,3 +225,39 @@ fn panels(phases: &[Phase]) -> Vec<Panel> {
     };
     vec![against_load, throughput]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::{Both, Cost, Latencies, histogram};
+    use super::*;
+    use crate::local::usage;
+
+    fn phase(offered_per_second: Option<f64>) -> Phase {
+        let usage = usage::own().unwrap();
+        let both = Both { broker: super::super::broker::Reading { usage, syncs: 0 }, client: usage };
+        Phase {
+            pace: "",
+            offered_per_second,
+            recipients: 1,
+            envelope_bytes: 1_500,
+            verified: 1,
+            documents_per_second: 1.0,
+            documents_per_block: 1.0,
+            latency: Latencies::of(&histogram().unwrap()),
+            cost: Cost::between(&both, &both, 1),
+            answered_per_250_ms: vec![1, 2, 3],
+        }
+    }
+
+    #[test]
+    fn a_sweep_shows_latency_against_load_and_few_lines_over_time() {
+        let alone = panels(&[phase(None), phase(Some(80.0))]);
+        assert_eq!(alone.iter().map(|panel| panel.lines.len()).collect::<Vec<_>>(), [2]);
+        // The slice that was cut off is left out.
+        assert_eq!(alone[0].lines[0].points, [(0.0, 4.0), (0.25, 8.0)]);
+        let sweep: Vec<_> = std::iter::once(None).chain(SWEEP_SHARES.map(Some)).map(phase).collect();
+        let sweep = panels(&sweep);
+        assert_eq!(sweep.iter().map(|panel| panel.lines.len()).collect::<Vec<_>>(), [4, 4]);
+        assert_eq!(sweep[0].lines[0].points.len(), SWEEP_SHARES.len());
+    }
+}
