@@ -123,37 +123,58 @@ impl InclusionProof {
     /// # Errors
     /// The first reason for which the proof does not hold.
     pub fn verify(&self, leaf_hash: &Digest, root: &Digest) -> Result<(), ProofError> {
-        let found = self.path.len();
-        check_size(self.tree_size)?;
-        if self.leaf_index.0 >= self.tree_size {
-            return Err(ProofError::LeafOutside { leaf: self.leaf_index, size: self.tree_size });
+        match climb(self.leaf_index, self.tree_size, &self.path, leaf_hash, |_, _| false)? {
+            Some(computed) if computed != *root => Err(ProofError::RootMismatch { computed, expected: *root }),
+            _ => Ok(()),
         }
-        if found > PATH_HASHES_MAX {
+    }
+}
+
+/// A node on the way from a leaf to the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Step {
+    /// Levels above the leaf, and the index among the nodes there.
+    pub(crate) level: (u32, u64),
+    /// Hashes of the path that led here.
+    pub(crate) used: usize,
+}
+
+/// Goes from a leaf towards the root of a tree of `size` leaves; the root that the path leads to, or none when `knows` the node and the way from it.
+pub(crate) fn climb(
+    leaf: LeafIndex,
+    size: u64,
+    path: &[Digest],
+    leaf_hash: &Digest,
+    mut knows: impl FnMut(Step, &Digest) -> bool,
+) -> Result<Option<Digest>, ProofError> {
+    let found = path.len();
+    check_size(size)?;
+    if leaf.0 >= size {
+        return Err(ProofError::LeafOutside { leaf, size });
+    }
+    if found > PATH_HASHES_MAX {
+        return Err(ProofError::PathTooLong { found });
+    }
+    // fn, sn and r of the RFC.
+    let (mut node, mut last, mut computed, mut height) = (leaf.0, size - 1, *leaf_hash, 0);
+    for (used, sibling) in path.iter().enumerate() {
+        if last == 0 {
             return Err(ProofError::PathTooLong { found });
         }
-        // fn, sn and r of the RFC.
-        let (mut node, mut last, mut computed) = (self.leaf_index.0, self.tree_size - 1, *leaf_hash);
-        for sibling in &self.path {
-            if last == 0 {
-                return Err(ProofError::PathTooLong { found });
-            }
-            if node & 1 == 1 || node == last {
-                computed = node_hash(sibling, &computed);
-                skip_levels_without_sibling(&mut node, &mut last);
-            } else {
-                computed = node_hash(&computed, sibling);
-            }
-            node >>= 1;
-            last >>= 1;
+        if knows(Step { level: (height, node), used }, &computed) {
+            return Ok(None);
         }
-        if last != 0 {
-            return Err(ProofError::PathTooShort { found });
+        if node & 1 == 1 || node == last {
+            computed = node_hash(sibling, &computed);
+            height += skip_levels_without_sibling(&mut node, &mut last);
+        } else {
+            computed = node_hash(&computed, sibling);
         }
-        if computed != *root {
-            return Err(ProofError::RootMismatch { computed, expected: *root });
-        }
-        Ok(())
+        node >>= 1;
+        last >>= 1;
+        height += 1;
     }
+    if last == 0 { Ok(Some(computed)) } else { Err(ProofError::PathTooShort { found }) }
 }
 
 impl ConsistencyProof {
@@ -220,12 +241,15 @@ impl ConsistencyProof {
     }
 }
 
-/// At the right edge a node rises through the levels on which it has no sibling, until it is a right child or the root.
-fn skip_levels_without_sibling(node: &mut u64, last: &mut u64) {
+/// At the right edge a node rises through the levels on which it has no sibling, until it is a right child or the root; how many.
+fn skip_levels_without_sibling(node: &mut u64, last: &mut u64) -> u32 {
+    let mut levels = 0;
     while *node & 1 == 0 && *node != 0 {
         *node >>= 1;
         *last >>= 1;
+        levels += 1;
     }
+    levels
 }
 
 const fn check_size(size: u64) -> Result<(), ProofError> {
