@@ -1,10 +1,10 @@
 //! Is an answer what the protocol promises? Checkpoint, both inclusion proofs, and that the fact is about the envelope that was sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use truc_ledger::{Checkpoint, InclusionProof, LogVerifier, checkpoint, leaf_hash};
+use truc_ledger::{LogVerifier, ProvenTree, checkpoint, leaf_hash};
 use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::submit_response::Outcome;
 use truc_signing::statement::{Fact, Statement};
@@ -13,8 +13,8 @@ use truc_types::{Digest, LeafIndex, Reason, Refusal};
 
 use super::stock::Sealed;
 
-/// Checkpoints that are kept after their signature was verified: answers of the last blocks come mixed, over all streams.
-const NOTES_MAX: usize = 256;
+/// Blocks whose checkpoint and proven nodes are kept: answers of the last few come mixed, over all streams. About half a megabyte for each.
+const BLOCKS_MAX: usize = 16;
 
 /// Checks the answers of any number of streams; its clones share what they know. One bad answer is an error: a bench of a broker that lies has no
 /// figures.
@@ -27,8 +27,9 @@ pub(super) struct Checker {
 /// What was seen of the log.
 #[derive(Default)]
 struct Known {
-    /// Notes whose signature holds: all answers of a block carry the same, so one verification serves them all.
-    notes: HashMap<String, Arc<Checkpoint>>,
+    /// Notes whose signature holds, the newest last, with what is proven of their trees: all answers of a block carry the same, so one verification
+    /// serves them all.
+    blocks: VecDeque<(String, Arc<Mutex<ProvenTree>>)>,
     /// Every tree size that was seen, with its root: one per block.
     roots: BTreeMap<u64, Digest>,
 }
@@ -40,9 +41,9 @@ impl Checker {
 
     /// Checks the answer to an envelope.
     pub(super) fn accepted(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(), Refusal> {
-        let (acceptance, checkpoint) = self.opened(sent, outcome)?;
+        let (acceptance, tree) = self.opened(sent, outcome)?;
         let fact = acceptance.fact.ok_or_else(|| invalid("an acceptance of an envelope without its fact"))?;
-        proof(&checkpoint, &fact, &leaf_hash(&fact.entry))?;
+        proof(&tree, &fact, &leaf_hash(&fact.entry))?;
         match Statement::parse(&fact.entry) {
             Ok(Statement::Fact(Fact::Accepted(accepted))) if accepted.envelope == sent.digest => Ok(()),
             Ok(other) => Err(invalid(&format!("a fact that is not about envelope {}: {other:?}", sent.digest))),
@@ -60,7 +61,7 @@ impl Checker {
         self.known.lock().roots.len()
     }
 
-    fn opened(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(pb::Acceptance, Arc<Checkpoint>), Refusal> {
+    fn opened(&self, sent: &Sealed, outcome: Option<Outcome>) -> Result<(pb::Acceptance, Arc<Mutex<ProvenTree>>), Refusal> {
         let acceptance = match outcome {
             Some(Outcome::Accepted(acceptance)) => acceptance,
             Some(Outcome::Refused(refused)) => {
@@ -68,40 +69,37 @@ impl Checker {
             }
             None => return Err(invalid("an answer without an outcome")),
         };
-        let checkpoint = self.open(&acceptance.checkpoint)?;
+        let tree = self.open(&acceptance.checkpoint)?;
         let statement = acceptance.statement.as_ref().ok_or_else(|| invalid("an acceptance without a proof"))?;
-        proof(&checkpoint, statement, &sent.leaf)?;
-        Ok((acceptance, checkpoint))
+        proof(&tree, statement, &sent.leaf)?;
+        Ok((acceptance, tree))
     }
 
-    fn open(&self, note: &str) -> Result<Arc<Checkpoint>, Refusal> {
+    fn open(&self, note: &str) -> Result<Arc<Mutex<ProvenTree>>, Refusal> {
         let mut known = self.known.lock();
-        if let Some(checkpoint) = known.notes.get(note) {
-            return Ok(checkpoint.clone());
+        if let Some((_, tree)) = known.blocks.iter().rev().find(|(seen, _)| seen == note) {
+            return Ok(tree.clone());
         }
         let opened = checkpoint::open(note.as_bytes(), &self.log).map_err(|cause| invalid(&format!("a checkpoint: {cause}")))?;
         add_root(&mut known.roots, opened.size, opened.root)?;
-        let opened = Arc::new(opened);
-        if known.notes.len() >= NOTES_MAX {
-            known.notes.clear();
+        if known.blocks.len() >= BLOCKS_MAX {
+            known.blocks.pop_front();
         }
-        known.notes.insert(note.to_owned(), opened.clone());
-        Ok(opened)
+        let tree = Arc::new(Mutex::new(ProvenTree::new(&opened)));
+        known.blocks.push_back((note.to_owned(), tree.clone()));
+        Ok(tree)
     }
 }
 
 /// Checks that an entry is in the tree of a checkpoint.
-fn proof(checkpoint: &Checkpoint, logged: &pb::LoggedEntry, leaf: &Digest) -> Result<(), Refusal> {
+fn proof(tree: &Mutex<ProvenTree>, logged: &pb::LoggedEntry, leaf: &Digest) -> Result<(), Refusal> {
     let (path, rest) = logged.path.as_chunks::<32>();
     if !rest.is_empty() {
         return Err(invalid("a path that is no list of hashes"));
     }
-    let proof = InclusionProof {
-        leaf_index: LeafIndex(logged.leaf),
-        tree_size: checkpoint.size,
-        path: path.iter().map(|hash| Digest(*hash)).collect(),
-    };
-    proof.verify(leaf, &checkpoint.root).map_err(|cause| invalid(&format!("a proof of leaf {}: {cause}", logged.leaf)))
+    let path = path.iter().map(|hash| Digest(*hash)).collect();
+    let proven = tree.lock().verify(LeafIndex(logged.leaf), path, leaf);
+    proven.map_err(|cause| invalid(&format!("a proof of leaf {}: {cause}", logged.leaf)))
 }
 
 /// Notes the root of a tree size; two roots of one size are a fork.
