@@ -89,8 +89,8 @@ const SEAL_SHARE_MIN: f64 = 0.45;
 const P99_MS_MAX: f64 = 50.0;
 
 fn goals(request: &Request, output: &mut Output) -> Result<Vec<Reached>, Failure> {
-    let seconds = if request.quick { 5 } else { 20 };
-    let documents = u32::from(seconds) * 40_000;
+    let seconds = if request.quick { 5 } else { 10 };
+    let documents = u32::from(seconds) * 30_000;
     let setup = request.setup.clone();
     let arguments = Arguments {
         agencies: 94,
