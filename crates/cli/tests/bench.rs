@@ -1,4 +1,4 @@
-//! `truc bench submit` as a process: it starts a real broker, verifies every answer and reports. Says nothing about speed.
+//! `truc bench` as a process: it starts real daemons, verifies every answer and reports. Says nothing about speed.
 
 #[cfg(test)]
 mod bench {
@@ -36,6 +36,76 @@ mod bench {
         assert!(syncs > 0.0 && syncs <= 1.0, "{report}");
         assert!(machine["durability"].as_str().unwrap().starts_with("fdatasync per block"), "{report}");
         assert!(machine["verify_strict_per_second"].as_f64().unwrap() > 1.0, "{report}");
+    }
+
+    /// Runs a bench; what it reported.
+    fn report(arguments: &[&str]) -> Value {
+        let output = Command::new(env!("CARGO_BIN_EXE_truc")).args(["--json", "bench"]).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    #[test]
+    fn documents_go_the_whole_way_with_light_and_with_real_edges() {
+        let report = report(&["loop", "--agencies", "3", "--partners", "2", "--in-flight", "30", "--seconds", "1"]);
+        for (row, driver) in report["rows"].as_array().unwrap().iter().zip(["light", "edge"]) {
+            assert_eq!(row["driver"], driver, "{report}");
+            // Those that were on their way at the same time, at least: all of them are back.
+            assert!(row["verified"].as_u64().unwrap() >= 30, "{report}");
+        }
+        // More than one sync and two seals take.
+        assert!(report["rows"][0]["latency"]["p50_ms"].as_f64().is_some_and(|p50| p50 > 0.1), "{report}");
+        assert!(report["rows"][0]["documents_per_receipt"].as_f64().unwrap() >= 1.0, "{report}");
+        assert!(report["rows"][1]["edge_cpu_us_per_document"].as_f64().unwrap() > 0.0, "{report}");
+    }
+
+    #[test]
+    fn every_stage_of_a_steady_rate_has_latencies_in_their_order() {
+        let report = report(&["steady", "--agencies", "2", "--rate", "20", "--seconds", "2", "--pool", "2"]);
+        let rows = report["rows"].as_array().unwrap();
+        let stages: Vec<_> = rows.iter().map(|row| row["stage"].as_str().unwrap()).collect();
+        assert_eq!(stages, ["stored", "accepted", "shown", "fetched receipt", "acknowledged receipt"]);
+        // Two seconds of 20 a second.
+        assert!(rows.iter().all(|row| row["latency"]["count"] == 40), "{report}");
+        let p50 = |row: usize| rows[row]["latency"]["p50_ms"].as_f64().unwrap();
+        assert!(p50(0) < p50(2) && p50(1) < p50(2) && p50(2) < p50(4), "{report}");
+    }
+
+    #[test]
+    fn a_large_document_comes_out_as_it_went_in() {
+        let report = report(&["blobs", "--mib", "52"]);
+        let legs: Vec<_> = report["rows"].as_array().unwrap().iter().map(|row| row["leg"].as_str().unwrap()).collect();
+        let through_edges = ["handed in at the edge", "from the edge up", "down to the edge", "read by the DMS"];
+        assert_eq!(legs, [&["up to the broker", "down from the broker"][..], &through_edges].concat());
+        assert_eq!(report["settings"]["attachments"], 2, "{report}");
+        // A process that kept an attachment in memory would grow by 50.
+        for row in report["rows"].as_array().unwrap() {
+            assert!(
+                row["broker_growth_mib"].as_f64().unwrap() < 40.0 && row["edges_growth_mib"].as_f64().is_none_or(|mib| mib < 40.0),
+                "{report}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_others_are_measured_beside_recipients_that_take_nothing() {
+        let report = report(&["isolation", "--agencies", "2", "--rate", "24", "--seconds", "1", "--rounds", "1"]);
+        let row = &report["rows"][0];
+        // Of 24 documents a second, 3 go to the three recipients.
+        for turn in ["well", "badly"] {
+            assert_eq!(row[turn]["count"], 21, "{report}");
+            assert!(row[turn]["p50_ms"].as_f64().unwrap() > 0.1, "{report}");
+        }
+    }
+
+    #[test]
+    fn documents_to_all_agencies_are_queue_entries_of_each() {
+        let report = found(&["fanout", "--agencies", "3", "--recipients", "1,3", "--documents", "150", "--seconds", "1"]);
+        for (row, recipients) in [(&report["rows"][0], 1.0), (&report["rows"][1], 3.0)] {
+            assert_eq!((row["verified"].as_u64(), row["recipients"].as_f64()), (Some(150), Some(recipients)), "{report}");
+            let (documents, entries) = (row["documents_per_second"].as_f64().unwrap(), row["queue_entries_per_second"].as_f64().unwrap());
+            assert!((entries - documents * recipients).abs() < 1e-3, "{report}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `record` (what the private journal holds), `state` (the rows that follow from it), `recorder` and `store` (one thread decides and
 //! appends), `trust` (what is believed of the line), then the loops of one connection to the axis: `session`, `term`, `outbox`, `inbox`, `feed`,
-//! `receipts`; and `grpc` and `watch` for the DMS. Nothing is answered to anybody before it is durable in the journal.
+//! `receipts`; and `grpc` and `watch` for the DMS. `light` is an edge without a journal, for load generators. Nothing is answered to anybody before it is durable in the journal.
 
 mod access;
 mod backoff;
@@ -18,6 +18,7 @@ mod health;
 pub mod host;
 mod inbox;
 mod init;
+pub mod light;
 mod meters;
 pub mod metrics;
 mod node;

@@ -83,6 +83,18 @@ pub(crate) enum LinkError {
     Fatal(#[from] EdgeError),
 }
 
+impl LinkError {
+    /// The same as a refusal, for those who have one kind of error.
+    pub(crate) fn into_refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) | Self::Local(refusal) | Self::Untrusted(TrustError::Invalid(refusal)) => refusal,
+            Self::Away(cause) => Refusal::new(Reason::BrokerAway, cause),
+            Self::Untrusted(cause) => Refusal::new(Reason::LogProofInvalid, cause.to_string()),
+            Self::Fatal(cause) => cause.to_refusal(),
+        }
+    }
+}
+
 impl From<TrustError> for LinkError {
     fn from(cause: TrustError) -> Self {
         match cause {

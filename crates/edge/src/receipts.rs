@@ -94,8 +94,8 @@ async fn seal_next(node: &Arc<Node>, term: EdgeTerm, (event, sender): &Group) ->
         if items.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let (receipt_id, record) = sealer.receipt(event, &sender, items, term, observed);
-        Ok((vec![record], Some(receipt_id)))
+        let (receipt_id, file) = sealer.receipt(event, &sender, items, term, observed);
+        Ok((vec![Record::ReceiptSealed { receipt_id, file }], Some(receipt_id)))
     });
     let Some(receipt_id) = sealed.await? else { return Ok(None) };
     let row = node.store.read(move |state| state.receipt(&receipt_id)).await?;

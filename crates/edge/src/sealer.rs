@@ -55,17 +55,22 @@ impl Sealer {
         observed_log: Option<ObservedLog>,
     ) -> Result<Record, StatementError> {
         let mut envelope = Envelope::parse(draft)?;
+        let file = self.seal(&mut envelope, term, seq, observed_log);
+        Ok(Record::Sealed { message_id: envelope.message_id, term, seq, file })
+    }
+
+    /// Fills in what the sealing fills in, and seals; the DSSE file.
+    pub(crate) fn seal(&self, envelope: &mut Envelope, term: EdgeTerm, seq: SenderSeq, observed_log: Option<ObservedLog>) -> Vec<u8> {
         envelope.created_at = clock::now();
         envelope.edge_term = term;
         envelope.sender_seq = seq;
         envelope.nonce = clock::random();
         envelope.observed_log = observed_log;
         envelope.required_signers = vec![self.key.required_signer(SignerRole::Seal)];
-        let file = seal(&envelope.to_json(), &[&self.key]);
-        Ok(Record::Sealed { message_id: envelope.message_id, term, seq, file })
+        seal(&envelope.to_json(), &[&self.key])
     }
 
-    /// Seals a receipt. `items` must be of one event and sender, and within the limits ([`fitting`]).
+    /// Seals a receipt; its id and DSSE file. `items` must be of one event and sender, and within the limits ([`fitting`]).
     pub(crate) fn receipt(
         &self,
         event: Event,
@@ -73,10 +78,9 @@ impl Sealer {
         items: Vec<PendingItem>,
         term: EdgeTerm,
         observed_log: Option<ObservedLog>,
-    ) -> (MessageId, Record) {
+    ) -> (MessageId, Vec<u8>) {
         let receipt = self.unsealed_receipt(event, sender, items, term, observed_log);
-        let file = seal(&receipt.to_json(), &[&self.key]);
-        (receipt.receipt_id, Record::ReceiptSealed { receipt_id: receipt.receipt_id, file })
+        (receipt.receipt_id, seal(&receipt.to_json(), &[&self.key]))
     }
 
     fn unsealed_receipt(

@@ -17,6 +17,7 @@ use truc_types::limits::GRPC_MESSAGE_BYTES_MAX;
 use truc_types::{EdgeTerm, Reason};
 
 use crate::backoff::Backoff;
+use crate::config::EdgeConfig;
 use crate::error::EdgeError;
 use crate::node::{LinkError, Node};
 use crate::submit::Submitter;
@@ -39,6 +40,18 @@ pub(crate) struct Link {
 
 /// The clients of one connection.
 impl Link {
+    /// Connects to the broker.
+    pub(crate) async fn connect(config: &EdgeConfig) -> Result<Self, LinkError> {
+        let away = |cause: tonic::transport::Error| {
+            let causes: Vec<_> =
+                std::iter::successors(std::error::Error::source(&cause), |cause| cause.source()).map(ToString::to_string).collect();
+            LinkError::Away(format!("{cause}: {}", causes.join(": ")))
+        };
+        let endpoint = Endpoint::from(config.broker.clone()).tls_config(config.tls.config()).map_err(away)?;
+        let endpoint = endpoint.connect_timeout(CONNECT_MAX).http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(CONNECT_MAX);
+        let channel = endpoint.keep_alive_while_idle(true).tcp_nodelay(true).connect().await.map_err(away)?;
+        Ok(Self { channel })
+    }
     pub(crate) fn submit(&self) -> SubmitServiceClient<Channel> {
         SubmitServiceClient::new(self.channel.clone()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
     }
@@ -93,13 +106,13 @@ pub(crate) async fn keep_connected(node: Arc<Node>) -> EdgeError {
 }
 
 async fn session(node: &Arc<Node>) -> Result<Infallible, LinkError> {
-    let link = connect(node).await?;
+    let link = Link::connect(&node.config).await?;
     witness::catch_up(node, &link).await?;
     witness::read_registry(node, &link).await?;
-    let (submitter, answers) = Submitter::open(&link, Arc::clone(&node.meters)).await?;
+    let (submitter, mut answers) = Submitter::open(&link, Arc::clone(&node.meters)).await?;
     // Dropping the set ends all of them.
     let mut loops = JoinSet::new();
-    loops.spawn(answers.hand_out());
+    loops.spawn(async move { answers.hand_out().await });
     let term = term::open(node, &submitter).await?;
     tracing::info!(agency = %node.agency(), %term, "connected to the axis");
     node.connected.store(true, Ordering::Relaxed);
@@ -113,16 +126,4 @@ async fn session(node: &Arc<Node>) -> Result<Infallible, LinkError> {
         Some(Err(cause)) => Err(LinkError::Away(format!("a loop of the edge broke: {cause}"))),
         None => Err(LinkError::Away("no loop was running".to_owned())),
     }
-}
-
-async fn connect(node: &Node) -> Result<Link, LinkError> {
-    let away = |cause: tonic::transport::Error| {
-        let causes: Vec<_> =
-            std::iter::successors(std::error::Error::source(&cause), |cause| cause.source()).map(ToString::to_string).collect();
-        LinkError::Away(format!("{cause}: {}", causes.join(": ")))
-    };
-    let endpoint = Endpoint::from(node.config.broker.clone()).tls_config(node.config.tls.config()).map_err(away)?;
-    let endpoint = endpoint.connect_timeout(CONNECT_MAX).http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(CONNECT_MAX);
-    let channel = endpoint.keep_alive_while_idle(true).tcp_nodelay(true).connect().await.map_err(away)?;
-    Ok(Link { channel })
 }

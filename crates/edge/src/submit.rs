@@ -77,7 +77,7 @@ impl Submitter {
 
 impl Answers {
     /// Hands answers to those who wait for them, until the stream ends.
-    pub(crate) async fn hand_out(mut self) -> Result<Infallible, LinkError> {
+    pub(crate) async fn hand_out(&mut self) -> Result<Infallible, LinkError> {
         let ended = loop {
             match self.stream.message().await {
                 Ok(Some(pb::SubmitResponse { request_id, outcome: Some(outcome) })) => {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::findings::{Findings, Row};
 use super::machine::Machine;
 use super::setup::Setup;
-use super::submit;
+use super::{blobs, full_loop, isolation, steady, submit};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -63,7 +63,7 @@ pub(super) struct Reached {
 }
 
 /// All that is measured, in the order of the table.
-const SOURCES: &[&Source] = &[&submit::SOURCE];
+const SOURCES: &[&Source] = &[&submit::SOURCE, &full_loop::SOURCE, &steady::SOURCE, &blobs::SOURCE, &isolation::SOURCE];
 
 #[derive(Debug, Serialize)]
 struct Settings {

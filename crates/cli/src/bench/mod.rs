@@ -2,14 +2,19 @@
 
 mod attack;
 mod axis;
+pub mod blobs;
 mod broker;
 mod check;
+mod dms;
 mod drive;
+mod edges;
 pub mod fanout;
 mod figures;
 mod findings;
+pub mod full_loop;
 pub mod goals;
 pub mod hostile;
+pub mod isolation;
 mod load;
 #[cfg(test)]
 mod lying;
@@ -17,6 +22,7 @@ pub mod machine;
 mod phase;
 mod plot;
 pub mod setup;
+pub mod steady;
 mod stock;
 pub mod submit;
 
@@ -32,6 +38,14 @@ pub enum Command {
     Submit(submit::Arguments),
     /// What recipients cost: documents and queue entries a second with one, ten and 94 recipients.
     Fanout(fanout::Arguments),
+    /// How many documents a second go the whole way: sealed, accepted, delivered, verified, receipted, back at the sender.
+    Loop(full_loop::Arguments),
+    /// What users wait for at a steady rate: until stored, accepted, shown, receipted.
+    Steady(steady::Arguments),
+    /// How fast a large document goes up and down, and how much memory that takes.
+    Blobs(blobs::Arguments),
+    /// What the others feel of recipients that do not take what is theirs.
+    Isolation(isolation::Arguments),
     /// What the others feel of one hostile agency.
     Hostile(hostile::Arguments),
     /// Whether this machine reaches the goals: one row for each, exit code 1 if any is not met.
@@ -46,6 +60,10 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Submit(arguments) => submit::run(&arguments, output),
         Command::Fanout(arguments) => fanout::run(&arguments, output),
+        Command::Loop(arguments) => full_loop::run(&arguments, output),
+        Command::Steady(arguments) => steady::run(&arguments, output),
+        Command::Blobs(arguments) => blobs::run(&arguments, output),
+        Command::Isolation(arguments) => isolation::run(&arguments, output),
         Command::Hostile(arguments) => hostile::run(&arguments, output),
         Command::Goals(arguments) => goals::run(&arguments, output),
     }

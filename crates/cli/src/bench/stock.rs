@@ -6,7 +6,7 @@ use truc_signing::statement::{Attachment, Business, Doc, Encoding, Envelope, Sen
 use truc_signing::{SealKey, seal, sha256};
 use truc_transport::clock;
 use truc_types::limits::ATTACHMENTS_MAX;
-use truc_types::{Digest, EdgeTerm, OrganisationCode, SenderSeq};
+use truc_types::{AgencyCode, Digest, EdgeTerm, OrganisationCode, SenderSeq};
 
 use super::axis::Agency;
 
@@ -58,17 +58,19 @@ pub(super) fn preseal_shaped(agencies: &[Agency], term: EdgeTerm, count: u64, sh
 }
 
 fn envelope(agency: &Agency, term: EdgeTerm, seq: u64, recipients: &[OrganisationCode], attachments: usize) -> Sealed {
-    let attachment = Attachment {
-        name: format!("Công văn {seq}-BTC-NSNN.pdf"),
-        media_type: "application/pdf".to_owned(),
-        size: ATTACHMENT.len() as u64,
-        sha256: sha256(ATTACHMENT),
-        encoding: Encoding::Identity,
-        commit: None,
-    };
-    let envelope = Envelope {
+    let mut envelope = draft(&agency.code, seq, recipients);
+    envelope.attachments = envelope.attachments.into_iter().cycle().take(attachments).collect();
+    envelope.edge_term = term;
+    envelope.sender_seq = SenderSeq(seq);
+    envelope.required_signers = vec![agency.seal.required_signer(SignerRole::Seal)];
+    sealed(&envelope.to_json(), &agency.seal)
+}
+
+/// A document with one attachment, [`ATTACHMENT`]; whoever seals it fills in what belongs to the seal.
+pub(super) fn draft(agency: &AgencyCode, number: u64, recipients: &[OrganisationCode]) -> Envelope {
+    Envelope {
         message_id: clock::mint(),
-        sender: Sender { organisation: OrganisationCode::from(&agency.code), agency: agency.code.clone() },
+        sender: Sender { organisation: OrganisationCode::from(agency), agency: agency.clone() },
         recipients: recipients.to_vec(),
         business: Business::New,
         business_reason: None,
@@ -77,19 +79,25 @@ fn envelope(agency: &Agency, term: EdgeTerm, seq: u64, recipients: &[Organisatio
         recalls: None,
         updates: None,
         replaces: Vec::new(),
-        doc: Doc::new(format!("{seq}"), "BTC-NSNN", "Về việc hướng dẫn quyết toán ngân sách năm 2026 và lập dự toán năm 2027"),
-        attachments: vec![attachment; attachments],
+        doc: Doc::new(format!("{number}"), "BTC-NSNN", "Về việc hướng dẫn quyết toán ngân sách năm 2026 và lập dự toán năm 2027"),
+        attachments: vec![Attachment {
+            name: format!("Công văn {number}-BTC-NSNN.pdf"),
+            media_type: "application/pdf".to_owned(),
+            size: ATTACHMENT.len() as u64,
+            sha256: sha256(ATTACHMENT),
+            encoding: Encoding::Identity,
+            commit: None,
+        }],
         edxml: None,
         contact: None,
         created_at: clock::now(),
         expires_at: None,
-        edge_term: term,
-        sender_seq: SenderSeq(seq),
+        edge_term: EdgeTerm(0),
+        sender_seq: SenderSeq(0),
         nonce: clock::random(),
         observed_log: None,
-        required_signers: vec![agency.seal.required_signer(SignerRole::Seal)],
-    };
-    sealed(&envelope.to_json(), &agency.seal)
+        required_signers: Vec::new(),
+    }
 }
 
 /// The statement that opens a term of an agency.

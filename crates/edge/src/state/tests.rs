@@ -58,8 +58,8 @@ impl Bench {
             return None;
         }
         let count = items.len();
-        let (receipt_id, record) = sealer("H53").receipt(event, &agency("A80"), items, self.state.meta().unwrap().term, None);
-        self.record(record);
+        let (receipt_id, file) = sealer("H53").receipt(event, &agency("A80"), items, self.state.meta().unwrap().term, None);
+        self.record(Record::ReceiptSealed { receipt_id, file });
         Some((receipt_id, count))
     }
 

@@ -1,0 +1,169 @@
+//! The driver without edges' disks: light edges in this process, each with a fixed number of documents on their way.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use truc_edge::light::{LightEdge, Manner};
+use truc_signing::sha256;
+use truc_types::{MessageId, OrganisationCode};
+
+use super::{Arguments, PATIENCE, Run, WARM_UP, partner};
+use crate::bench::axis::Axis;
+use crate::bench::edges;
+use crate::bench::figures::{defect, histogram};
+use crate::bench::stock::{ATTACHMENT, draft};
+use crate::failure::Failure;
+
+/// Documents of one agency that are being sealed or wait for their acceptance; the others wait for receipts.
+const SUBMITTING_MAX: usize = 64;
+
+/// When documents count: those that return in this span.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    from: Instant,
+    to: Instant,
+}
+
+/// The documents of one agency that are on their way, and what became of the others.
+struct Tally {
+    /// Set once all are connected.
+    span: OnceLock<Span>,
+    begun: Mutex<HashMap<MessageId, Instant>>,
+    back: Mutex<(u64, Histogram<u64>)>,
+    places: Semaphore,
+}
+
+impl Tally {
+    /// The last receipt about a document was verified just now.
+    fn returned(&self, message_id: MessageId) {
+        let (now, since) = (Instant::now(), self.begun.lock().remove(&message_id));
+        {
+            let mut back = self.back.lock();
+            back.0 += 1;
+            if let Some(since) = since.filter(|_| self.span.get().is_some_and(|span| (span.from..span.to).contains(&now))) {
+                let micros = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
+                // It grows with what it is given: nothing is too large for it.
+                back.1.record(micros).unwrap_or_else(|cause| tracing::error!(%cause, micros, "a latency that was not recorded"));
+            }
+        }
+        self.places.add_permits(1);
+    }
+}
+
+/// A light edge with the documents that it sent.
+struct Sender {
+    edge: LightEdge,
+    tally: Arc<Tally>,
+    partners: Vec<OrganisationCode>,
+    turn: AtomicUsize,
+}
+
+pub(super) async fn run(arguments: &Arguments, axis: &Axis) -> Result<Run, Failure> {
+    let each = usize::from(arguments.in_flight).div_ceil(axis.agencies.len());
+    let (mut senders, mut loops) = (Vec::with_capacity(axis.agencies.len()), JoinSet::new());
+    for (own, agency) in axis.agencies.iter().enumerate() {
+        let back = Mutex::new((0, histogram()?));
+        let tally = Arc::new(Tally { span: OnceLock::new(), begun: Mutex::default(), back, places: Semaphore::new(each) });
+        let told = Arc::clone(&tally);
+        let config = edges::open(axis, &agency.code)?;
+        let connected = LightEdge::connect(&config, Manner::Registers, move |message_id| told.returned(message_id)).await;
+        let (edge, running) = connected.map_err(Failure::Refused)?;
+        edge.upload(sha256(ATTACHMENT), ATTACHMENT.len() as u64, std::iter::once(Bytes::from_static(ATTACHMENT)))
+            .await
+            .map_err(Failure::Refused)?;
+        loops.spawn(running.run());
+        let partners = usize::from(arguments.partners);
+        let partners = (0..partners).filter_map(|turn| axis.agencies.get(partner(own, turn, partners, axis.agencies.len())));
+        let partners = partners.map(|agency| (&agency.code).into()).collect();
+        senders.push(Arc::new(Sender { edge, tally, partners, turn: AtomicUsize::new(0) }));
+    }
+    tokio::select! {
+        run = load(&senders, Duration::from_secs(u64::from(arguments.seconds)), each) => run,
+        Some(ended) = loops.join_next() => Err(ended.map_or_else(|cause| defect(&cause.to_string()), Failure::Refused)),
+    }
+}
+
+async fn load(senders: &[Arc<Sender>], seconds: Duration, each: usize) -> Result<Run, Failure> {
+    let from = Instant::now() + WARM_UP;
+    let span = Span { from, to: from + seconds };
+    let mut work = JoinSet::new();
+    for sender in senders {
+        if sender.tally.span.set(span).is_err() {
+            return Err(defect("a span that was set before"));
+        }
+        for _ in 0..each.min(SUBMITTING_MAX) {
+            work.spawn(Arc::clone(sender).send_until(span.to));
+        }
+    }
+    let mut begun = 0;
+    while let Some(sent) = work.join_next().await {
+        begun += sent.map_err(|cause| defect(&cause.to_string()))??;
+    }
+    let all = u32::try_from(each).map_err(|cause| defect(&cause.to_string()))?;
+    for sender in senders {
+        let back = tokio::time::timeout(PATIENCE, sender.tally.places.acquire_many(all)).await;
+        let lost =
+            || Failure::BadAnswer(format!("{} documents of {} did not return", sender.tally.begun.lock().len(), sender.edge.agency()));
+        drop(back.map_err(|_| lost())?);
+        sender.edge.witness().await.map_err(Failure::Refused)?;
+    }
+    found(senders, begun, seconds)
+}
+
+/// Adds up what the agencies saw; every document must have been verified everywhere.
+#[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^53")]
+fn found(senders: &[Arc<Sender>], begun: u64, seconds: Duration) -> Result<Run, Failure> {
+    let (mut latencies, mut verified, mut receipts, mut items) = (histogram()?, 0, 0, 0);
+    let (mut accepted, mut arrived) = (0, 0);
+    for sender in senders {
+        let (back, done) = (sender.tally.back.lock(), sender.edge.done());
+        latencies.add(&back.1).map_err(|cause| defect(&cause.to_string()))?;
+        verified += back.0;
+        accepted += done.accepted;
+        arrived += done.arrived;
+        receipts += done.receipts_logged;
+        items += done.items_logged;
+    }
+    if [verified, accepted, arrived, items / 2].iter().any(|count| *count != begun) {
+        let counts = format!("{accepted} accepted, {arrived} delivered, {items} receipt items, {verified} back");
+        return Err(Failure::BadAnswer(format!("{begun} documents were sent: {counts}")));
+    }
+    Ok(Run {
+        documents_per_second: latencies.len() as f64 / seconds.as_secs_f64(),
+        latencies,
+        verified,
+        documents_per_receipt: Some(items as f64 / f64::max(1.0, receipts as f64)),
+    })
+}
+
+impl Sender {
+    /// Sends whenever there is a place, until the time is over; how many.
+    async fn send_until(self: Arc<Self>, end: Instant) -> Result<u64, Failure> {
+        let mut sent = 0;
+        loop {
+            // Given back when the document is back.
+            let place = tokio::time::timeout_at(end, self.tally.places.acquire()).await;
+            let Ok(Ok(place)) = place else { return Ok(sent) };
+            if Instant::now() >= end {
+                return Ok(sent);
+            }
+            place.forget();
+            sent += 1;
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            let recipient = self.partners.get(turn % self.partners.len().max(1)).cloned();
+            let number = u64::try_from(turn).unwrap_or(u64::MAX);
+            let begun = Instant::now();
+            let document = self.edge.seal(draft(self.edge.agency(), number, recipient.as_slice()));
+            self.tally.begun.lock().insert(document.message_id, begun);
+            self.edge.submit(document).await.map_err(Failure::Refused)?;
+        }
+    }
+}
