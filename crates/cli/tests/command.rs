@@ -63,6 +63,7 @@ mod command {
         &["bench", "fanout"],
         &["bench", "hostile"],
         &["bench", "goals"],
+        &["bench", "envelopes"],
         &["completions"],
         &["man"],
     ];

@@ -9,6 +9,7 @@ pub mod fanout;
 mod figures;
 mod findings;
 pub mod goals;
+pub mod envelopes;
 pub mod hostile;
 mod load;
 #[cfg(test)]
@@ -36,6 +37,8 @@ pub enum Command {
     Hostile(hostile::Arguments),
     /// Whether this machine reaches the goals: one row for each, exit code 1 if any is not met.
     Goals(goals::Arguments),
+    /// The same envelopes as a file, for measuring other systems with them.
+    Envelopes(envelopes::Arguments),
 }
 
 /// Runs a bench to its end.
@@ -48,5 +51,6 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Fanout(arguments) => fanout::run(&arguments, output),
         Command::Hostile(arguments) => hostile::run(&arguments, output),
         Command::Goals(arguments) => goals::run(&arguments, output),
+        Command::Envelopes(arguments) => envelopes::run(&arguments, output),
     }
 }
