@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Envelopes that wait for their confirmation, all connections together.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(4..=1024))]
     pub(crate) in_flight: u32,
+    /// Leave out the turns that only count what each server syncs.
+    #[arg(long)]
+    pub(crate) no_syncs: bool,
     /// Page whose part between the markers `peers` is written anew.
     #[arg(long, value_name = "FILE")]
     pub(crate) readme: Option<PathBuf>,

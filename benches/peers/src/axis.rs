@@ -15,21 +15,31 @@ const ENVELOPES: u32 = 20_000;
 /// Documents a second that the closed loop has envelopes for; a machine that is faster ends its turn earlier.
 const DOCUMENTS_A_SECOND: u64 = 60_000;
 
-/// What is read of the report of `truc bench submit --json`.
+/// What is read of the findings of `truc bench submit --json`.
 #[derive(Deserialize)]
 struct Submitted {
     machine: serde_json::Value,
-    maximum: Figures,
-    paced: Figures,
+    /// The closed loop, then the open one.
+    rows: Vec<Phase>,
 }
 
 #[derive(Deserialize)]
-struct Figures {
+struct Phase {
     verified: u64,
     documents_per_second: f64,
+    latency: Latencies,
+    cost: Cost,
+}
+
+#[derive(Deserialize)]
+struct Latencies {
     p50_ms: f64,
     p99_ms: f64,
     p999_ms: f64,
+}
+
+#[derive(Deserialize)]
+struct Cost {
     broker_cpu_us_per_document: f64,
 }
 
@@ -49,14 +59,13 @@ pub(crate) fn turn(arguments: &Arguments, plan: &Plan, strace_log: Option<&Path>
     command.args(["--documents", &documents.to_string(), "--folder"]).arg(&arguments.folder);
     let submitted: Submitted =
         serde_json::from_slice(&output(&mut command, "bench submit")?).map_err(|cause| Failure::Figures(cause.to_string()))?;
-    let figures = &submitted.maximum;
-    let publish =
-        Published { per_second: figures.documents_per_second, p50_ms: figures.p50_ms, p99_ms: figures.p99_ms, p999_ms: figures.p999_ms };
+    let closed = submitted.rows.first().ok_or_else(|| Failure::Figures("bench submit without rows".to_owned()))?;
+    let Latencies { p50_ms, p99_ms, p999_ms } = closed.latency;
     Ok(Turn {
-        confirmed: figures.verified + submitted.paced.verified,
-        publish,
+        confirmed: submitted.rows.iter().map(|row| row.verified).sum(),
+        publish: Published { per_second: closed.documents_per_second, p50_ms, p99_ms, p999_ms },
         consumed_per_second: None,
-        server_cpu_us: figures.broker_cpu_us_per_document,
+        server_cpu_us: closed.cost.broker_cpu_us_per_document,
         machine: Some(submitted.machine),
     })
 }

@@ -43,7 +43,7 @@ struct Row {
     p999_ms: Spread,
     server_cpu_us: Spread,
     consumes_per_second: Option<Spread>,
-    syncs: Syncs,
+    syncs: Option<Syncs>,
 }
 
 /// One goal. Ratios are of one round each.
@@ -77,7 +77,7 @@ impl Report {
         plan: &Plan,
         load_before: f64,
         rounds: &[Vec<Turn>],
-        syncs: Vec<Syncs>,
+        syncs: Vec<Option<Syncs>>,
     ) -> Result<Self, Failure> {
         let missing = || Failure::Figures("a round without all its turns".to_owned());
         let mut systems = Vec::new();
@@ -171,7 +171,8 @@ impl fmt::Display for Report {
         for row in &self.systems {
             write!(f, "| {} | {} | {} ", row.system, whole(row.publishes_per_second), tenths(row.p50_ms))?;
             write!(f, "| {} | {} | {} ", tenths(row.p99_ms), tenths(row.p999_ms), whole(row.server_cpu_us))?;
-            writeln!(f, "| {} | {} |", row.consumes_per_second.map_or_else(|| "not measured here".to_owned(), whole), row.syncs)?;
+            let consumes = row.consumes_per_second.map_or_else(|| "not measured here".to_owned(), whole);
+            writeln!(f, "| {consumes} | {} |", row.syncs.map_or_else(|| "not counted".to_owned(), |syncs| syncs.to_string()))?;
         }
         writeln!(f, "\n| Trục against | goal | measured | met |\n|---|---|---|---|")?;
         for goal in &self.goals {

@@ -5,11 +5,11 @@ mod axis;
 mod broker;
 mod check;
 mod drive;
+pub mod envelopes;
 pub mod fanout;
 mod figures;
 mod findings;
 pub mod goals;
-pub mod envelopes;
 pub mod hostile;
 mod load;
 #[cfg(test)]
