@@ -1,8 +1,10 @@
 //! What the benches share: the machine, an axis in memory, the settings of criterion. Not the load generator, which is `truc bench submit`.
 
 mod axis;
+pub mod callgrind;
 #[path = "../../crates/cli/src/bench/machine.rs"]
 mod machine; // the same lines as under the figures of `truc bench`, without linking the whole command into each bench
+pub mod stages;
 
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ pub use machine::Machine;
 #[must_use]
 #[expect(clippy::print_stdout, reason = "figures without their machine say nothing; standard output is where criterion writes them")]
 pub fn criterion(durability: &str) -> Criterion {
-    println!("machine: {}\ndurability: {durability}", Machine::this());
+    println!("machine: {}\ndurability: {durability}", Machine::this(&std::env::temp_dir(), 0));
     Criterion::default()
         .sample_size(50)
         .warm_up_time(Duration::from_millis(300))

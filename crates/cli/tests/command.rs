@@ -71,6 +71,7 @@ mod command {
         &["bench", "isolation"],
         &["bench", "hostile"],
         &["bench", "goals"],
+        &["bench", "envelopes"],
         &["completions"],
         &["man"],
     ];

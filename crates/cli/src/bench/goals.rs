@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::findings::{Findings, Row};
 use super::machine::Machine;
+use super::peers;
 use super::setup::Setup;
 use super::{blobs, full_loop, isolation, steady, submit};
 use crate::failure::{Exit, Failure};
@@ -63,7 +64,7 @@ pub(super) struct Reached {
 }
 
 /// All that is measured, in the order of the table.
-const SOURCES: &[&Source] = &[&submit::SOURCE, &full_loop::SOURCE, &steady::SOURCE, &blobs::SOURCE, &isolation::SOURCE];
+const SOURCES: &[&Source] = &[&submit::SOURCE, &full_loop::SOURCE, &steady::SOURCE, &blobs::SOURCE, &isolation::SOURCE, &peers::SOURCE];
 
 #[derive(Debug, Serialize)]
 struct Settings {

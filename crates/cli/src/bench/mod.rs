@@ -8,6 +8,7 @@ mod check;
 mod dms;
 mod drive;
 mod edges;
+pub mod envelopes;
 pub mod fanout;
 mod figures;
 mod findings;
@@ -19,6 +20,7 @@ mod load;
 #[cfg(test)]
 mod lying;
 pub mod machine;
+mod peers;
 mod phase;
 mod plot;
 pub mod setup;
@@ -50,6 +52,8 @@ pub enum Command {
     Hostile(hostile::Arguments),
     /// Whether this machine reaches the goals: one row for each, exit code 1 if any is not met.
     Goals(goals::Arguments),
+    /// The same envelopes as a file, for measuring other systems with them.
+    Envelopes(envelopes::Arguments),
 }
 
 /// Runs a bench to its end.
@@ -66,5 +70,6 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Isolation(arguments) => isolation::run(&arguments, output),
         Command::Hostile(arguments) => hostile::run(&arguments, output),
         Command::Goals(arguments) => goals::run(&arguments, output),
+        Command::Envelopes(arguments) => envelopes::run(&arguments, output),
     }
 }
