@@ -11,6 +11,7 @@ mod connections;
 pub mod daemon;
 mod earlier;
 mod ended;
+mod engine;
 mod fair;
 mod flow;
 mod genesis;
@@ -33,6 +34,7 @@ mod tests;
 mod watching;
 
 pub use config::{BrokerConfig, load, open};
+pub use engine::Engine;
 pub use genesis::{Init, Initialised, LoopbackFiles, init};
 pub use loopback::LoopbackKeys;
 pub use rehearse::{Rehearsal, rehearse};

@@ -2,16 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
 use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use truc_blobs::{BlobStore, FolderStore};
+use truc_blobs::BlobStore;
 use truc_proto::admin::v1::broker_admin_service_server::BrokerAdminServiceServer;
 use truc_proto::broker::v1::blob_service_server::BlobServiceServer;
 use truc_proto::broker::v1::delivery_service_server::DeliveryServiceServer;
@@ -23,28 +21,19 @@ use truc_transport::metrics::number;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{accept, clock, reflection};
 use truc_types::limits::{
-    CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX, SEQUENCER_QUEUE_MAX,
-    SHUTDOWN_MILLIS_MAX,
+    CALLS_PER_CONNECTION_MAX, GRPC_MESSAGE_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_MILLIS, RESET_STREAMS_MAX, SHUTDOWN_MILLIS_MAX,
 };
-use truc_types::{MessageId, Reason, Refusal};
-use truc_views::{ViewStore, Writer};
+use truc_types::{Reason, Refusal};
 
-use crate::admission::{Admission, Needs};
-use crate::boot::{Booted, boot};
-use crate::committer::{self, Committer};
 use crate::config::BrokerConfig;
 use crate::connections::Counted;
-use crate::ended::Endings;
-use crate::flow::Flow;
-use crate::grpc::admin::Admin;
+use crate::engine::{Engine, defect};
 use crate::grpc::blobs::Blobs;
 use crate::grpc::delivery::Deliveries;
 use crate::grpc::directory::Directory;
 use crate::grpc::log::Log;
 use crate::grpc::submit::Submits;
 use crate::meters::Meters;
-use crate::published::Published;
-use crate::sequencer::{Command, Sequencer};
 use crate::watching::{Prepared, Watching};
 
 /// HTTP/2 windows: a stream may have this many bytes under way.
@@ -66,21 +55,6 @@ const SERVICES: [&str; 6] = [
     LogServiceServer::<Log>::NAME,
 ];
 
-type Thread<T> = std::thread::JoinHandle<T>;
-
-/// The threads behind the services, and the handles to them.
-pub(crate) struct Engine {
-    pub(crate) published: Arc<Published>,
-    pub(crate) views: Arc<ViewStore>,
-    pub(crate) blobs: Arc<dyn BlobStore>,
-    pub(crate) commands: mpsc::Sender<Command>,
-    admission: Admission,
-    pub(crate) clock_stepped_back: Arc<AtomicBool>,
-    endings: Endings,
-    sequencer: Thread<std::io::Result<()>>,
-    committer: Thread<Result<(), Refusal>>,
-}
-
 /// Runs a broker until `shutdown` begins or the journal fails. `ready` is called with the bound address once edges can connect.
 ///
 /// # Errors
@@ -99,16 +73,7 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
     let (health, health_service) = tonic_health::server::health_reporter();
     set_readiness(&health, false).await;
     let sweeping = tokio::spawn(sweep_uploads(engine.blobs.clone(), meters.clone()));
-    let deliveries = Deliveries {
-        published: engine.published.clone(),
-        commands: engine.commands.clone(),
-        last_stream: AtomicU64::new(0),
-        shutdown: shutdown.clone(),
-    };
-    let admin = engine.admin(data, checks, &meters);
-    let flow = Arc::<Flow>::default();
-    let (blobs, submits) =
-        (engine.blob_service(&meters, &flow), SubmitServiceServer::new(engine.submit_service(&meters, &flow, &shutdown)));
+    let submits = SubmitServiceServer::new(engine.submit_service(&shutdown));
     let (reflection, reflection_alpha) =
         if reflection { reflection::services(&SERVICES).map(|(v1, alpha)| (Some(v1), Some(alpha)))? } else { (None, None) };
     let server = limited()
@@ -116,16 +81,11 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         .add_optional_service(reflection_alpha)
         .add_service(health_service)
         .add_service(submits.max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
-        .add_service(DeliveryServiceServer::new(deliveries).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
-        .add_service(BlobServiceServer::new(blobs).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
-        .add_service(
-            DirectoryServiceServer::new(Directory { published: engine.published.clone(), flow: flow.clone() })
-                .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
-        )
-        .add_service(BrokerAdminServiceServer::new(admin))
-        .add_service(
-            LogServiceServer::new(Log { published: engine.published.clone(), flow }).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX),
-        );
+        .add_service(DeliveryServiceServer::new(engine.delivery_service(&shutdown)).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        .add_service(BlobServiceServer::new(engine.blob_service()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        .add_service(DirectoryServiceServer::new(engine.directory_service()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX))
+        .add_service(BrokerAdminServiceServer::new(engine.admin(data, checks)))
+        .add_service(LogServiceServer::new(engine.log_service()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX));
     tracing::info!(%address, "listening");
     let watching = prepared.start(&engine, address);
     notify.ready(&format!("serving on {address}"));
@@ -138,7 +98,7 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         tokio::pin!(serve);
         tokio::select! {
             served = &mut serve => served,
-            () = notify.keep_alive(|| sequencer_answers(&engine.commands)) => Ok(()),
+            () = notify.keep_alive(|| engine.answers()) => Ok(()),
             () = watch(&engine, &watching, &health, &shutdown) => {
                 set_readiness(&health, false).await;
                 shutdown.begin();
@@ -185,13 +145,6 @@ async fn watch(engine: &Engine, watching: &Watching, health: &HealthReporter, sh
     }
 }
 
-/// Whether the sequencer takes a question and answers it.
-async fn sequencer_answers(commands: &mpsc::Sender<Command>) -> bool {
-    let (reply, answer) = oneshot::channel();
-    let nobody = MessageId::from_bytes([0; 16]);
-    commands.send(Command::Locate { message_id: nobody, reply }).await.is_ok() && answer.await.is_ok()
-}
-
 /// Readiness of the broker as a whole (the empty name) and of submission.
 async fn set_readiness(health: &HealthReporter, serving: bool) {
     let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
@@ -217,93 +170,4 @@ async fn sweep_uploads(blobs: Arc<dyn BlobStore>, meters: Arc<Meters>) {
             Err(cause) => tracing::error!(%cause, "counting stored attachments panicked"),
         }
     }
-}
-
-impl Engine {
-    fn start(config: BrokerConfig, meters: Arc<Meters>) -> Result<Self, Refusal> {
-        let failed = |cause: std::io::Error| {
-            Refusal::new(Reason::of_system(&cause, Reason::ConfigInvalid), format!("cannot start a thread: {cause}"))
-        };
-        let Booted { journal, state, tail, tree, views, published } = boot(&config.data, &config.signer)?;
-        let blobs = FolderStore::open(&config.data.join("blobs")).map_err(|cause| cause.to_refusal())?;
-        let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
-        let writer = Writer::start(views.clone(), |_| {}).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
-        let endings = Endings::default();
-        let committer = Committer {
-            journal,
-            signer: config.signer,
-            published: published.clone(),
-            views: writer,
-            views_broken: false,
-            sync_delay: config.sync_delay,
-            meters: meters.clone(),
-        };
-        let committer::Running { jobs, durable, thread: committer } = committer::start(committer, endings.guard()).map_err(failed)?;
-        let (commands, inbox) = mpsc::channel(SEQUENCER_QUEUE_MAX);
-        let clock_stepped_back = Arc::new(AtomicBool::new(false));
-        let stepped = clock_stepped_back.clone();
-        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views.clone(), jobs, stepped, meters.clone());
-        let ended = endings.guard();
-        let sequencer = std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || {
-            let _ended = ended;
-            sequencer.run(inbox, durable)
-        });
-        let sequencer = sequencer.map_err(failed)?;
-        let needs = Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone(), meters };
-        let admission = Admission::start(&needs, &endings).map_err(failed)?;
-        Ok(Self { published, views, blobs, commands, admission, clock_stepped_back, endings, sequencer, committer })
-    }
-
-    /// What the operator looks with.
-    fn admin(&self, data: std::path::PathBuf, checks: Checks, meters: &Arc<Meters>) -> Admin {
-        Admin {
-            published: self.published.clone(),
-            commands: self.commands.clone(),
-            views: self.views.clone(),
-            blobs: self.blobs.clone(),
-            meters: meters.clone(),
-            clock_stepped_back: self.clock_stepped_back.clone(),
-            data,
-            checks,
-            started_at: clock::now(),
-        }
-    }
-
-    fn blob_service(&self, meters: &Arc<Meters>, flow: &Arc<Flow>) -> Blobs {
-        let (store, published, commands) = (self.blobs.clone(), self.published.clone(), self.commands.clone());
-        Blobs { store, published, commands, meters: meters.clone(), flow: flow.clone() }
-    }
-
-    fn submit_service(&self, meters: &Arc<Meters>, flow: &Arc<Flow>, shutdown: &Shutdown) -> Submits {
-        let (admission, published) = (self.admission.clone(), self.published.clone());
-        Submits { admission, flow: flow.clone(), published, meters: meters.clone(), shutdown: shutdown.clone() }
-    }
-
-    /// Lets the sequencer finish what it has, however many connections still hold a way to it, and waits until that is durable.
-    async fn finish(self) -> Result<(), Refusal> {
-        let Self { sequencer, committer, commands, admission, endings, .. } = self;
-        drop(admission);
-        let joined = async move {
-            if commands.send(Command::End).await.is_err() {
-                tracing::debug!("the sequencer has ended before it was told to");
-            }
-            drop(commands);
-            tokio::task::spawn_blocking(move || (sequencer.join(), committer.join())).await
-        };
-        let joined = tokio::time::timeout(Duration::from_millis(SHUTDOWN_MILLIS_MAX), joined).await;
-        if let Some(thread) = endings.panicked() {
-            return Err(defect(&format!("the thread {thread} panicked")));
-        }
-        match joined {
-            Ok(Ok((Ok(Ok(())), Ok(committed)))) => committed,
-            Ok(Ok((Ok(Err(cause)), _))) => Err(defect(&format!("the sequencer failed: {cause}"))),
-            Ok(Ok(_)) => Err(defect("a thread of the broker panicked")),
-            Ok(Err(_)) => Err(defect("waiting for the threads panicked")),
-            Err(_) => Err(defect(&format!("the last block was not durable within {SHUTDOWN_MILLIS_MAX} ms"))),
-        }
-    }
-}
-
-fn defect(message: &str) -> Refusal {
-    Refusal::new(Reason::OutcomeUnknown, message)
 }

@@ -20,11 +20,11 @@ use truc_transport::process;
 use truc_types::{Refusal, Timestamp};
 
 use crate::config::{AUTHORITY_FILE, BrokerConfig};
+use crate::engine::Engine;
 use crate::health::{Gauges, Health, checks, key_files, loopback_off};
 use crate::loopback::{Loopback, LoopbackKeys};
 use crate::meters::Meters;
 use crate::metrics::TABLE;
-use crate::run::Engine;
 
 /// What is known before the engine has started.
 pub(crate) struct Prepared {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use truc_proto::broker::v1::SubmitRequest;
 use truc_proto::broker::v1::submit_service_server::SubmitService;
@@ -35,6 +36,13 @@ impl SubmitService for Submits {
 
     async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
         let of = tls::peer(&request).map_err(|refusal| status::status(&refusal))?;
+        Ok(Response::new(self.answers(of, request.into_inner())))
+    }
+}
+
+impl Submits {
+    /// Reads the statements of a connected agency; their answers, in any order.
+    pub(crate) fn answers(&self, of: Peer, requests: impl Stream<Item = Result<SubmitRequest, Status>> + Send + Unpin + 'static) -> Answers {
         let agency = &of.agency;
         let registry = self.published.registry();
         let is_axis = registry.axis_agency().is_some_and(|axis| registry.agency_index(agency) == Some(axis));
@@ -45,11 +53,11 @@ impl SubmitService for Submits {
         tokio::spawn(async move {
             let _open = meters.as_ref().map(|meters| Open::new(meters));
             tokio::select! {
-                () = read(request.into_inner(), of, &admission, &share, meters.as_ref(), places) => {}
+                () = read(requests, of, &admission, &share, meters.as_ref(), places) => {}
                 () = shutdown.begun() => {}
             }
         });
-        Ok(Response::new(answers))
+        answers
     }
 }
 
@@ -71,7 +79,7 @@ impl Drop for Open {
 
 /// Reads requests while answers have room: each request takes a place among the answers first, so a client that does not take its answers is not read.
 async fn read(
-    mut requests: Streaming<SubmitRequest>,
+    mut requests: impl Stream<Item = Result<SubmitRequest, Status>> + Unpin,
     of: Peer,
     admission: &Admission,
     share: &Arc<Share>,
@@ -80,10 +88,10 @@ async fn read(
 ) {
     let agency = &of.agency;
     while let Some(place) = places.next().await {
-        let request = match requests.message().await {
-            Ok(Some(request)) => request,
-            Ok(None) => break,
-            Err(cause) => {
+        let request = match requests.next().await {
+            Some(Ok(request)) => request,
+            None => break,
+            Some(Err(cause)) => {
                 tracing::debug!(%agency, %cause, "a submit stream broke");
                 break;
             }
