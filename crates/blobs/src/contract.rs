@@ -88,11 +88,12 @@ pub trait BlobStore: Send + Sync {
     /// [`BlobError::Storage`].
     fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError>;
 
-    /// Keeps a blob from being deleted until the pin is dropped. Pins do not survive the process.
+    /// Keeps a blob that the agency owns from being deleted until the pin is dropped, and says its size; `None` as for [`owns`](Self::owns). Pins do not
+    /// survive the process. On the path of every envelope: a store may remember what it has looked up.
     ///
     /// # Errors
-    /// [`BlobError::Unknown`], [`BlobError::Storage`].
-    fn pin(&self, digest: &Digest) -> Result<BlobPin, BlobError>;
+    /// [`BlobError::Storage`].
+    fn pin(&self, agency: &AgencyCode, digest: &Digest) -> Result<Option<(BlobPin, u64)>, BlobError>;
 
     /// Reads a blob from an offset in bytes to its end. The digest is not checked again: recipients check it.
     ///

@@ -15,6 +15,7 @@ use crate::contract::{BlobStore, Stored, UploadState};
 use crate::files::{Files, metadata, remove};
 use crate::pins::{BlobPin, PinTable};
 use crate::publish::{publish, unpublish};
+use crate::seen::Seen;
 use crate::upload::{OPEN_UPLOADS_PER_AGENCY_MAX, Upload, Uploads};
 use crate::{BlobError, BlobReader, Usage, usage};
 
@@ -25,7 +26,7 @@ pub struct FolderStore {
     uploads: Uploads,
     pins: Arc<PinTable>,
     /// A blob is published, pinned and deleted under the lock that its first byte selects. Taken after the lock of an upload, never before.
-    blob_locks: Vec<Mutex<()>>,
+    blob_locks: Vec<Mutex<Seen>>,
 }
 
 impl FolderStore {
@@ -40,12 +41,12 @@ impl FolderStore {
             // All of them, even if the limit was larger once: they are on the disk.
             uploads.enter(&agency, &digest, files.part(&agency, &digest), usize::MAX)?;
         }
-        let blob_locks = (0..=u8::MAX).map(|_| Mutex::new(())).collect();
+        let blob_locks = (0..=u8::MAX).map(|_| Mutex::default()).collect();
         Ok(Self { files, uploads, pins: Arc::default(), blob_locks })
     }
 
     #[expect(clippy::indexing_slicing, reason = "there is a lock for every byte")]
-    fn lock_blob(&self, digest: &Digest) -> MutexGuard<'_, ()> {
+    fn lock_blob(&self, digest: &Digest) -> MutexGuard<'_, Seen> {
         self.blob_locks[usize::from(digest.0[0])].lock()
     }
 
@@ -192,12 +193,16 @@ impl BlobStore for FolderStore {
         Ok(metadata(&self.files.blob(digest))?.map(|found| found.len()))
     }
 
-    fn pin(&self, digest: &Digest) -> Result<BlobPin, BlobError> {
-        let _blob = self.lock_blob(digest);
-        match self.size(digest)? {
-            Some(_) => Ok(self.pins.pin(digest)),
-            None => Err(BlobError::Unknown { digest: *digest }),
-        }
+    fn pin(&self, agency: &AgencyCode, digest: &Digest) -> Result<Option<(BlobPin, u64)>, BlobError> {
+        let mut blob = self.lock_blob(digest);
+        let size = match blob.owned(agency, digest) {
+            Some(size) => size,
+            None => match self.owns(agency, digest)? {
+                Some(size) => blob.see(agency, *digest, size),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some((self.pins.pin(digest), size)))
     }
 
     fn open_range(&self, digest: &Digest, offset: u64) -> Result<BlobReader, BlobError> {
@@ -213,10 +218,11 @@ impl BlobStore for FolderStore {
     }
 
     fn delete(&self, digest: &Digest) -> Result<bool, BlobError> {
-        let _blob = self.lock_blob(digest);
+        let mut blob = self.lock_blob(digest);
         if self.pins.is_pinned(digest) {
             return Err(BlobError::Pinned { digest: *digest });
         }
+        blob.forget(digest);
         unpublish(&self.files, digest)
     }
 

@@ -10,6 +10,7 @@ mod folder;
 mod pins;
 mod publish;
 mod reader;
+mod seen;
 mod upload;
 mod usage;
 

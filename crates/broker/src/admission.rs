@@ -147,8 +147,7 @@ fn pin_attachments(needs: &Needs, agency: &AgencyCode, admitted: &Admitted) -> R
     let mut pins = Vec::with_capacity(carried.len());
     for (digest, size) in carried {
         let missing = || Refusal::new(Reason::AttachmentMissing, format!("attachment {digest} is not uploaded")).with("sha256", digest);
-        let pin = needs.blobs.pin(&digest).map_err(|_| missing())?;
-        let stored = needs.blobs.owns(agency, &digest).map_err(|cause| cause.to_refusal())?.ok_or_else(missing)?;
+        let (pin, stored) = needs.blobs.pin(agency, &digest).map_err(|cause| cause.to_refusal())?.ok_or_else(missing)?;
         if stored != size {
             let message = format!("attachment {digest} has {stored} bytes, the envelope says {size}");
             return Err(Refusal::new(Reason::AttachmentSizeMismatch, message)

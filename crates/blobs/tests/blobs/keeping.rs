@@ -67,15 +67,19 @@ fn local_readers_are_stored_whole_or_not_at_all() {
 fn a_pinned_blob_stays_until_its_last_pin_is_dropped() {
     let scratch = Scratch::new();
     let digest = digest_of(b"pinned");
-    assert!(matches!(scratch.store().pin(&digest), Err(BlobError::Unknown { .. })));
+    let pin = |agency: &truc_types::AgencyCode| scratch.store().pin(agency, &digest).unwrap();
+    assert!(pin(&ministry()).is_none());
     scratch.upload(&ministry(), b"pinned");
-    let pins = (scratch.store().pin(&digest).unwrap(), scratch.store().pin(&digest).unwrap());
-    assert_eq!(pins.0.digest(), &digest);
+    assert!(pin(&province()).is_none(), "it is somebody else's");
+    let ((first, size), (second, again)) = (pin(&ministry()).unwrap(), pin(&ministry()).unwrap());
+    assert_eq!((first.digest(), size, again), (&digest, 6, 6));
+    let pins = (first, second);
     assert!(matches!(scratch.store().delete(&digest), Err(BlobError::Pinned { .. })));
     drop(pins.0);
     assert!(matches!(scratch.store().delete(&digest), Err(BlobError::Pinned { .. })));
     drop(pins.1);
     assert!(scratch.store().delete(&digest).unwrap());
+    assert!(pin(&ministry()).is_none(), "what was looked up before does not stay when the blob goes");
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn pins_and_deletions_from_many_threads_never_leave_a_pin_without_its_blob() {
                 scope.spawn(|| {
                     let mut held = 0_u32;
                     while !done.load(Ordering::Relaxed) {
-                        if let Ok(pin) = scratch.store().pin(&digest) {
+                        if let Some((pin, _)) = scratch.store().pin(&ministry(), &digest).unwrap() {
                             assert_eq!(scratch.read(pin.digest(), 0), b"contended");
                             held += 1;
                         }
