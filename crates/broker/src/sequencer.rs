@@ -36,6 +36,9 @@ pub(crate) use inspect::{InspectedAgency, InspectedDelivery, Inspection};
 
 /// How often leases, pauses and view rows are looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// While a block is on its way to the disk, commands gather for so long, or until it is durable: they cannot leave before it, and one waking for all of them
+/// costs less than one for each. On a slow disk they are decided meanwhile.
+const GATHERING: Duration = Duration::from_millis(1);
 /// Ticks after which the load of the queues is looked at.
 const LOAD_TICKS: u32 = 25;
 /// Ticks after which rows are taken, however few they are.
@@ -199,6 +202,9 @@ impl Sequencer {
         let mut received = Vec::with_capacity(BLOCK_COMMANDS_MAX);
         let mut open = true;
         loop {
+            if !self.in_flight {
+                self.gather(commands);
+            }
             while !self.filling.is_full()
                 && let Some(command) = self.waiting.pop_front()
             {
@@ -225,12 +231,19 @@ impl Sequencer {
                     Some(notice) => self.on_durable(&notice),
                     None => return End::CommitterGone,
                 },
-                count = commands.recv_many(&mut received, BLOCK_COMMANDS_MAX), if open && self.waiting.is_empty() && !self.filling.is_full() => {
+                () = tokio::time::sleep(GATHERING), if self.in_flight && !self.filling.is_full() => self.gather(commands),
+                count = commands.recv_many(&mut received, BLOCK_COMMANDS_MAX), if !self.in_flight && open && self.waiting.is_empty() => {
                     open = count > 0;
                     self.waiting.extend(received.drain(..));
                 }
             }
         }
+    }
+
+    /// Takes what has come, without waiting for more.
+    fn gather(&mut self, commands: &mut mpsc::Receiver<Command>) {
+        let room = BLOCK_COMMANDS_MAX.saturating_sub(self.waiting.len());
+        self.waiting.extend(std::iter::from_fn(|| commands.try_recv().ok()).take(room));
     }
 
     fn handle(&mut self, command: Command) {
