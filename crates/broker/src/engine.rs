@@ -97,12 +97,7 @@ impl Engine {
     }
 
     /// Takes the statements of one connected agency, as a submit stream brings them, and answers each once it is durable, in any order.
-    pub fn submit<S>(
-        &self,
-        agency: AgencyCode,
-        requests: S,
-        shutdown: &Shutdown,
-    ) -> impl Stream<Item = Result<SubmitResponse, Status>> + use<S>
+    pub fn submit<S>(&self, of: Peer, requests: S, shutdown: &Shutdown) -> impl Stream<Item = Result<SubmitResponse, Status>> + use<S>
     where
         S: Stream<Item = Result<SubmitRequest, Status>> + Send + Unpin + 'static,
     {

@@ -16,7 +16,6 @@ use truc_proto::broker::v1::delivery_service_server::DeliveryServiceServer;
 use truc_proto::broker::v1::directory_service_server::DirectoryServiceServer;
 use truc_proto::broker::v1::log_service_server::LogServiceServer;
 use truc_proto::broker::v1::submit_service_server::SubmitServiceServer;
-use truc_transport::checks::Checks;
 use truc_transport::metrics::number;
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{accept, clock, reflection};

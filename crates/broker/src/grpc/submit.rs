@@ -42,7 +42,11 @@ impl SubmitService for Submits {
 
 impl Submits {
     /// Reads the statements of a connected agency; their answers, in any order.
-    pub(crate) fn answers(&self, of: Peer, requests: impl Stream<Item = Result<SubmitRequest, Status>> + Send + Unpin + 'static) -> Answers {
+    pub(crate) fn answers(
+        &self,
+        of: Peer,
+        requests: impl Stream<Item = Result<SubmitRequest, Status>> + Send + Unpin + 'static,
+    ) -> Answers {
         let agency = &of.agency;
         let registry = self.published.registry();
         let is_axis = registry.axis_agency().is_some_and(|axis| registry.agency_index(agency) == Some(axis));
