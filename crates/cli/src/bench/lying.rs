@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use truc_ledger::{Checkpoint, Extension, Frontier, LogSigner, checkpoint, leaf_hash};
 use truc_proto::broker::v1 as pb;
@@ -16,7 +16,8 @@ use truc_proto::broker::v1::submit_service_server::{SubmitService, SubmitService
 use truc_signing::keyfile;
 use truc_signing::sha256;
 use truc_signing::statement::{Accepted, Fact, QueueEntry};
-use truc_transport::tls;
+use truc_transport::accept;
+use truc_transport::tls::{ServerTls, TlsFiles};
 use truc_types::{EdgeTerm, LeafIndex, MessageId, QueuePosition, Reason, Timestamp};
 
 use super::axis::{self, Axis};
@@ -92,22 +93,22 @@ fn verified(documents: u64, pace: Pace, lie: fn(&mut pb::Acceptance)) -> Result<
     let folder = tempfile::tempdir().unwrap();
     let axis = axis::make(folder.path(), 2).unwrap();
     drive::runtime().unwrap().block_on(async {
-        let broker = start(&axis, lie);
+        let broker = start(&axis, lie).await;
         let lanes = [Lane::connect(broker, &axis.agencies[0], 1 << 20).await.unwrap()];
         let stocks = preseal(&axis.agencies[..1], EdgeTerm(1), documents, 0);
         phase::run(&lanes, stocks, pace, Duration::from_secs(1), signer(1).verifier()).await.map(|measured| measured.verified)
     })
 }
 
-fn start(axis: &Axis, lie: fn(&mut pb::Acceptance)) -> SocketAddr {
+async fn start(axis: &Axis, lie: fn(&mut pb::Acceptance)) -> SocketAddr {
     let file = |name: &str| read_text(&axis.layout.pki.join(name)).unwrap();
     let key = keyfile::read_encrypted(&file("broker.tls.key.pem"), axis.password.as_bytes()).unwrap();
     let key = keyfile::write_plain(&key).unwrap();
-    let tls = tls::server_for(&file("broker.tls.cert.pem"), &key, Some(&file("ca.pem")));
-    let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let address = incoming.local_addr().unwrap();
-    let server = Server::builder().tls_config(tls).unwrap().add_service(SubmitServiceServer::new(Liar { lie }));
-    tokio::spawn(server.serve_with_incoming(incoming));
+    let files = TlsFiles { certificate_pem: file("broker.tls.cert.pem"), key_pem: key, authority_pem: file("ca.pem") };
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::builder().add_service(SubmitServiceServer::new(Liar { lie }));
+    tokio::spawn(server.serve_with_incoming(accept::tls(listener, ServerTls::new(&files).unwrap())));
     address
 }
 

@@ -52,6 +52,7 @@ pub(super) async fn run(edge: Arc<Inner>) -> Result<Infallible, LinkError> {
                 edge.feed(&item).await?;
                 say(Request::Confirm(Confirm { feed_cursor: cursor })).await.map_err(|_| gone())?;
             }
+            Some(Response::Registry(_)) => edge.read_registry().await?,
             None => return Err(gone()),
         }
     }
