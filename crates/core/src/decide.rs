@@ -175,7 +175,7 @@ fn check_envelope(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Re
 /// Memory is bounded by configuration, not by load. The axis' own message tests the path and always has room.
 fn check_room(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Result<(), Refusal> {
     let (open, max) = (state.open_deliveries(), state.open_deliveries_max);
-    if open.saturating_add(envelope.recipients.len()) <= max || state.registry().axis_agency() == Some(agency) {
+    if open.saturating_add(envelope.recipients.len() as u64) <= max || state.registry().axis_agency() == Some(agency) {
         return Ok(());
     }
     let message = format!("{open} deliveries are open, at most {max} may be");

@@ -41,7 +41,7 @@ pub(crate) struct OpenMessages {
     chunks: Vec<Chunk>,
     /// Chunks with a free place.
     free: BTreeSet<usize>,
-    deliveries: usize,
+    deliveries: u64,
     /// Places whose message has changed, unless it has closed since.
     changed: Vec<u32>,
 }
@@ -53,7 +53,7 @@ impl OpenMessages {
     }
 
     /// Recipients of all of them.
-    pub(crate) const fn deliveries(&self) -> usize {
+    pub(crate) const fn deliveries(&self) -> u64 {
         self.deliveries
     }
 
@@ -82,7 +82,7 @@ impl OpenMessages {
     /// Adds a message whose id is not there. `changed` says whether its row is still to be written.
     pub(crate) fn insert(&mut self, id: MessageId, message: OpenMessage, changed: bool) {
         debug_assert!(!self.contains(&id), "an id is opened once");
-        self.deliveries += message.recipients.len();
+        self.deliveries += message.recipients.len() as u64;
         let number = self.free.first().copied().unwrap_or(self.chunks.len());
         if number == self.chunks.len() {
             self.chunks.push(Chunk::default());
@@ -109,7 +109,7 @@ impl OpenMessages {
         let (number, place) = place_of(at);
         let slot = chunks.get_mut(number)?.empty(place)?;
         free.insert(number);
-        *deliveries -= slot.message.recipients.len();
+        *deliveries -= slot.message.recipients.len() as u64;
         if index.capacity() > 8 * (index.len() + CHUNK_MESSAGES) {
             index.shrink_to(2 * index.len(), |at| hash_at(hasher, chunks, *at));
         }

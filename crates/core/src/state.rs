@@ -19,7 +19,7 @@ pub struct State {
     pub(crate) agencies: Vec<AgencyState>,
     pub(crate) open: OpenMessages,
     /// Not a fact: what `decide` refuses beyond. `apply` does not ask.
-    pub(crate) open_deliveries_max: usize,
+    pub(crate) open_deliveries_max: u64,
     /// Statements that are not open but not yet in the index of sealed segments either, so that a repetition is recognised.
     pub(crate) recent: HashMap<MessageId, Known>,
     pub(crate) recent_by_position: BTreeMap<Position, MessageId>,
@@ -254,12 +254,12 @@ impl State {
 
     /// Number of recipients of open messages.
     #[must_use]
-    pub const fn open_deliveries(&self) -> usize {
+    pub const fn open_deliveries(&self) -> u64 {
         self.open.deliveries()
     }
 
     /// Has `decide` refuse documents that would make more open deliveries than this. What is open already stays.
-    pub const fn limit_open_deliveries(&mut self, max: usize) {
+    pub const fn limit_open_deliveries(&mut self, max: u64) {
         self.open_deliveries_max = max;
     }
 
