@@ -100,6 +100,7 @@ const fn arrives(reason: Reason) -> &'static str {
         | R::RequestInvalid
         | R::FlowFlooding
         | R::BusyViews
+        | R::BusyQueues
         | R::ShuttingDown
         | R::ClockSteppedBack => "axis, dms",
         _ => arrives_from_below(reason),

@@ -3,17 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use truc_core::State;
 use truc_core::registry::Registry;
-use truc_core::{Entry, State};
 use truc_journal::segment::{SegmentJournal, SegmentOptions};
 use truc_journal::{Journal, JournalReader};
-use truc_ledger::{Checkpoint, LogSigner, TreeStore, checkpoint, leaf_hash};
+use truc_ledger::{Checkpoint, LogSigner, TreeStore, checkpoint};
 use truc_types::{Position, Reason, Refusal};
 use truc_views::{Opened, ViewStore};
 
 use crate::block::Tail;
 use crate::key::key_of;
-use crate::published::{Checkpointed, Published, storage};
+use crate::published::{Checkpointed, Published};
+use crate::replay::replay;
 use crate::rows;
 
 /// Everything a broker starts from.
@@ -74,7 +75,7 @@ fn restore(folder: &Path, reader: &dyn JournalReader) -> Result<(ViewStore, Stat
             (open_views(folder, reader)?, State::default())
         }
     };
-    let (state, tree) = replay(reader, state)?;
+    let (state, tree) = replay(reader, state, Some(&views))?;
     Ok((views, state, tree))
 }
 
@@ -85,34 +86,6 @@ fn open_views(folder: &Path, reader: &dyn JournalReader) -> Result<ViewStore, Re
         tracing::warn!(why, "the views are rebuilt from the journal");
     }
     Ok(views)
-}
-
-/// The state: from the views and the entries after them, or from all entries. The tree: from all entries.
-pub(crate) fn replay(reader: &dyn JournalReader, mut state: State) -> Result<(State, TreeStore), Refusal> {
-    let mut tree = TreeStore::default();
-    let mut effects = Vec::new();
-    let (restored_to, indexed_through) = (state.next(), reader.indexed_through());
-    // What the index has need not be kept, not even while catching up.
-    state.forget(indexed_through);
-    for block in reader.blocks_from(Position(0)) {
-        let block = block.map_err(|cause| storage(&cause))?;
-        for (position, bytes) in block.positioned() {
-            tree.push(leaf_hash(bytes));
-            if position < restored_to && position < indexed_through {
-                continue;
-            }
-            let corrupt =
-                |cause: String| Refusal::new(Reason::JournalCorrupt, format!("entry {position}: {cause}")).with("position", position);
-            let entry = Entry::parse(bytes.clone()).map_err(|cause| corrupt(cause.to_string()))?;
-            if position < restored_to {
-                state.remember_entry(position, &entry);
-            } else {
-                state.apply(position, &entry, &mut effects).map_err(|cause| corrupt(cause.to_string()))?;
-                effects.clear();
-            }
-        }
-    }
-    Ok((state, tree))
 }
 
 /// The log key must be the one that the genesis names: another one would sign a second history.

@@ -31,6 +31,8 @@ pub struct BrokerConfig {
     pub metrics_listen: Option<SocketAddr>,
     /// Free bytes on the disk of the data folder below which nothing new is taken in.
     pub disk_reserve_bytes: u64,
+    /// Open deliveries beyond which no new document is taken in.
+    pub open_deliveries_max: u64,
     /// Keys of the axis' own agency, for the loopback message; an axis that was made without has none.
     pub loopback: Option<LoopbackKeys>,
     /// Time without a real document through the whole path after which a loopback message is sent; zero turns it off.
@@ -83,6 +85,7 @@ pub fn open(settings: &BrokerSettings, password: &[u8]) -> Result<BrokerConfig, 
         notify: Notify::default(),
         metrics_listen: settings.metrics_listen,
         disk_reserve_bytes: settings.disk_reserve_bytes,
+        open_deliveries_max: settings.open_deliveries_max,
         loopback,
         loopback_idle: Duration::from_secs(settings.loopback_idle_seconds),
     })

@@ -65,7 +65,8 @@ impl Engine {
         let failed = |cause: std::io::Error| {
             Refusal::new(Reason::of_system(&cause, Reason::ConfigInvalid), format!("cannot start a thread: {cause}"))
         };
-        let Booted { journal, state, tail, tree, views, published } = boot(&config.data, &config.signer)?;
+        let Booted { journal, mut state, tail, tree, views, published } = boot(&config.data, &config.signer)?;
+        state.limit_open_deliveries(config.open_deliveries_max);
         let blobs = FolderStore::open(&config.data.join("blobs")).map_err(|cause| cause.to_refusal())?;
         let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
         let writer = Writer::start(views.clone(), |_| {}).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;

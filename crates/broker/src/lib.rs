@@ -24,6 +24,7 @@ mod meters;
 pub mod metrics;
 mod published;
 mod rehearse;
+mod replay;
 mod rows;
 mod run;
 mod sequencer;

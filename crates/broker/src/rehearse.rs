@@ -15,9 +15,10 @@ use truc_transport::clock;
 use truc_types::names::LOOPBACK_AGENCY;
 use truc_types::{Position, Reason, Refusal, Timestamp};
 
-use crate::boot::{check_genesis, replay};
+use crate::boot::check_genesis;
 use crate::key::key_of;
 use crate::published::storage;
+use crate::replay::replay;
 
 /// What a rehearsal found. It is the state that a broker on this folder would start with.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -51,7 +52,7 @@ pub fn rehearse(data: &Path, signer: Option<&LogSigner>) -> Result<Rehearsal, Re
     let opened = SegmentJournal::open(&data.join("journal"), SegmentOptions::new(Arc::new(key_of)));
     let (journal, _) = opened.map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
     let reader = journal.reader();
-    let (state, tree) = replay(reader.as_ref(), State::default())?;
+    let (state, tree) = replay(reader.as_ref(), State::default(), None)?;
     let end = journal.end();
     if tree.size() != end.tree_size || tree.root_at(tree.size()) != Some(end.root) {
         let message = format!("the tree of the entries has another root than the last block at size {}", end.tree_size);

@@ -74,26 +74,48 @@ pub(crate) fn restore(store: &ViewStore, reader: &dyn JournalReader) -> Result<S
         feed.push((index, u64::from_be_bytes(fixed(FEED, cursor)?), Position(u64::from_be_bytes(fixed(FEED, value)?))));
         Ok(())
     })?;
-    let mut messages: Vec<(MessageId, MessageRow)> = Vec::new();
-    each(store, MESSAGES, |key, value| {
-        messages.push((MessageId::from_bytes(fixed(MESSAGES, key)?), decode(MESSAGES, value)?));
-        Ok(())
-    })?;
-    Ok(State::restore(store.position(), registry, agencies, feed, messages)?)
+    // Read as they are taken in: a list of millions would be there twice. What fails ends the rows, and then the state is not used.
+    let mut failed = None;
+    let messages = rows(store, MESSAGES).map_while(|row| {
+        let message =
+            row.and_then(|(key, value)| Ok((MessageId::from_bytes(fixed(MESSAGES, &key)?), decode::<MessageRow>(MESSAGES, &value)?)));
+        message.map_err(|cause| failed = Some(cause)).ok()
+    });
+    let state = State::restore(store.position(), registry, agencies, feed, messages);
+    failed.map_or(Ok(state?), Err)
 }
 
 fn each(store: &ViewStore, table: Table, mut row: impl FnMut(&[u8], &[u8]) -> Result<(), RestoreError>) -> Result<(), RestoreError> {
-    let mut range = KeyRange::all();
-    loop {
-        let page = store.scan(table, &range, PAGE)?;
-        for (key, value) in &page.rows {
-            row(key, value)?;
+    rows(store, table).try_for_each(|found| found.and_then(|(key, value)| row(&key, &value)))
+}
+
+/// The rows of a table in order, page by page.
+fn rows(store: &ViewStore, table: Table) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), RestoreError>> {
+    let (mut range, mut page, mut more) = (KeyRange::all(), Vec::new().into_iter(), true);
+    std::iter::from_fn(move || {
+        loop {
+            if let Some(row) = page.next() {
+                return Some(Ok(row));
+            }
+            if !more {
+                return None;
+            }
+            match store.scan(table, &range, PAGE) {
+                Ok(found) => {
+                    more = found.more;
+                    match found.rows.last() {
+                        Some((last, _)) => range = range.clone().after(last),
+                        None => more = false,
+                    }
+                    page = found.rows.into_iter();
+                }
+                Err(cause) => {
+                    more = false;
+                    return Some(Err(cause.into()));
+                }
+            }
         }
-        match page.rows.last() {
-            Some((last, _)) if page.more => range = range.after(last),
-            _ => return Ok(()),
-        }
-    }
+    })
 }
 
 /// Orders by agency, then cursor.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use truc_settings::{existing_file, existing_folder, optional, rule, settings};
 use truc_transport::logging::LogSettings;
-use truc_types::limits::{DISK_RESERVE_BYTES, LOOPBACK_IDLE_SECONDS};
+use truc_types::limits::{DISK_RESERVE_BYTES, ENVELOPE_CODES_MAX, LOOPBACK_IDLE_SECONDS, OPEN_DELIVERIES_MAX};
 
 settings! {
     /// Settings of a broker.
@@ -25,6 +25,11 @@ settings! {
         pub metrics_listen: Option<SocketAddr> = None, AtStart;
         /// Free bytes on the disk of the data folder below which no new document or attachment is taken in; what is in is still delivered.
         pub disk_reserve_bytes: u64 = DISK_RESERVE_BYTES, AtStart;
+        /// Deliveries of open documents beyond which no new document is taken in: each costs about 200 bytes of memory until its recipient has
+        /// answered.
+        pub open_deliveries_max: u64 = OPEN_DELIVERIES_MAX, AtStart, rule("at least 200", |max: &u64| {
+            if *max < ENVELOPE_CODES_MAX as u64 { Err(format!("is below {ENVELOPE_CODES_MAX}, the recipients of one document")) } else { Ok(()) }
+        });
         /// Seconds without a real document through the whole path after which the broker sends a signed message to itself; 0 turns that off.
         pub loopback_idle_seconds: u64 = LOOPBACK_IDLE_SECONDS, AtStart;
         /// Whether the gRPC port describes its services to tools (grpc.reflection v1 and v1alpha).

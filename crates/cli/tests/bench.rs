@@ -108,4 +108,14 @@ mod bench {
             Command::new(env!("CARGO_BIN_EXE_truc")).args(["bench", "submit", "--agencies", "2", "--recipients", "2"]).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
     }
+
+    #[test]
+    fn a_small_replay_loses_nothing_and_verifies_its_sample() {
+        let report = report(&["replay", "--deliveries", "150", "--agencies", "3", "--sample", "50"]);
+        let row = &report["rows"][0];
+        assert_eq!((&row["deliveries"], &row["sample_verified"]), (&150.into(), &50.into()), "{report}");
+        // An envelope and its fact per document, and receipts.
+        assert!(row["entries"].as_u64().unwrap() > 2 * row["documents"].as_u64().unwrap(), "{report}");
+        assert!(row["reopen_seconds"].as_f64().unwrap() > 0.0 && row["rebuild_seconds"].as_f64().unwrap() > 0.0, "{report}");
+    }
 }

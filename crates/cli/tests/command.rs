@@ -66,6 +66,7 @@ mod command {
         &["bench", "submit"],
         &["bench", "fanout"],
         &["bench", "loop"],
+        &["bench", "replay"],
         &["bench", "steady"],
         &["bench", "blobs"],
         &["bench", "isolation"],

@@ -9,7 +9,7 @@ use crate::dispatch::Delivery;
 use crate::entry::Entry;
 use crate::registry::AgencyIndex;
 use crate::sequence::{Numbered, SequenceWindow};
-use crate::state::{DeliveryStep, Known, OpenMessage, PendingEnvelope, RecipientState, State};
+use crate::state::{DeliveryStep, Known, OpenMessage, PendingEnvelope, RecipientState, Recipients, State};
 
 /// Why an entry does not follow from the ones before it. Only damage or a defect gets here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -247,18 +247,15 @@ impl State {
             recipients.push(RecipientState { organisation, agency, queue_position: queued.position, step: DeliveryStep::Waiting });
         }
         self.agency_mut(pending.sender).window.mark(pending.seq);
-        self.changes.messages.insert(pending.message_id);
-        self.open.insert(
-            pending.message_id,
-            OpenMessage {
-                position: pending.known.position,
-                digest: pending.known.digest,
-                sender: pending.sender,
-                lane: pending.lane,
-                accepted_at: accepted.block_time,
-                recipients: recipients.into_boxed_slice(),
-            },
-        );
+        let message = OpenMessage {
+            position: pending.known.position,
+            digest: pending.known.digest,
+            sender: pending.sender,
+            lane: pending.lane,
+            accepted_at: accepted.block_time,
+            recipients: Recipients::from(recipients),
+        };
+        self.open.insert(pending.message_id, message, true);
         Ok(())
     }
 
@@ -288,8 +285,6 @@ impl State {
                 self.changes.close(item.message_id, closed.position);
                 // Unless it closes after its segment was sealed: then it is in the index already.
                 self.remember(item.message_id, closed);
-            } else {
-                self.changes.messages.insert(item.message_id);
             }
         }
         let feed = self.agency_mut(sender);

@@ -168,7 +168,18 @@ fn check_envelope(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Re
             );
         }
     }
+    check_room(state, agency, envelope)?;
     route(state, envelope)
+}
+
+/// Memory is bounded by configuration, not by load. The axis' own message tests the path and always has room.
+fn check_room(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Result<(), Refusal> {
+    let (open, max) = (state.open_deliveries(), state.open_deliveries_max);
+    if open.saturating_add(envelope.recipients.len() as u64) <= max || state.registry().axis_agency() == Some(agency) {
+        return Ok(());
+    }
+    let message = format!("{open} deliveries are open, at most {max} may be");
+    Err(Refusal::new(Reason::BusyQueues, message).with("open", open).with("limit", max))
 }
 
 /// The axis' agency sends its loopback message to itself and nothing else; nobody else sends one, or anything to it.

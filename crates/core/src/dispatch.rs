@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use truc_types::limits::{LEASE_MILLIS, REDELIVERY_PAUSE_MILLIS_MAX, REDELIVERY_PAUSE_MILLIS_MIN};
 use truc_types::{Lane, MessageId, QueuePosition, Timestamp};
 
+use crate::lane::ReadyLane;
+
 /// Names one lease of this process. Never reused while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseId(pub u64);
@@ -83,11 +85,11 @@ enum Place {
     Paused { until: Timestamp },
 }
 
-/// The open deliveries of one agency. Most of them wait for their first grant when there are many: those take an entry of `ready` and nothing else.
+/// The open deliveries of one agency. Most of them wait for their first grant when there are many: those take a row of `ready` and nothing else.
 #[derive(Debug, Default)]
 pub struct AgencyQueue {
-    /// Message and recipient of what can be granted.
-    ready: [BTreeMap<QueuePosition, (MessageId, u16)>; Lane::COUNT],
+    /// What can be granted.
+    ready: [ReadyLane; Lane::COUNT],
     /// What was granted before and is not fetched.
     granted: HashMap<QueuePosition, Granted>,
     /// Leases and pauses by the time they end.
@@ -110,8 +112,7 @@ pub struct LaneLoad {
 impl AgencyQueue {
     /// Adds a delivery that nobody has fetched yet.
     pub fn push(&mut self, position: QueuePosition, delivery: Delivery) {
-        let earlier = self.lane(delivery.lane).insert(position, (delivery.message_id, delivery.recipient));
-        debug_assert!(earlier.is_none(), "queue positions are used once");
+        self.lane(delivery.lane).push(position, delivery.message_id, delivery.recipient);
         self.waiting += 1;
     }
 
@@ -124,7 +125,7 @@ impl AgencyQueue {
                 self.away(granted.delivery.lane).remove(&position);
                 true
             }
-            None => self.ready.iter_mut().any(|lane| lane.remove(&position).is_some()),
+            None => self.ready.iter_mut().any(|lane| lane.remove(position)),
         };
         self.waiting -= usize::from(was_there);
     }
@@ -202,7 +203,7 @@ impl AgencyQueue {
         let mut standing = QueueStanding::default();
         for (lane, ready) in standing.lanes.iter_mut().zip(&self.ready) {
             lane.waiting = ready.len();
-            lane.oldest = ready.first_key_value().map(|(position, (message_id, _))| (*position, *message_id));
+            lane.oldest = ready.first();
         }
         for (position, granted) in &self.granted {
             standing.redelivered += usize::from(granted.attempts > 1);
@@ -245,9 +246,9 @@ impl AgencyQueue {
     pub fn load(&self) -> [LaneLoad; Lane::COUNT] {
         let mut load = [LaneLoad::default(); Lane::COUNT];
         for (load, (ready, away)) in load.iter_mut().zip(self.ready.iter().zip(&self.away)) {
-            let first = ready.first_key_value().map(|(position, (message_id, _))| (position, message_id));
-            let oldest = first.into_iter().chain(away.first_key_value()).min_by_key(|(position, _)| **position);
-            *load = LaneLoad { waiting: ready.len() + away.len(), oldest: oldest.map(|(_, message_id)| *message_id) };
+            let away_first = away.first_key_value().map(|(position, message_id)| (*position, *message_id));
+            let oldest = ready.first().into_iter().chain(away_first).min_by_key(|(position, _)| *position);
+            *load = LaneLoad { waiting: ready.len() + away.len(), oldest: oldest.map(|(_, message_id)| message_id) };
         }
         load
     }
@@ -268,13 +269,13 @@ impl AgencyQueue {
         granted.place = Place::Ready;
         self.leave(position, delivery.lane, place);
         self.away(delivery.lane).remove(&position);
-        self.lane(delivery.lane).insert(position, (delivery.message_id, delivery.recipient));
+        self.lane(delivery.lane).push(position, delivery.message_id, delivery.recipient);
     }
 
     fn leave(&mut self, position: QueuePosition, lane: Lane, place: Place) {
         match place {
             Place::Ready => {
-                self.lane(lane).remove(&position);
+                self.lane(lane).remove(position);
             }
             Place::Leased { lease, until } => {
                 self.leases.remove(&lease);
@@ -287,7 +288,7 @@ impl AgencyQueue {
     }
 
     #[expect(clippy::indexing_slicing, reason = "there is one map per lane")]
-    fn lane(&mut self, lane: Lane) -> &mut BTreeMap<QueuePosition, (MessageId, u16)> {
+    fn lane(&mut self, lane: Lane) -> &mut ReadyLane {
         &mut self.ready[lane.index()]
     }
 
@@ -460,8 +461,8 @@ mod tests {
                         Place::Paused { .. } => paused += 1,
                     }
                 }
-                let never = queue.ready.iter().flat_map(BTreeMap::keys).filter(|position| !queue.granted.contains_key(position)).count();
-                let in_lanes = queue.ready.iter().map(BTreeMap::len).sum::<usize>();
+                let never = queue.ready.iter().flat_map(ReadyLane::positions).filter(|position| !queue.granted.contains_key(position)).count();
+                let in_lanes = queue.ready.iter().map(ReadyLane::len).sum::<usize>();
                 prop_assert_eq!(ready + never, in_lanes);
                 prop_assert_eq!(in_lanes + held + paused, open.len());
                 prop_assert_eq!(held, queue.leases.len());

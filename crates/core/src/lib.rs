@@ -9,6 +9,8 @@ mod chunked;
 mod decide;
 pub mod dispatch;
 mod entry;
+mod lane;
+mod open;
 mod operator;
 pub mod registry;
 pub mod rows;
@@ -22,4 +24,4 @@ pub use decide::{Decision, Outcome, REJECTED_FACTS_PER_MINUTE_MAX, Submit, decid
 pub use entry::Entry;
 pub use operator::{admit_registry, decide_registry};
 pub use sequence::{Numbered, SequenceWindow};
-pub use state::{DeliveryStep, Known, OpenMessage, RecipientState, State};
+pub use state::{DeliveryStep, Known, OpenMessage, RecipientState, Recipients, State};

@@ -12,7 +12,7 @@ use truc_types::{Digest, EdgeTerm, Lane, MessageId, Position, QueuePosition, Tim
 use crate::entry::Entry;
 use crate::registry::AgencyIndex;
 use crate::sequence::SequenceWindow;
-use crate::state::{AgencyState, DeliveryStep, Known, OpenMessage, RecipientState, State};
+use crate::state::{AgencyState, DeliveryStep, Known, OpenMessage, RecipientState, Recipients, State};
 
 /// Rows of confirmed receipts that go in one write: an edge that was away for a year may confirm a million at once. The rest goes with later writes;
 /// until then a restored state offers those receipts once more, which their edge recognises.
@@ -70,15 +70,11 @@ impl State {
     /// Takes the rows that changed since the last time. Not between an envelope and its fact: what lies between the two is in no row.
     pub fn take_rows(&mut self) -> Rows {
         debug_assert!(self.pending.is_none(), "rows are taken between decisions");
-        let mut changed: Vec<_> = std::mem::take(&mut self.changes.messages).into_iter().collect();
-        changed.sort_unstable();
-        let mut messages = Vec::with_capacity(changed.len());
-        for id in changed {
-            match self.open.get(&id) {
-                Some(open) => messages.push((id, Some(MessageRow::of(open)))),
-                None => messages.push((id, None)),
-            }
-        }
+        let (changed, closed) = (self.open.take_changed(), std::mem::take(&mut self.changes.closed));
+        let mut messages = Vec::with_capacity(changed.len() + closed.len());
+        messages.extend(changed.into_iter().map(|id| (id, self.open.get(&id).map(MessageRow::of))));
+        messages.extend(closed.into_iter().map(|id| (id, None)));
+        messages.sort_unstable_by_key(|(id, _)| *id);
         self.changes.taken = self.next;
         let mut agencies: Vec<_> = std::mem::take(&mut self.changes.agencies).into_iter().collect();
         agencies.sort_unstable();
@@ -138,7 +134,7 @@ impl State {
         }
         for (id, row) in messages {
             let mut message = row.into_message()?;
-            for recipient in &mut message.recipients {
+            for recipient in message.recipients.iter_mut() {
                 recipient.organisation = state.registry.spelling(recipient.organisation.clone());
             }
             state.check_agency(message.sender)?;
@@ -146,7 +142,10 @@ impl State {
             if message.position >= position {
                 return Err(RowError::Impossible("position of a message"));
             }
-            state.open.insert(id, message);
+            if state.open.contains(&id) {
+                return Err(RowError::Impossible("id"));
+            }
+            state.open.insert(id, message, false);
         }
         state.restore_feed(position, feed)?;
         state.changes.taken = position;
@@ -186,7 +185,7 @@ impl State {
     pub fn remember_entry(&mut self, position: Position, entry: &Entry) {
         if position < self.next
             && let Some(id) = entry.id()
-            && !self.open.contains_key(&id)
+            && !self.open.contains(&id)
         {
             self.remember(id, Known { position, digest: entry.digest });
         }
@@ -268,7 +267,7 @@ impl MessageRow {
             sender: AgencyIndex(self.sender),
             lane,
             accepted_at: Timestamp::from_millis(self.accepted_at),
-            recipients: self.recipients.into_iter().map(recipient).collect::<Result<_, _>>()?,
+            recipients: Recipients::from(self.recipients.into_iter().map(recipient).collect::<Result<Vec<_>, _>>()?),
         })
     }
 }

@@ -1,20 +1,25 @@
 //! What the entries of the log add up to: open messages, sender windows, counters. Changed by `apply` alone.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use truc_types::limits::OPEN_DELIVERIES_MAX;
 use truc_types::{Digest, EdgeTerm, Lane, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
+use crate::open::OpenMessages;
 use crate::registry::{AgencyIndex, Registry};
 use crate::sequence::{Numbered, SequenceWindow};
 
 /// The tentative state of the axis: everything that `decide` reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct State {
     pub(crate) next: Position,
     pub(crate) registry: Arc<Registry>,
     pub(crate) agencies: Vec<AgencyState>,
-    pub(crate) open: HashMap<MessageId, OpenMessage>,
+    pub(crate) open: OpenMessages,
+    /// Not a fact: what `decide` refuses beyond. `apply` does not ask.
+    pub(crate) open_deliveries_max: u64,
     /// Statements that are not open but not yet in the index of sealed segments either, so that a repetition is recognised.
     pub(crate) recent: HashMap<MessageId, Known>,
     pub(crate) recent_by_position: BTreeMap<Position, MessageId>,
@@ -56,7 +61,83 @@ pub struct OpenMessage {
     /// Block time of the acceptance.
     pub accepted_at: Timestamp,
     /// In the order of the envelope.
-    pub recipients: Box<[RecipientState]>,
+    pub recipients: Recipients,
+}
+
+/// The recipients of a message. Most messages have one: it takes no allocation of its own.
+#[derive(Debug, Clone)]
+pub struct Recipients(RecipientList);
+
+#[derive(Debug, Clone)]
+enum RecipientList {
+    One(RecipientState),
+    Many(Box<[RecipientState]>),
+}
+
+impl From<Vec<RecipientState>> for Recipients {
+    fn from(mut all: Vec<RecipientState>) -> Self {
+        match (all.pop(), all.is_empty()) {
+            (Some(one), true) => Self(RecipientList::One(one)),
+            (last, _) => {
+                all.extend(last);
+                Self(RecipientList::Many(all.into_boxed_slice()))
+            }
+        }
+    }
+}
+
+impl Deref for Recipients {
+    type Target = [RecipientState];
+
+    fn deref(&self) -> &[RecipientState] {
+        match &self.0 {
+            RecipientList::One(one) => std::slice::from_ref(one),
+            RecipientList::Many(all) => all,
+        }
+    }
+}
+
+impl DerefMut for Recipients {
+    fn deref_mut(&mut self) -> &mut [RecipientState] {
+        match &mut self.0 {
+            RecipientList::One(one) => std::slice::from_mut(one),
+            RecipientList::Many(all) => all,
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a Recipients {
+    type Item = &'a RecipientState;
+    type IntoIter = std::slice::Iter<'a, RecipientState>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl PartialEq for Recipients {
+    fn eq(&self, other: &Self) -> bool {
+        self[..] == other[..]
+    }
+}
+
+impl Eq for Recipients {}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            next: Position::default(),
+            registry: Arc::default(),
+            agencies: Vec::new(),
+            open: OpenMessages::default(),
+            open_deliveries_max: OPEN_DELIVERIES_MAX,
+            recent: HashMap::new(),
+            recent_by_position: BTreeMap::new(),
+            forgotten_through: Position::default(),
+            pending: None,
+            changes: Changes::default(),
+        }
+    }
 }
 
 /// One delivery of an open message.
@@ -122,7 +203,8 @@ pub(crate) struct PendingEnvelope {
 /// What has changed since the views were written last.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    pub(crate) messages: HashSet<MessageId>,
+    /// Messages that have closed and have a row.
+    pub(crate) closed: Vec<MessageId>,
     pub(crate) agencies: HashSet<AgencyIndex>,
     /// There are new registry statements.
     pub(crate) registry: bool,
@@ -131,13 +213,10 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// A message is closed: nobody has to hear of one that opened and closed since the views were written last. So that a replay that takes no rows
-    /// keeps no more ids than there are open messages.
+    /// A message is closed: nobody has to hear of one that opened and closed since the views were written last.
     pub(crate) fn close(&mut self, id: MessageId, envelope: Position) {
         if envelope < self.taken {
-            self.messages.insert(id);
-        } else {
-            self.messages.remove(&id);
+            self.closed.push(id);
         }
     }
 }
@@ -165,6 +244,23 @@ impl State {
     #[must_use]
     pub fn open_messages(&self) -> usize {
         self.open.len()
+    }
+
+    /// Whether no envelope waits for its fact: between the two, rows cannot be taken.
+    #[must_use]
+    pub const fn is_between_decisions(&self) -> bool {
+        self.pending.is_none()
+    }
+
+    /// Number of recipients of open messages.
+    #[must_use]
+    pub const fn open_deliveries(&self) -> u64 {
+        self.open.deliveries()
+    }
+
+    /// Has `decide` refuse documents that would make more open deliveries than this. What is open already stays.
+    pub const fn limit_open_deliveries(&mut self, max: u64) {
+        self.open_deliveries_max = max;
     }
 
     /// All open messages, in no order.

@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use truc_types::{BlockNumber, Position, Reason, Term};
+use truc_types::{BlockNumber, Digest, Position, Reason, Term};
 
 use crate::block::{Block, BlockRefusal, JournalEnd};
 
@@ -228,4 +228,13 @@ pub trait JournalReader: Send + Sync {
 
     /// The end of what [`JournalReader::find`] searches; 0 with engines that keep no index.
     fn indexed_through(&self) -> Position;
+
+    /// Roots over the chunks of 256 leaves of the current shard, from its first leaf on, as far as the engine keeps them; none with engines that keep
+    /// none. They save reading all entries at a start. What they are worth shows when the tree that is made of them has the root of the last block.
+    ///
+    /// # Errors
+    /// Damage and storage failures.
+    fn chunk_roots(&self) -> Result<Vec<Digest>, ReadError> {
+        Ok(Vec::new())
+    }
 }

@@ -100,6 +100,18 @@ impl TreeStore {
         Self { size: 0, upper: Levels::default(), recent: VecDeque::new(), recent_chunks_max, open: Levels::default() }
     }
 
+    /// The tree over whole chunks of 256 leaves, of which only the roots are known: what the journal keeps of leaves that it has packed. Whether they
+    /// are the roots of the leaves that were logged shows [`Self::root_at`].
+    #[must_use]
+    pub fn from_chunks(roots: impl IntoIterator<Item = Digest>) -> Self {
+        let mut tree = Self::default();
+        for root in roots {
+            tree.upper.push(root);
+            tree.size += CHUNK_LEAVES;
+        }
+        tree
+    }
+
     /// Adds a leaf on the right.
     pub fn push(&mut self, leaf_hash: Digest) {
         self.open.push(leaf_hash);

@@ -80,7 +80,7 @@ pub const fn code(reason: Reason) -> Code {
         | R::RegistryContradiction
         | R::ViewAhead => Code::FailedPrecondition,
         R::BlobOffset | R::HandInPosition => Code::OutOfRange,
-        R::FlowFlooding | R::UploadTooMany | R::BusyViews | R::DiskFull | R::Descriptors => Code::ResourceExhausted,
+        R::FlowFlooding | R::UploadTooMany | R::BusyViews | R::BusyQueues | R::DiskFull | R::Descriptors => Code::ResourceExhausted,
         R::FlowStalled => Code::DeadlineExceeded,
         R::OutcomeUnknown
         | R::ShuttingDown

@@ -188,6 +188,9 @@ pub const TOKEN_BYTES_MAX: usize = 256;
 pub const TOKEN_BYTES_MIN: usize = 32;
 /// Tokens in one file: every system and service account of an agency.
 pub const TOKENS_MAX: usize = 1_000;
+/// Deliveries of messages that are open: some 200 bytes of memory each, 1 GiB in all. Ten days of the national load with nobody fetching anything are
+/// 1 million.
+pub const OPEN_DELIVERIES_MAX: u64 = 5_000_000;
 /// Entries by which the views may lag behind the journal before admission slows.
 pub const VIEW_LAG_ENTRIES_MAX: u64 = 100_000;
 /// Files that one scan of a watch folder takes up, oldest first: a scan of small files ends within a second or two.

@@ -275,6 +275,9 @@ reasons! {
     BusyViews "busy.views" Us Later
         en "the views lag behind the journal" "wait and try again: the views catch up with the journal"
         vi "dữ liệu tra cứu chưa theo kịp nhật ký" "chờ ít phút rồi gửi lại"
+    BusyQueues "busy.queues" Us Later
+        en "the axis holds as many undelivered documents as it may" "wait and try again: recipients have to fetch and answer what waits; tell the operator if it lasts"
+        vi "trục đang giữ số văn bản chưa phát xong tối đa cho phép" "chờ rồi gửi lại: bên nhận phải lấy và phản hồi văn bản đang chờ; báo đơn vị vận hành nếu kéo dài"
     OutcomeUnknown "outcome.unknown" Us Later
         en "the process stopped before it could say what became of the statement" "submit the same bytes again: they are accepted once whatever happened"
         vi "hệ thống dừng trước khi kịp trả lời kết quả" "gửi lại đúng nội dung cũ: văn bản chỉ được tiếp nhận một lần"

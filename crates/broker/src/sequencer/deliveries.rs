@@ -161,6 +161,8 @@ impl Sequencer {
                 }
             }
         }
+        // In order a queue takes them as rows.
+        waiting.sort_unstable_by_key(|(agency, position, _)| (*agency, *position));
         for (agency, position, delivery) in waiting {
             self.queue(agency).push(position, delivery);
         }

@@ -11,8 +11,9 @@ use truc_views::{Table, ViewBatch, ViewStore};
 
 use super::axis::{self, Axis};
 use super::engine::Engine;
-use crate::boot::{self, Booted, boot};
+use crate::boot::{Booted, boot};
 use crate::key::key_of;
+use crate::replay::replay;
 use crate::rows;
 
 fn begin(axis: &Axis, data: &Path) {
@@ -47,7 +48,7 @@ fn send(mut engine: Engine, axis: &Axis, seq: u64) -> (MessageId, std::sync::Arc
 /// Boots and compares with a replay of all entries.
 fn booted(data: &Path, ids: &[MessageId]) -> Booted {
     let booted = boot(data, &axis::signer()).unwrap();
-    let (replayed, _) = boot::replay(booted.journal.reader().as_ref(), State::default()).unwrap();
+    let (replayed, _) = replay(booted.journal.reader().as_ref(), State::default(), None).unwrap();
     assert!(booted.state.facts_equal(&replayed));
     for id in ids {
         assert_eq!(booted.state.known(id), replayed.known(id), "{id}");

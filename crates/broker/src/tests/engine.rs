@@ -16,7 +16,7 @@ use truc_views::{ViewStore, Writer};
 
 use super::axis::{self, Axis};
 use crate::block::Tail;
-use crate::boot::{self, Booted};
+use crate::boot::Booted;
 use crate::committer::{self, Acceptance, Answer, Committer, Reply};
 use crate::ended::Endings;
 use crate::flow::Flow;
@@ -41,7 +41,7 @@ pub(super) struct Engine {
 /// What a start makes of a journal of any engine, with new views.
 pub(super) fn booted(journal: Box<dyn Journal>, views: &Path) -> Booted {
     let (end, reader) = (journal.end(), journal.reader());
-    let (state, tree) = boot::replay(reader.as_ref(), State::default()).unwrap();
+    let (state, tree) = crate::replay::replay(reader.as_ref(), State::default(), None).unwrap();
     let tail = Tail {
         number: end.number,
         position: end.position,

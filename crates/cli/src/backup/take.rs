@@ -21,6 +21,8 @@ use crate::output::Output;
 const LOCK_FILE: &str = "lock";
 /// Folders below a data folder: `blobs/owners/<agency>` and one more.
 const DEPTH_MAX: usize = 6;
+/// How often the journal is begun anew because a segment was packed: a segment is packed once, and takes longer to fill than to copy.
+const JOURNAL_TRIES_MAX: u32 = 16;
 /// A private key that is not encrypted begins so.
 const PLAIN_KEY: &[u8] = b"-----BEGIN PRIVATE KEY";
 
@@ -206,8 +208,21 @@ impl Taking<'_> {
         self.copy(path, u64::MAX, false).map(|_| ())
     }
 
-    /// The journal up to the end of a durable block.
+    /// The journal up to the end of a durable block. Where a segment is packed while it is copied, its plain file is gone: then once more from the
+    /// start, which does not copy again what is there.
     fn journal(&mut self) -> Result<Snapshot, Failure> {
+        let kept = self.files.len();
+        for _ in 1..JOURNAL_TRIES_MAX {
+            if let Some(taken) = self.try_journal()? {
+                return Ok(taken);
+            }
+            self.files.truncate(kept);
+        }
+        let last = self.try_journal()?;
+        last.ok_or_else(|| Failure::Refused(Refusal::new(Reason::JournalTruncated, "files of the journal go while they are copied")))
+    }
+
+    fn try_journal(&mut self) -> Result<Option<Snapshot>, Failure> {
         let folder = self.data.join("journal");
         if !folder.is_dir() {
             return Err(Failure::Usage(format!("{} holds no journal yet: its node never ran", self.data.display())));
@@ -247,6 +262,9 @@ impl Taking<'_> {
                 Some(kept) => self.files.push(kept.clone()),
                 None => {
                     let kept = self.copy(&folder.join(&file.name), file.bytes, file.sealed)?;
+                    if kept.is_none() && file.sealed {
+                        return Ok(None);
+                    }
                     if kept.is_none_or(|bytes| bytes != file.bytes) {
                         let message = format!("{path} became shorter than {} bytes while it was copied", file.bytes);
                         return Err(Failure::Refused(Refusal::new(Reason::JournalTruncated, message)));
@@ -257,7 +275,7 @@ impl Taking<'_> {
         let (name, mark) = &taken.mark;
         let path = format!("journal/{name}");
         self.keep(path, &mut mark.as_slice(), u64::MAX, false, &folder)?;
-        Ok(taken)
+        Ok(Some(taken))
     }
 
     /// Whole attachments and the marks of who brought them.

@@ -8,7 +8,7 @@ use super::findings::{Findings, Row};
 use super::machine::Machine;
 use super::peers;
 use super::setup::Setup;
-use super::{blobs, full_loop, isolation, steady, submit};
+use super::{blobs, full_loop, isolation, replay, steady, submit};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -64,7 +64,8 @@ pub(super) struct Reached {
 }
 
 /// All that is measured, in the order of the table.
-const SOURCES: &[&Source] = &[&submit::SOURCE, &full_loop::SOURCE, &steady::SOURCE, &blobs::SOURCE, &isolation::SOURCE, &peers::SOURCE];
+const SOURCES: &[&Source] =
+    &[&submit::SOURCE, &full_loop::SOURCE, &steady::SOURCE, &blobs::SOURCE, &isolation::SOURCE, &peers::SOURCE, &replay::SOURCE];
 
 #[derive(Debug, Serialize)]
 struct Settings {

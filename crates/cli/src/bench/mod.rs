@@ -23,6 +23,7 @@ pub mod machine;
 mod peers;
 mod phase;
 mod plot;
+pub mod replay;
 pub mod setup;
 pub mod steady;
 mod stock;
@@ -42,6 +43,8 @@ pub enum Command {
     Fanout(fanout::Arguments),
     /// How many documents a second go the whole way: sealed, accepted, delivered, verified, receipted, back at the sender.
     Loop(full_loop::Arguments),
+    /// The axis' first 29 months at once: 6.3 million deliveries; then memory, disk, reopening and rebuilding.
+    Replay(replay::Arguments),
     /// What users wait for at a steady rate: until stored, accepted, shown, receipted.
     Steady(steady::Arguments),
     /// How fast a large document goes up and down, and how much memory that takes.
@@ -65,6 +68,7 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Submit(arguments) => submit::run(&arguments, output),
         Command::Fanout(arguments) => fanout::run(&arguments, output),
         Command::Loop(arguments) => full_loop::run(&arguments, output),
+        Command::Replay(arguments) => replay::run(&arguments, output),
         Command::Steady(arguments) => steady::run(&arguments, output),
         Command::Blobs(arguments) => blobs::run(&arguments, output),
         Command::Isolation(arguments) => isolation::run(&arguments, output),

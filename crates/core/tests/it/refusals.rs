@@ -40,6 +40,27 @@ fn check_receipt(expected: Reason, earlier: &[ReceiptEvent], event: ReceiptEvent
 }
 
 #[test]
+fn past_the_bound_on_open_deliveries_documents_wait_until_some_are_answered() {
+    let mut world = World::open();
+    world.state.limit_open_deliveries(3);
+    let first = world.sent(0, &["H1", "H2"]);
+    let sent = |world: &mut World, recipients: &[&str]| {
+        let envelope = world.envelope(0, recipients);
+        world.send(0, &envelope)
+    };
+    let refused = sent(&mut world, &["H1", "H2"]);
+    assert_eq!((refused.reason(), refused.reason().retry()), (Reason::BusyQueues, Retry::Later));
+    assert!(sent(&mut world, &["H1"]).is_accepted());
+    assert_eq!((sent(&mut world, &["H1"]).reason(), world.state.open_deliveries()), (Reason::BusyQueues, 3));
+    // A message is open until all have answered.
+    world.finish(1, first, "H1");
+    assert_eq!(sent(&mut world, &["H1"]).reason(), Reason::BusyQueues);
+    world.finish(2, first, "H2");
+    assert_eq!(world.state.open_deliveries(), 1);
+    assert!(sent(&mut world, &["H1", "H2"]).is_accepted());
+}
+
+#[test]
 fn an_envelope_goes_from_an_organisation_of_its_agency_to_known_ones() {
     check_envelope(Reason::RecipientUnknown, |envelope| envelope.recipients.push(code("H77")));
     check_envelope(Reason::SenderUnknown, |envelope| envelope.sender.organisation = code("H1.1"));

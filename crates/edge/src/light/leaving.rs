@@ -36,6 +36,20 @@ struct Wait {
     fetched: bool,
 }
 
+impl SealedDocument {
+    /// Message, recipients and the sealed file, to be kept until it is submitted.
+    #[must_use]
+    pub fn into_parts(self) -> (MessageId, Vec<OrganisationCode>, Vec<u8>) {
+        (self.message_id, self.recipients, self.file)
+    }
+
+    /// What [`Self::into_parts`] gave.
+    #[must_use]
+    pub const fn from_parts(message_id: MessageId, recipients: Vec<OrganisationCode>, file: Vec<u8>) -> Self {
+        Self { message_id, recipients, file }
+    }
+}
+
 impl LightEdge {
     /// Uploads a content whose digest is known, so that envelopes may name it.
     ///

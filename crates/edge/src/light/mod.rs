@@ -140,6 +140,17 @@ impl LightEdge {
         }
     }
 
+    /// The newest checkpoint as the broker signed it, verified.
+    ///
+    /// # Errors
+    /// When the broker is away or its note does not hold.
+    pub async fn checkpoint(&self) -> Result<String, Refusal> {
+        let answer = self.inner.link.log().get_checkpoint(pb::GetCheckpointRequest {}).await;
+        let note = answer.map_err(|status| LinkError::from(status).into_refusal())?.into_inner().checkpoint;
+        let opened = self.inner.trust.open_checkpoint(&note);
+        opened.map(|_| note).map_err(|cause| LinkError::from(cause).into_refusal())
+    }
+
     /// Demands proof that the newest checkpoint extends the one that was shown at the beginning. The leaves between the two.
     ///
     /// # Errors

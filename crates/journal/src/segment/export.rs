@@ -7,7 +7,7 @@ use std::path::Path;
 
 use truc_types::Position;
 
-use super::disk::{Disk as _, RealDisk};
+use super::disk::RealDisk;
 use super::error::OpenError;
 use super::format::SEGMENT_HEADER_BYTES;
 use super::high_water::HighWater;
@@ -24,10 +24,13 @@ use crate::contract::Damage;
 pub fn export(folder: &Path, from: Position, on_block: &mut dyn FnMut(Block) -> ControlFlow<()>) -> Result<Option<JournalEnd>, OpenError> {
     let disk = RealDisk;
     let Some(mark) = HighWater::read(&disk, folder)? else { return Ok(None) };
-    let segments = list_segments(&disk, folder)?;
+    let mut segments = list_segments(&disk, folder)?;
     let mut last = None;
-    for (index, segment) in segments.iter().enumerate() {
-        let file = disk.open(&segment.path).map_err(OpenError::storage(&segment.path))?;
+    for index in 0..segments.len() {
+        let Some(segment) = segments.get_mut(index) else { break };
+        let file = segment.open(&disk)?;
+        let segment = segment.clone();
+        let segment = &segment;
         let header = read_segment_header(&file, segment).map_err(OpenError::storage(&segment.path))?;
         let header = match header {
             Ok(header) => header,
@@ -40,8 +43,8 @@ pub fn export(folder: &Path, from: Position, on_block: &mut dyn FnMut(Block) -> 
         };
         let start = header.start();
         // The next segment begins at or before what is wanted: nothing of this one is.
-        if let Some(next) = segments.get(index + 1) {
-            let next_file = disk.open(&next.path).map_err(OpenError::storage(&next.path))?;
+        if let Some(next) = segments.get_mut(index + 1) {
+            let next_file = next.open(&disk)?;
             let next = read_segment_header(&next_file, next).map_err(OpenError::storage(&next.path))?;
             if next.is_ok_and(|next| next.position <= from) {
                 continue;
@@ -49,17 +52,17 @@ pub fn export(folder: &Path, from: Position, on_block: &mut dyn FnMut(Block) -> 
         }
         let mut cursor = Cursor { end: start, offset: u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(u64::MAX) };
         let mut stopped = false;
-        let bad = walk(&file, segment.length, &header.origin, &mut cursor, Depth::Full, &mut |seen| {
+        let bad = walk(&file, segment, &header.origin, &mut cursor, Depth::Full, &mut |seen| {
             check_first(seen, &header)?;
-            check_mark(&seen.stored.header, &mark)?;
-            let end = seen.stored.header.end();
+            check_mark(seen.header, &mark)?;
+            let end = seen.header.end();
             if stopped || end.number > mark.number {
                 // The only way out of a walk is a fault; this one is known below.
                 stopped = true;
                 return Err(String::new());
             }
             if end.position > from {
-                let block = Block { header: seen.stored.header.clone(), entries: seen.entries.to_vec() };
+                let block = Block { header: seen.header.clone(), entries: seen.entries.to_vec() };
                 last = Some(end);
                 stopped = on_block(block).is_break();
             }

@@ -25,7 +25,7 @@ use truc_types::{BlockNumber, Digest, LeafIndex, Position, Term, Timestamp};
 
 use crate::block::{Block, BlockHeader, BlockKind, JournalEnd};
 
-/// The format that this release writes and reads.
+/// The format of plain segments, marks and indexes.
 pub(super) const FORMAT: u16 = 1;
 /// First bytes of a segment file.
 const SEGMENT_MAGIC: [u8; 8] = *b"\xffTRUCSEG";
@@ -48,7 +48,7 @@ pub(super) enum FormatError {
     ShortHeader,
     #[error("no header begins here")]
     Magic,
-    #[error("the format is {found}, this release reads {FORMAT}")]
+    #[error("the format is {found}, which this release does not read here")]
     Format { found: u16 },
     #[error("the checksum of the header does not fit")]
     HeaderChecksum,
@@ -126,10 +126,10 @@ impl SegmentHeader {
     }
 
     /// The bytes; an origin beyond the limit cannot come here, a block with one is refused.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self, format: u16) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES);
         bytes.extend_from_slice(&SEGMENT_MAGIC);
-        bytes.extend_from_slice(&FORMAT.to_be_bytes());
+        bytes.extend_from_slice(&format.to_be_bytes());
         bytes.extend_from_slice(&u16::try_from(self.origin.len()).unwrap_or(u16::MAX).to_be_bytes());
         for number in [self.number.0, self.position.0, self.leaf.0, self.term.0] {
             bytes.extend_from_slice(&number.to_be_bytes());
@@ -141,14 +141,14 @@ impl SegmentHeader {
     }
 
     /// Reads the first [`SEGMENT_HEADER_BYTES`] of a file. Another format is named before the checksum: its layout is not known.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+    pub(super) fn decode(bytes: &[u8], format: u16) -> Result<Self, FormatError> {
         let bytes = bytes.get(..SEGMENT_HEADER_BYTES).ok_or(FormatError::ShortHeader)?;
         let mut fields = Fields(bytes);
         if fields.take()? != SEGMENT_MAGIC {
             return Err(FormatError::Magic);
         }
         let found = fields.u16()?;
-        if found != FORMAT {
+        if found != format {
             return Err(FormatError::Format { found });
         }
         Fields::checked(bytes)?;
@@ -172,12 +172,22 @@ pub(super) struct StoredHeader {
     payload_checksum: u32,
 }
 
-const fn kind_number(kind: BlockKind) -> u8 {
+pub(super) const fn kind_number(kind: BlockKind) -> u8 {
     match kind {
         BlockKind::Entries => 0,
         BlockKind::Fence => 1,
         BlockKind::Term => 2,
         BlockKind::Shard => 3,
+    }
+}
+
+pub(super) const fn kind_of(number: u8) -> Result<BlockKind, FormatError> {
+    match number {
+        0 => Ok(BlockKind::Entries),
+        1 => Ok(BlockKind::Fence),
+        2 => Ok(BlockKind::Term),
+        3 => Ok(BlockKind::Shard),
+        _ => Err(FormatError::Field),
     }
 }
 
@@ -223,13 +233,7 @@ impl StoredHeader {
             return Err(FormatError::Format { found });
         }
         let [codec, kind] = fields.take()?;
-        let kind = match kind {
-            0 => BlockKind::Entries,
-            1 => BlockKind::Fence,
-            2 => BlockKind::Term,
-            3 => BlockKind::Shard,
-            _ => return Err(FormatError::Field),
-        };
+        let kind = kind_of(kind)?;
         let (entries, zero) = (fields.u16()?, fields.u16()?);
         let payload_bytes = usize::try_from(fields.u32()?).map_err(|_| FormatError::Field)?;
         let (number, position, leaf) = (fields.u64()?, fields.u64()?, fields.u64()?);
@@ -295,16 +299,16 @@ mod tests {
         let mut bytes = Vec::new();
         encode_block(&block, &mut bytes);
         assert_eq!(bytes.len(), BLOCK_HEADER_BYTES);
-        let header = SegmentHeader::beginning_with(&block.header).encode();
+        let header = SegmentHeader::beginning_with(&block.header).encode(FORMAT);
         assert_eq!(header.len(), SEGMENT_HEADER_BYTES);
         assert!(std::str::from_utf8(&BLOCK_MAGIC).is_err() && std::str::from_utf8(&SEGMENT_MAGIC).is_err());
     }
 
     #[test]
     fn a_segment_header_of_another_format_is_named_before_its_checksum() {
-        let mut bytes = SegmentHeader::beginning_with(&sample_block(&JournalEnd::empty(), 1, 1).header).encode();
+        let mut bytes = SegmentHeader::beginning_with(&sample_block(&JournalEnd::empty(), 1, 1).header).encode(FORMAT);
         bytes[9] = 2;
-        assert_eq!(SegmentHeader::decode(&bytes), Err(FormatError::Format { found: 2 }));
+        assert_eq!(SegmentHeader::decode(&bytes, FORMAT), Err(FormatError::Format { found: 2 }));
     }
 
     proptest! {
@@ -324,7 +328,7 @@ mod tests {
             prop_assert_eq!(stored.block_bytes(), u64::try_from(bytes.len()).unwrap());
             prop_assert_eq!(stored.decode_payload(&bytes[BLOCK_HEADER_BYTES..]).unwrap(), block.entries);
             let segment = SegmentHeader::beginning_with(&block.header);
-            prop_assert_eq!(SegmentHeader::decode(&segment.encode()), Ok(segment));
+            prop_assert_eq!(SegmentHeader::decode(&segment.encode(FORMAT), FORMAT), Ok(segment));
         }
 
         #[test]
@@ -337,7 +341,7 @@ mod tests {
                 let checksum = crc32fast::hash(&bytes[..BLOCK_HEADER_BYTES - 4]).to_be_bytes();
                 bytes[BLOCK_HEADER_BYTES - 4..BLOCK_HEADER_BYTES].copy_from_slice(&checksum);
             }
-            let _outcome = SegmentHeader::decode(&bytes);
+            let _outcome = SegmentHeader::decode(&bytes, FORMAT);
             if let Ok(stored) = StoredHeader::decode(&bytes, SAMPLE_ORIGIN) {
                 prop_assert!(stored.payload_bytes <= PAYLOAD_BYTES_MAX);
                 let _outcome = stored.decode_payload(&bytes[BLOCK_HEADER_BYTES..]);

@@ -1,7 +1,8 @@
 //! The engine of segment files: the journal of a process that stores on its own disk.
 //!
 //! A folder with `<first block>.seg` (blocks, one after the other), `<first block>.ids` (index of a sealed segment), `high-water` and `lock`.
-//! One write and one `fdatasync` per block. What the bytes are stands in `format`, what is done about wrong ones in `open`.
+//! One write and one `fdatasync` per block. A sealed segment is packed into `<first block>.bundles` beside the commits and replaced by it. What the
+//! bytes are stands in `format` and `bundle`, what is done about wrong ones in `open`, what packing leaves at a crash in `pack`.
 //!
 //! What a crash leaves, step by step of an append:
 //! 1. *(only where a segment is full or a shard begins)* the mark, then the index, then an empty successor: each whole or not at all, except
@@ -11,6 +12,7 @@
 //! 4. publishing to the readers: memory only;
 //! 5. *(at most a second later)* the mark: the old or the new one.
 
+mod bundle;
 mod disk;
 mod error;
 mod export;
@@ -19,11 +21,13 @@ mod high_water;
 mod index;
 mod lock;
 mod open;
+mod pack;
 mod reader;
 mod scrub;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod unpack;
 mod walk;
 
 use std::io;
@@ -38,11 +42,12 @@ use crate::contract::{AppendError, Journal, JournalReader, check_append};
 use disk::{Disk, RealDisk, WriteFile};
 pub use error::{Dropped, OpenError, OpenReport};
 pub use export::export;
-use format::{SEGMENT_HEADER_BYTES, SegmentHeader, encode_block};
+use format::{FORMAT, SEGMENT_HEADER_BYTES, SegmentHeader, encode_block};
 use high_water::HighWater;
 use index::{Covered, Row};
 use lock::FolderLock;
-use reader::{BlockPlace, SegmentInfo, SegmentReader};
+use pack::Packer;
+use reader::{SegmentInfo, SegmentReader};
 pub use scrub::{FINDINGS_MAX, ScrubProgress, ScrubReport, scrub};
 pub use snapshot::{Snapshot, SnapshotFile, SnapshotRequest, snapshot};
 use walk::segment_name;
@@ -60,13 +65,15 @@ pub struct SegmentOptions {
     pub key_of: KeyOf,
     /// Bytes after which a segment is sealed, at most 1 GiB; the block that passes it still goes in.
     pub segment_bytes_max: u64,
+    /// Whether sealed segments are packed into compressed bundles, on a thread of the journal's own. Segments that are packed are read either way.
+    pub packs: bool,
 }
 
 impl SegmentOptions {
-    /// Segments of [`SEGMENT_BYTES_MAX`], and this id.
+    /// Segments of [`SEGMENT_BYTES_MAX`] that are packed, and this id.
     #[must_use]
     pub fn new(key_of: KeyOf) -> Self {
-        Self { key_of, segment_bytes_max: SEGMENT_BYTES_MAX }
+        Self { key_of, segment_bytes_max: SEGMENT_BYTES_MAX, packs: true }
     }
 }
 
@@ -105,6 +112,8 @@ pub struct SegmentJournal {
     mark_time: Timestamp,
     buffer: Vec<u8>,
     poison: Option<Arc<io::Error>>,
+    packer: Packer,
+    /// Last: nobody else may have the folder before the packer has ended.
     _lock: FolderLock,
 }
 
@@ -150,7 +159,7 @@ impl SegmentJournal {
         }
         let tail = self.tail.as_mut().ok_or_else(|| io::Error::other("there is no segment to write to"))?;
         encode_block(block, &mut self.buffer);
-        let offset = u32::try_from(tail.length).map_err(io::Error::other)?;
+        let offset = tail.length;
         tail.file.append(&self.buffer)?;
         tail.file.sync()?;
         // Durable from here on.
@@ -158,8 +167,8 @@ impl SegmentJournal {
         tail.ids.extend(ids_of(&self.options.key_of, block.positioned().map(|(position, entry)| (position, &**entry))));
         self.end = block.end();
         let mut published = self.reader.published.write();
-        let segment = u32::try_from(published.segments.len().saturating_sub(1)).map_err(io::Error::other)?;
-        published.places.push(BlockPlace { position: block.header.position, segment, offset });
+        let segment = published.segments.last_mut().ok_or_else(|| io::Error::other("there is no segment to write to"))?;
+        segment.push(block.header.position, offset)?;
         published.end = self.end.clone();
         Ok(())
     }
@@ -180,17 +189,33 @@ impl SegmentJournal {
         if let Some(segment) = self.reader.published.write().segments.last_mut() {
             segment.sealed = Some((covered.end, index));
         }
+        self.pack();
+        Ok(())
+    }
+
+    /// Has sealed segments packed, beside everything else.
+    fn pack(&mut self) {
+        if self.options.packs {
+            self.packer.wake(&self.disk, &self.folder, &self.reader);
+        }
+    }
+
+    /// Packs every sealed segment on this thread.
+    #[cfg(test)]
+    fn pack_now(&self) -> Result<(), pack::PackError> {
+        while let Some((number, path)) = pack::next_plain(&self.reader, &[]) {
+            pack::pack_one(&*self.disk, &self.folder, &self.reader, number, &path, &std::sync::atomic::AtomicBool::new(false))?;
+        }
         Ok(())
     }
 
     fn begin_segment(&mut self, header: SegmentHeader) -> io::Result<()> {
         let path = self.folder.join(segment_name(header.number));
         let mut file = self.disk.create(&path)?;
-        file.append(&header.encode())?;
+        file.append(&header.encode(FORMAT))?;
         file.sync()?;
         self.disk.sync_folder(&self.folder)?;
-        let origin = Arc::from(header.origin.as_str());
-        self.reader.published.write().segments.push(SegmentInfo { path, origin, sealed: None });
+        self.reader.published.write().segments.push(SegmentInfo::plain(path, header.clone()));
         let length = u64::try_from(SEGMENT_HEADER_BYTES).map_err(io::Error::other)?;
         self.tail = Some(Tail { file, header, length, ids: Vec::new() });
         Ok(())

@@ -17,7 +17,9 @@ use super::format::{FormatError, SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED
 use super::high_water::HighWater;
 use super::index::{self, Covered, Index, Row};
 use super::lock::lock;
-use super::reader::{BlockPlace, Published, SegmentInfo, SegmentReader};
+use super::pack::Packer;
+use super::reader::{Form, Published, SegmentInfo, SegmentReader};
+use super::unpack::{Bundled, UnpackError};
 use super::walk::{Bad, Cursor, Depth, Seen, SegmentFile, find_block, list_segments, read_segment_header, segment_name, walk};
 use super::{KeyOf, SegmentJournal, SegmentOptions, Tail, ids_of};
 use crate::block::{BlockHeader, JournalEnd};
@@ -64,7 +66,7 @@ impl SegmentJournal {
         let report = OpenReport { end: end.clone(), segments: verified.headers.len(), dropped: verified.dropped, indexes_rebuilt };
         let header = verified.headers.pop();
         let tail = file.zip(header).map(|(file, header)| Tail { file, header, length: verified.good_bytes, ids: verified.ids });
-        let journal = Self {
+        let mut journal = Self {
             reader: Arc::new(SegmentReader::new(disk.clone(), verified.published)),
             disk,
             folder: folder.to_owned(),
@@ -75,8 +77,10 @@ impl SegmentJournal {
             end,
             buffer: Vec::new(),
             poison: None,
+            packer: Packer::default(),
             _lock: lock,
         };
+        journal.pack();
         Ok((journal, report))
     }
 }
@@ -102,12 +106,19 @@ fn verify(
     key_of: &KeyOf,
 ) -> Result<Verified, OpenError> {
     let mark = mark.unwrap_or(HighWater::of(&JournalEnd::empty()));
-    let published = Published { places: Vec::new(), segments: Vec::new(), end: JournalEnd::empty() };
+    let published = Published { segments: Vec::new(), end: JournalEnd::empty() };
     let mut verified = Verified { published, headers: Vec::new(), good_bytes: 0, ids: Vec::new(), dropped: None };
     for (index, segment) in segments.iter().enumerate() {
         let next = segments.get(index + 1);
         let file = disk.open(&segment.path).map_err(OpenError::storage(&segment.path))?;
         check_place(segment, &verified.published.end)?;
+        if segment.is_bundled {
+            let header = verify_bundled(&file, segment, &mark, &mut verified.published)?;
+            verified.headers.push(header);
+            // No tail to go on with, unless a plain segment follows.
+            verified.good_bytes = 0;
+            continue;
+        }
         let read = read_segment_header(&file, segment).map_err(OpenError::storage(&segment.path))?;
         let header = match read {
             Ok(header) => header,
@@ -150,6 +161,40 @@ fn check_place(segment: &SegmentFile, end: &JournalEnd) -> Result<(), OpenError>
     Ok(())
 }
 
+/// Header and footer of a bundled segment: that it begins where the one before ends, and ends as the mark says. The full check is the scrub's.
+fn verify_bundled(file: &File, segment: &SegmentFile, mark: &HighWater, published: &mut Published) -> Result<SegmentHeader, OpenError> {
+    let corrupt =
+        |offset, cause| OpenError::Corrupt(Damage { file: segment.path.clone(), offset, position: published.end.position, cause });
+    let bundled = match Bundled::open(file, segment.length) {
+        Ok(bundled) => bundled,
+        Err(UnpackError::Storage(error)) => return Err(OpenError::storage(&segment.path)(error)),
+        Err(UnpackError::Wrong { cause: FormatError::Format { found }, .. }) => {
+            return Err(OpenError::Format { file: segment.path.clone(), found });
+        }
+        Err(UnpackError::Wrong { offset, cause }) => return Err(corrupt(offset, format!("the bundled segment cannot be read: {cause}"))),
+    };
+    let (header, end) = (&bundled.header, &bundled.footer.end);
+    let before = &published.end;
+    if (header.number, header.position) != (before.number, before.position) || segment.number != header.number {
+        let cause =
+            format!("the segment is that of block {} at position {}, it stands where another belongs", header.number, header.position);
+        return Err(corrupt(0, cause));
+    }
+    let continues = header.leaf.0 == 0 || (header.leaf.0 == before.tree_size && header.origin == before.origin);
+    if !continues || end.term < before.term || end.time < before.time {
+        return Err(corrupt(0, "the segment does not continue the one before".to_owned()));
+    }
+    if end.number == mark.number && HighWater::of(end) != *mark {
+        let cause = format!("it ends at root {}, the high-water mark says {}", end.root, mark.root);
+        return Err(corrupt(segment.length, cause));
+    }
+    let header = header.clone();
+    published.end = end.clone();
+    let info = SegmentInfo::plain(segment.path.clone(), header.clone());
+    published.segments.push(SegmentInfo { form: Form::Bundled(Arc::new(bundled)), ..info });
+    Ok(header)
+}
+
 /// A last segment without a good header: the power went while it was created, if the mark allows it and no block stands in it.
 fn drop_unfinished_creation(
     file: &File,
@@ -188,16 +233,14 @@ fn verify_segment(
 ) -> Result<(), OpenError> {
     let Verified { published, ids, .. } = verified;
     let mut cursor = Cursor { end: published.end.clone(), offset: u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(u64::MAX) };
-    let segment_index = u32::try_from(published.segments.len()).unwrap_or(u32::MAX);
-    let places = &mut published.places;
+    let mut info = SegmentInfo::plain(segment.path.clone(), header.clone());
     ids.clear();
-    let bad = walk(file, segment.length, &header.origin, &mut cursor, depth, &mut |seen: &Seen<'_>| {
+    let bad = walk(file, segment, &header.origin, &mut cursor, depth, &mut |seen: &Seen<'_>| {
         check_first(seen, header)?;
-        check_mark(&seen.stored.header, mark)?;
-        let offset = u32::try_from(seen.offset).map_err(|error| error.to_string())?;
-        places.push(BlockPlace { position: seen.stored.header.position, segment: segment_index, offset });
+        check_mark(seen.header, mark)?;
+        info.push(seen.header.position, seen.offset).map_err(|error| error.to_string())?;
         if is_last {
-            let positions = (seen.stored.header.position.0..).map(Position);
+            let positions = (seen.header.position.0..).map(Position);
             ids.extend(ids_of(key_of, positions.zip(seen.entries.iter().map(|entry| &**entry))));
         }
         Ok(())
@@ -208,15 +251,13 @@ fn verify_segment(
     }
     verified.good_bytes = cursor.offset;
     verified.published.end = cursor.end;
-    let origin = Arc::from(header.origin.as_str());
-    verified.published.segments.push(SegmentInfo { path: segment.path.clone(), origin, sealed: None });
+    verified.published.segments.push(info);
     Ok(())
 }
 
 /// The first block of a segment must be the one that its header names.
 pub(super) fn check_first(seen: &Seen<'_>, header: &SegmentHeader) -> Result<(), String> {
-    let is_first = u64::try_from(SEGMENT_HEADER_BYTES) == Ok(seen.offset);
-    if is_first && SegmentHeader::beginning_with(&seen.stored.header) != *header {
+    if seen.header.number == header.number && SegmentHeader::beginning_with(seen.header) != *header {
         return Err("it is not the block that the segment header names".to_owned());
     }
     Ok(())
@@ -275,7 +316,7 @@ fn take_tail(
         disk.sync_folder(folder)?;
         return Ok(None);
     }
-    let Some(header) = verified.headers.last() else {
+    let Some(header) = verified.headers.last().filter(|_| verified.good_bytes > 0) else {
         return Ok(None);
     };
     let path = folder.join(segment_name(header.number));
@@ -306,43 +347,35 @@ fn index_sealed(disk: &dyn Disk, folder: &Path, verified: &mut Verified, has_tai
         let next = headers.get(index + 1).map(|next| JournalEnd { number: next.number, position: next.position, ..JournalEnd::empty() });
         let end = next.map_or(published.end.position, |next| next.position);
         let covered = Covered { number: header.number, first: header.position, end };
-        let path = folder.join(segment_name(header.number));
-        let index_file = match index::load(disk, folder, covered).map_err(OpenError::storage(&path))? {
+        let Some(segment) = published.segments.get_mut(index) else { break };
+        let index_file = match index::load(disk, folder, covered).map_err(OpenError::storage(&segment.path))? {
             Some(index_file) => index_file,
             None => {
                 rebuilt += 1;
-                tracing::warn!(segment = %path.display(), "the index of a sealed segment is made anew");
-                rebuild(disk, folder, &path, header, covered, key_of)?
+                tracing::warn!(segment = %segment.path.display(), "the index of a sealed segment is made anew");
+                rebuild(disk, folder, segment, covered, key_of)?
             }
         };
-        if let Some(segment) = published.segments.get_mut(index) {
-            segment.sealed = Some((covered.end, index_file));
-        }
+        segment.sealed = Some((covered.end, index_file));
     }
     Ok(rebuilt)
 }
 
-fn rebuild(
-    disk: &dyn Disk,
-    folder: &Path,
-    path: &Path,
-    header: &SegmentHeader,
-    covered: Covered,
-    key_of: &KeyOf,
-) -> Result<Index, OpenError> {
+fn rebuild(disk: &dyn Disk, folder: &Path, info: &SegmentInfo, covered: Covered, key_of: &KeyOf) -> Result<Index, OpenError> {
+    let (path, header) = (&info.path, &info.header);
     let file = disk.open(path).map_err(OpenError::storage(path))?;
     let length = file.metadata().map_err(OpenError::storage(path))?.len();
     let mut rows = Vec::new();
-    let start = header.start();
-    let mut cursor = Cursor { end: start, offset: u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(u64::MAX) };
-    let bad = walk(&file, length, &header.origin, &mut cursor, Depth::Full, &mut |seen| {
-        let positions = (seen.stored.header.position.0..).map(Position);
+    let mut cursor = Cursor { end: header.start(), offset: u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(u64::MAX) };
+    let is_bundled = matches!(info.form, Form::Bundled(_));
+    let segment = SegmentFile { path: path.clone(), number: header.number, length, is_bundled };
+    let bad = walk(&file, &segment, &header.origin, &mut cursor, Depth::Full, &mut |seen| {
+        let positions = (seen.header.position.0..).map(Position);
         rows.extend(ids_of(key_of, positions.zip(seen.entries.iter().map(|entry| &**entry))));
         Ok(())
     })
     .map_err(OpenError::storage(path))?;
     if let Some(bad) = bad {
-        let segment = SegmentFile { path: path.to_owned(), number: header.number, length };
         return Err(OpenError::Corrupt(bad.damage(&segment, &cursor)));
     }
     index::write(disk, folder, covered, &mut rows).map_err(OpenError::storage(path))

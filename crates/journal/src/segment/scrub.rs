@@ -1,6 +1,6 @@
 //! The full check of a journal folder: every byte of every segment, every link between blocks, every root.
 //!
-//! Reads only, takes no lock, and may run beside the process that writes. Goes on behind what is bad and reports all of it. The index files are
+//! Reads only, takes no lock, and may run beside the process that writes and packs. Goes on behind what is bad and reports all of it. The index files are
 //! not looked at: they are verified at every open and made anew from the segments.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::error::{Dropped, OpenError};
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED_BYTES_MAX};
 use super::high_water::{HIGH_WATER_FILE, HighWater};
 use super::open::{check_first, check_mark};
-use super::walk::{Bad, Cursor, Depth, Seen, SegmentFile, find_block, list_segments, read_segment_header, walk};
+use super::walk::{Bad, Cursor, Depth, Seen, SegmentFile, block_behind, find_block, list_segments, read_segment_header, walk};
 use crate::block::{BlockKind, JournalEnd};
 use crate::contract::Damage;
 
@@ -70,7 +70,7 @@ pub fn scrub(folder: &Path, progress: &mut dyn FnMut(ScrubProgress)) -> Result<S
         Err(OpenError::Corrupt(damage)) => (Some(HighWater::of(&JournalEnd::empty())), Some(damage)),
         Err(error) => return Err(error),
     };
-    let segments = list_segments(&disk, folder)?;
+    let mut segments = list_segments(&disk, folder)?;
     let report =
         ScrubReport { end: JournalEnd::empty(), blocks: 0, entries: 0, findings: Vec::new(), findings_left_out: 0, unfinished: None };
     let mut scrub = Scrub {
@@ -86,9 +86,11 @@ pub fn scrub(folder: &Path, progress: &mut dyn FnMut(ScrubProgress)) -> Result<S
     } else if mark.is_none() && !segments.is_empty() {
         scrub.found_at(&folder.join(HIGH_WATER_FILE), 0, Position(0), "there are segments and no high-water mark".to_owned());
     }
-    for (index, segment) in segments.iter().enumerate() {
-        scrub.segment(&disk, segment, index + 1 == segments.len())?;
-        scrub.bytes_before += segment.length;
+    let count = segments.len();
+    for (index, segment) in segments.iter_mut().enumerate() {
+        let listed = segment.length;
+        scrub.segment(&disk, segment, index + 1 == count)?;
+        scrub.bytes_before += listed;
     }
     let end = scrub.report.end.clone();
     if end.number < scrub.mark.number {
@@ -108,8 +110,8 @@ impl Scrub<'_> {
         self.found(Damage { file: file.to_owned(), offset, position, cause });
     }
 
-    fn segment(&mut self, disk: &dyn Disk, segment: &SegmentFile, is_last: bool) -> Result<(), OpenError> {
-        let file = disk.open(&segment.path).map_err(OpenError::storage(&segment.path))?;
+    fn segment(&mut self, disk: &dyn Disk, segment: &mut SegmentFile, is_last: bool) -> Result<(), OpenError> {
+        let file = segment.open(disk)?;
         let header = read_segment_header(&file, segment).map_err(OpenError::storage(&segment.path))?;
         let start = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(u64::MAX);
         let (header, mut cursor) = match header {
@@ -129,6 +131,11 @@ impl Scrub<'_> {
                     (Some(header), Cursor { end, offset: start })
                 }
             }
+            Err(error) if segment.is_bundled => {
+                self.found_at(&segment.path, 0, self.report.end.position, format!("the bundled segment cannot be read: {error}"));
+                self.frontier = None;
+                return Ok(());
+            }
             Err(error) => {
                 let end = self.report.end.clone();
                 let follows = find_block(&file, segment.length, 0, "", BlockNumber(0)).map_err(OpenError::storage(&segment.path))?;
@@ -142,6 +149,13 @@ impl Scrub<'_> {
         };
         let origin = header.as_ref().map_or_else(|| cursor.end.origin.clone(), |header| header.origin.clone());
         while let Some(bad) = self.walk(&file, segment, &origin, header.as_ref(), &mut cursor)? {
+            if segment.is_bundled {
+                self.found(bad.damage(segment, &cursor));
+                let follows = block_behind(&file, segment, &cursor).map_err(OpenError::storage(&segment.path))?;
+                let Some(found) = follows else { break };
+                cursor = Cursor { end: self.resume(&found, &origin), offset: start };
+                continue;
+            }
             let number = cursor.end.number;
             let follows =
                 find_block(&file, segment.length, cursor.offset + 1, &origin, number).map_err(OpenError::storage(&segment.path))?;
@@ -189,18 +203,18 @@ impl Scrub<'_> {
         cursor: &mut Cursor,
     ) -> Result<Option<Bad>, OpenError> {
         let mut wrong_roots = Vec::new();
-        let walked = walk(file, segment.length, origin, cursor, Depth::Full, &mut |seen| {
+        let walked = walk(file, segment, origin, cursor, Depth::Full, &mut |seen| {
             header.map_or(Ok(()), |header| check_first(seen, header))?;
-            check_mark(&seen.stored.header, &self.mark)?;
+            check_mark(seen.header, &self.mark)?;
             if let Err(cause) = self.check_root(seen) {
                 // The block is what was written; the journal goes on behind it.
-                wrong_roots.push(Damage { file: segment.path.clone(), offset: seen.offset, position: seen.stored.header.position, cause });
+                wrong_roots.push(Damage { file: segment.path.clone(), offset: seen.offset, position: seen.header.position, cause });
                 wrong_roots.truncate(FINDINGS_MAX);
             }
             self.report.blocks += 1;
             self.report.entries += u64::try_from(seen.entries.len()).unwrap_or(u64::MAX);
-            self.report.end = seen.stored.header.end();
-            let bytes_done = self.bytes_before + seen.offset + seen.stored.block_bytes();
+            self.report.end = seen.header.end();
+            let bytes_done = self.bytes_before + seen.behind;
             (self.progress)(ScrubProgress { bytes_done, bytes_total: self.bytes_total, position: self.report.end.position });
             Ok(())
         });
@@ -211,7 +225,7 @@ impl Scrub<'_> {
     }
 
     fn check_root(&mut self, seen: &Seen<'_>) -> Result<(), String> {
-        let header = &seen.stored.header;
+        let header = seen.header;
         if header.kind == BlockKind::Shard {
             self.frontier = Some(Frontier::new());
         }

@@ -1,7 +1,7 @@
 //! What of a journal folder makes a valid copy, while another process goes on writing in it: which files, how far, and the mark that fits them.
 //!
 //! Reads only and takes no lock. Copying the bytes is the caller's work: segments never change below the end that is found here. Why the copy is
-//! valid: a sealed segment is immutable; the growing one is taken up to the end of a block, and every prefix of blocks is a journal; the mark is
+//! valid: a sealed segment is immutable, and where it is packed while it is copied its plain file is gone: then the snapshot is taken anew; the growing one is taken up to the end of a block, and every prefix of blocks is a journal; the mark is
 //! made for exactly that end, so it never covers what was not copied. Indexes of sealed segments come along, or the restored folder would have to
 //! read all of them to make them anew.
 
@@ -66,16 +66,18 @@ pub struct SnapshotRequest<'a> {
 pub fn snapshot(folder: &Path, request: SnapshotRequest<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Snapshot, OpenError> {
     let disk = RealDisk;
     let mark = HighWater::read(&disk, folder)?;
-    let segments = list_segments(&disk, folder)?;
+    let mut segments = list_segments(&disk, folder)?;
     let mut taken = Snapshot { end: JournalEnd::empty(), files: Vec::new(), mark: (HIGH_WATER_FILE, Vec::new()), continues_earlier: false };
     let start = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(u64::MAX);
     let total = segments.iter().map(|segment| segment.length).sum();
     let mut done = 0;
     taken.continues_earlier = request.earlier.is_some_and(|(number, _)| number == BlockNumber(0));
-    for (index, segment) in segments.iter().enumerate() {
-        let is_last = index + 1 == segments.len();
-        let storage = OpenError::storage(&segment.path);
-        let file = disk.open(&segment.path).map_err(storage)?;
+    let count = segments.len();
+    for (index, segment) in segments.iter_mut().enumerate() {
+        let is_last = index + 1 == count;
+        let listed = segment.length;
+        let file = segment.open(&disk)?;
+        let segment = &*segment;
         let damage = |offset, cause: String| Damage { file: segment.path.clone(), offset, position: taken.end.position, cause };
         let header = match read_segment_header(&file, segment).map_err(OpenError::storage(&segment.path))? {
             Ok(header) => header,
@@ -86,12 +88,12 @@ pub fn snapshot(folder: &Path, request: SnapshotRequest<'_>, progress: &mut dyn 
         if (header.number, header.position) != (taken.end.number, taken.end.position) {
             return Err(OpenError::Truncated(damage(0, format!("block {} does not follow block {}", header.number, taken.end.number))));
         }
-        let name = segment.path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        let depth = if !is_last && request.copied.contains(&name) { Depth::Headers } else { Depth::Full };
+        let name = segment.name();
+        let depth = if (!is_last || segment.is_bundled) && request.copied.contains(&name) { Depth::Headers } else { Depth::Full };
         let mut cursor = Cursor { end: taken.end.clone(), offset: start };
-        let bad = walk(&file, segment.length, &header.origin, &mut cursor, depth, &mut |seen| {
+        let bad = walk(&file, segment, &header.origin, &mut cursor, depth, &mut |seen| {
             check_first(seen, &header)?;
-            let end = seen.stored.header.end();
+            let end = seen.header.end();
             if let Some((number, root)) = request.earlier
                 && number == end.number
             {
@@ -102,16 +104,17 @@ pub fn snapshot(folder: &Path, request: SnapshotRequest<'_>, progress: &mut dyn 
         });
         if let Some(bad) = bad.map_err(OpenError::storage(&segment.path))? {
             let follows = find_block(&file, segment.length, cursor.offset + 1, &header.origin, cursor.end.number);
-            if !is_last || follows.map_err(OpenError::storage(&segment.path))?.is_some() {
+            if !is_last || segment.is_bundled || follows.map_err(OpenError::storage(&segment.path))?.is_some() {
                 return Err(OpenError::Corrupt(bad.damage(segment, &cursor)));
             }
         }
-        done += segment.length;
+        done += listed;
         taken.end = cursor.end;
         if cursor.offset > start {
             let index = index_name(header.number);
-            taken.files.push(SnapshotFile { name, bytes: cursor.offset, sealed: !is_last });
-            if !is_last && let Ok(found) = std::fs::metadata(folder.join(&index)) {
+            let sealed = !is_last || segment.is_bundled;
+            taken.files.push(SnapshotFile { name, bytes: cursor.offset, sealed });
+            if sealed && let Ok(found) = std::fs::metadata(folder.join(&index)) {
                 taken.files.push(SnapshotFile { name: index, bytes: found.len(), sealed: true });
             }
         }

@@ -25,7 +25,12 @@ fn run(disk: &RecordingDisk, folder: &Path) -> Result<Run, OpenError> {
     for entries in [1, 4, 0, 12, 3, 7, 20, 1, 1, 9, 2, 5] {
         let block = source.next(&journal.end(), entries);
         match journal.append(block.clone()) {
-            Ok(()) => acknowledged.push(block),
+            Ok(()) => {
+                acknowledged.push(block);
+                // Packing that fails costs room and nothing else.
+                let _packed = journal.pack_now();
+                assert_eq!(blocks(&*journal.reader()), acknowledged);
+            }
             Err(AppendError::Unknown { .. }) => {
                 let operations = disk.count();
                 assert!(matches!(journal.append(block.clone()), Err(AppendError::Unknown { .. })), "poisoned");

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{Source, open};
 use crate::contract::Journal;
-use crate::segment::walk::segment_name;
+use crate::segment::walk::{bundled_name, segment_name};
 use crate::segment::{high_water, index, scrub};
 use truc_types::BlockNumber;
 
@@ -15,7 +15,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn hostile_files_never_panic(
-        which in 0..4usize, at in any::<prop::sample::Index>(), bytes in proptest::collection::vec(any::<u8>(), 0..200), mend in any::<bool>(), cut in any::<bool>(),
+        which in 0..5usize, at in any::<prop::sample::Index>(), bytes in proptest::collection::vec(any::<u8>(), 0..200), mend in any::<bool>(), cut in any::<bool>(),
     ) {
         let folder = TempDir::new().unwrap();
         let mut journal = open(folder.path()).unwrap().0;
@@ -23,11 +23,15 @@ proptest! {
         for entries in [8, 9, 4, 1] {
             source.append(&mut journal, entries);
         }
+        if which == 4 {
+            journal.pack_now().unwrap();
+        }
         drop(journal);
         let name = match which {
             0 => segment_name(BlockNumber(0)),
             1 => high_water::HIGH_WATER_FILE.to_owned(),
             2 => index::index_name(BlockNumber(0)),
+            4 => bundled_name(BlockNumber(0)),
             _ => super::contents(folder.path()).into_keys().rfind(|name| name.ends_with(".seg")).unwrap(),
         };
         let path = folder.path().join(name);

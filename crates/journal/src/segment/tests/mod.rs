@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod hostile;
+mod packed;
 mod power_cut;
 mod record;
 mod snapshots;
@@ -34,7 +35,7 @@ fn key_of() -> KeyOf {
 }
 
 fn options(segment_bytes_max: u64) -> SegmentOptions {
-    SegmentOptions { key_of: key_of(), segment_bytes_max }
+    SegmentOptions { key_of: key_of(), segment_bytes_max, packs: false }
 }
 
 /// Opens without real syncs: the tests of this module cut the power in a model of the disk.
@@ -87,11 +88,13 @@ fn check_index(journal: &SegmentJournal) {
 
 #[test]
 fn the_segment_engine_keeps_the_contract_in_large_and_in_tiny_segments() {
-    for segment_bytes_max in [64 * 1024 * 1024, 1_500, 0] {
+    for (segment_bytes_max, packs) in [(64 * 1024 * 1024, true), (1_500, false), (1_500, true), (0, false), (0, true)] {
         let place = || TempDir::new().unwrap();
         let open = |place: &TempDir| -> Box<dyn Journal> {
             // A folder that is not there yet is made.
-            Box::new(SegmentJournal::open(&place.path().join("a/journal"), options(segment_bytes_max)).unwrap().0)
+            Box::new(
+                SegmentJournal::open(&place.path().join("a/journal"), SegmentOptions { packs, ..options(segment_bytes_max) }).unwrap().0,
+            )
         };
         conformance::check_engine(place, open, true);
     }
@@ -152,7 +155,7 @@ fn of_two_entries_with_one_id_the_first_is_found() {
     let (mut journal, _) = SegmentJournal::open_on(
         Arc::new(RecordingDisk::default()),
         folder.path(),
-        SegmentOptions { key_of: Arc::new(|_| Some([5; 16])), segment_bytes_max: 1 },
+        SegmentOptions { key_of: Arc::new(|_| Some([5; 16])), segment_bytes_max: 1, packs: false },
     )
     .unwrap();
     let mut source = Source::default();

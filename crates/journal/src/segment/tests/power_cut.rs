@@ -107,6 +107,7 @@ fn recorded_run() -> (Vec<Operation>, Vec<Block>) {
             disk.note(Operation::Block { is_acknowledged: false });
             all.push(source.append(&mut journal, *entries));
             disk.note(Operation::Block { is_acknowledged: true });
+            journal.pack_now().unwrap();
         }
     }
     (disk.operations(), all)
@@ -119,6 +120,7 @@ fn after_a_power_cut_at_any_moment_all_acknowledged_blocks_are_there_and_nothing
         .iter()
         .filter(|operation| matches!(operation, Operation::Create { path, .. } if path.extension().is_some_and(|e| e == "seg")));
     assert!(segments.count() >= 4, "several segments");
+    assert!(operations.iter().any(|operation| matches!(operation, Operation::Remove { .. })), "segments were packed");
     let (mut model, mut dropped) = (ModelDisk::default(), 0);
     for number in 0..=operations.len() {
         for kept_names in 0..=model.unsynced_names.len() {

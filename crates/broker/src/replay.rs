@@ -1,0 +1,115 @@
+//! State and tree from the entries of the journal: those behind the views, or all of them. Not what is decided about the result (`boot`).
+//!
+//! One thread reads and unpacks blocks, some parse and hash their entries, and this one applies them in order: applying is a tenth of the work, and the
+//! only part that cannot be divided. At most some blocks wait at each step.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use truc_core::{Entry, State};
+use truc_journal::{Block, JournalReader, ReadError};
+use truc_ledger::{TreeStore, leaf_hash};
+use truc_types::{Digest, Position, Reason, Refusal};
+use truc_views::ViewStore;
+
+use crate::published::storage;
+use crate::rows;
+
+/// Blocks that wait in front of and behind each parser: half a megabyte each at most.
+const BLOCKS_WAITING_MAX: usize = 4;
+/// Parsers; more than the one who applies can take in would only wait.
+const PARSERS_MAX: usize = 8;
+/// Entries after which the rows of a rebuilt view are written: what is held back for them stays small, and they need not all be taken in one piece.
+const ROWS_ENTRIES: u64 = 131_072;
+
+/// A block, ready to be applied.
+struct Parsed {
+    first: Position,
+    entries: Vec<(Digest, Option<Entry>)>,
+}
+
+/// The state: from the views and the entries behind them, or from all entries. The tree: from what the journal keeps of packed leaves, and the leaves
+/// behind it. With `views`, what a long replay makes of the state is written to them on the way.
+pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option<&ViewStore>) -> Result<(State, TreeStore), Refusal> {
+    let end = reader.durable_end();
+    let mut tree = TreeStore::from_chunks(reader.chunk_roots().map_err(|cause| storage(&cause))?);
+    let tree_from = Position(end.position.0.saturating_sub(end.tree_size)).plus(tree.size());
+    let (restored_to, indexed_through) = (state.next(), reader.indexed_through());
+    // What the index has need not be kept, not even while catching up.
+    state.forget(indexed_through);
+    let state_from = restored_to.min(indexed_through);
+    let parsers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(PARSERS_MAX);
+    std::thread::scope(|scope| {
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for _ in 0..parsers {
+            let (input, blocks) = sync_channel(BLOCKS_WAITING_MAX);
+            let (parsed, output) = sync_channel(BLOCKS_WAITING_MAX);
+            scope.spawn(move || parse(&blocks, &parsed, state_from));
+            inputs.push(input);
+            outputs.push(output);
+        }
+        scope.spawn(move || {
+            // In turns, and collected in the same turns.
+            for (block, input) in reader.blocks_from(state_from.min(tree_from)).zip(inputs.iter().cycle()) {
+                if input.send(block).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut effects = Vec::new();
+        let mut written = state.next();
+        for output in outputs.iter().cycle() {
+            let Ok(parsed) = output.recv() else { break };
+            let parsed = parsed?;
+            for (position, (leaf, entry)) in (parsed.first.0..).map(Position).zip(parsed.entries) {
+                if position >= tree_from {
+                    tree.push(leaf);
+                }
+                let Some(entry) = entry else { continue };
+                if position < restored_to {
+                    state.remember_entry(position, &entry);
+                    continue;
+                }
+                state.apply(position, &entry, &mut effects).map_err(|cause| corrupt(position, &cause))?;
+                effects.clear();
+            }
+            if let Some(views) = views
+                && state.next().0.saturating_sub(written.0) >= ROWS_ENTRIES
+                && state.is_between_decisions()
+            {
+                written = state.next();
+                write(views, &mut state);
+            }
+        }
+        Ok((state, tree))
+    })
+}
+
+/// A view that fails is rebuilt at the next start, as ever; the state is good without it.
+fn write(views: &ViewStore, state: &mut State) {
+    let rows = rows::batch(state.take_rows());
+    if !views.is_broken()
+        && let Err(cause) = views.write(rows)
+    {
+        tracing::error!(%cause, "the views cannot be written while they are rebuilt");
+    }
+}
+
+fn parse(blocks: &Receiver<Result<Block, ReadError>>, parsed: &SyncSender<Result<Parsed, Refusal>>, state_from: Position) {
+    for block in blocks {
+        let block = block.map_err(|cause| storage(&cause)).and_then(|block| {
+            let mut entries = Vec::with_capacity(block.entries.len());
+            for (position, bytes) in block.positioned() {
+                let entry = if position < state_from { None } else { Some(Entry::parse(bytes.clone())) };
+                entries.push((leaf_hash(bytes), entry.transpose().map_err(|cause| corrupt(position, &cause))?));
+            }
+            Ok(Parsed { first: block.header.position, entries })
+        });
+        if parsed.send(block).is_err() {
+            return;
+        }
+    }
+}
+
+fn corrupt(position: Position, cause: &dyn std::fmt::Display) -> Refusal {
+    Refusal::new(Reason::JournalCorrupt, format!("entry {position}: {cause}")).with("position", position)
+}
