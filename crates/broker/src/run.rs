@@ -86,19 +86,21 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         .add_service(BrokerAdminServiceServer::new(engine.admin(data, checks)))
         .add_service(LogServiceServer::new(engine.log_service()).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX));
     tracing::info!(%address, "listening");
-    let watching = prepared.start(&engine, address);
+    let mut watching = prepared.start(&engine, address);
     notify.ready(&format!("serving on {address}"));
     ready(address);
 
     let incoming = accept::tls(listener, server_tls);
     let incoming = incoming.map(move |stream| stream.map(|stream| Counted::new(stream, &meters.connections)));
+    let mut failed = None;
     let served = {
         let serve = server.serve_with_incoming_shutdown(incoming, shutdown.begun());
         tokio::pin!(serve);
         tokio::select! {
             served = &mut serve => served,
             () = notify.keep_alive(|| engine.answers()) => Ok(()),
-            () = watch(&engine, &watching, &health, &shutdown) => {
+            ended = watch(&engine, &mut watching, &health, &shutdown) => {
+                failed = ended;
                 set_readiness(&health, false).await;
                 shutdown.begin();
                 // Streams get a moment for their last answers; a client that holds on longer is cut off.
@@ -111,7 +113,8 @@ pub async fn run(mut config: BrokerConfig, shutdown: Shutdown, ready: impl FnOnc
         tracing::error!(%cause, "the server ended");
     }
     sweeping.abort();
-    engine.finish().await
+    let finished = engine.finish().await;
+    failed.map_or(finished, Err)
 }
 
 /// A server with the limits of every connection.
@@ -127,18 +130,22 @@ fn limited() -> Server {
         .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
 }
 
-/// Tells of readiness; returns when the process has to end.
-async fn watch(engine: &Engine, watching: &Watching, health: &HealthReporter, shutdown: &Shutdown) {
+/// Tells of readiness; returns when the process has to end, with the cause unless the engine has it.
+async fn watch(engine: &Engine, watching: &mut Watching, health: &HealthReporter, shutdown: &Shutdown) -> Option<Refusal> {
     let mut readiness = watching.checks.subscribe();
     loop {
         let ready = *readiness.borrow_and_update();
         set_readiness(health, ready).await;
         tracing::info!(ready, "readiness");
         tokio::select! {
-            () = shutdown.begun() => return,
-            () = engine.endings.begun() => return,
+            () = shutdown.begun() => return None,
+            () = engine.endings.begun() => return None,
+            cause = watching.failed() => {
+                tracing::error!(%cause, "this process ends");
+                return Some(cause);
+            }
             changed = readiness.changed() => if changed.is_err() {
-                return;
+                return None;
             }
         }
     }

@@ -17,7 +17,7 @@ use truc_transport::machine::Machine;
 use truc_transport::metrics::Metrics;
 use truc_transport::observe::{self, Observed};
 use truc_transport::process;
-use truc_types::{Refusal, Timestamp};
+use truc_types::{Reason, Refusal, Timestamp};
 
 use crate::config::{AUTHORITY_FILE, BrokerConfig};
 use crate::engine::Engine;
@@ -45,7 +45,17 @@ pub(crate) struct Prepared {
 /// Everything that watches. Dropping it ends it.
 pub(crate) struct Watching {
     pub(crate) checks: Checks,
-    _tasks: JoinSet<Infallible>,
+    tasks: JoinSet<Infallible>,
+}
+
+impl Watching {
+    /// Waits until something that watches has panicked: what it says last would stand for ever.
+    pub(crate) async fn failed(&mut self) -> Refusal {
+        match self.tasks.join_next().await {
+            Some(Err(cause)) => Refusal::new(Reason::OutcomeUnknown, format!("what watches the broker ended: {cause}")),
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Prepared {
@@ -109,7 +119,7 @@ impl Prepared {
             Ok(loopback) => drop(tasks.spawn(loopback.run())),
             Err(why) => loopback_off(&checks, why),
         }
-        Watching { checks, _tasks: tasks }
+        Watching { checks, tasks }
     }
 
     fn loopback(self, engine: &Engine, checks: &Checks, address: SocketAddr) -> Result<Loopback, &'static str> {

@@ -21,7 +21,7 @@ pub fn near(registry: &Registry, code: &OrganisationCode) -> Vec<OrganisationCod
     let (reach, mut row) = (reach(text), Vec::new());
     let mut found: Vec<_> = own
         .chain(old)
-        .filter(|candidate| candidate.as_str().len().abs_diff(text.len()) <= reach)
+        .filter(|candidate| candidate.as_str().len().abs_diff(text.len()) <= reach && !is_of_the_axis(registry, candidate))
         .map(|candidate| (distance(text, candidate.as_str(), &mut row), candidate.clone()))
         .filter(|(distance, _)| *distance <= reach)
         .chain(turned.map(|turned| (0, turned)))
@@ -29,6 +29,12 @@ pub fn near(registry: &Registry, code: &OrganisationCode) -> Vec<OrganisationCod
     found.sort();
     found.dedup_by(|a, b| a.1 == b.1);
     found.into_iter().take(NEAR_CODES_MAX).map(|(_, code)| code).collect()
+}
+
+/// The axis' own organisation receives nothing but its loopback message: nobody can have meant it.
+fn is_of_the_axis(registry: &Registry, code: &OrganisationCode) -> bool {
+    let served_by = registry.organisation(code).map(|(_, organisation)| organisation.served_by);
+    served_by.is_some() && served_by == registry.axis_agency()
 }
 
 /// The groups the other way round, without groups of zeros.

@@ -50,18 +50,17 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
         None => None,
     };
     let node = Arc::new(open(config).await?);
-    // Dropping it ends what watches.
-    let _watching = watch(&node, observing);
+    let mut beside = watch(&node, observing);
     tracing::info!(agency = %node.agency(), %address, "edge serves its document-management system");
     let notify = node.config.notify.clone();
     notify.ready(&format!("serving {} on {address}", node.agency()));
     ready(address);
     // Its own: another edge of this process goes on when this one ends.
     let stop = Shutdown::default();
-    let mut watching = JoinSet::new();
+    let mut folders = JoinSet::new();
     if let Some(settings) = &node.config.watch {
-        watching.spawn(watch::take_in(Arc::clone(&node), settings.clone()));
-        watching.spawn(watch::put_out(Arc::clone(&node), settings.clone()));
+        folders.spawn(watch::take_in(Arc::clone(&node), settings.clone()));
+        folders.spawn(watch::put_out(Arc::clone(&node), settings.clone()));
     }
     let mut connection = tokio::spawn(keep_connected(Arc::clone(&node)));
     let mut server = tokio::spawn(grpc::serve(Arc::clone(&node), listener, guard, stop.clone()));
@@ -73,7 +72,9 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
             served = Some(());
             ended.unwrap_or_else(|cause| Err(EdgeError::Serve(cause.to_string()))).err()
         }
-        Some(ended) = watching.join_next() => Some(EdgeError::Serve(format!("the watch folder's loop ended: {ended:?}"))),
+        // None of them ends but by a panic; going on without one would be a readiness that stands still, or files that nobody takes.
+        Some(ended) = folders.join_next() => Some(EdgeError::Serve(format!("the watch folder's loop ended: {ended:?}"))),
+        Some(ended) = beside.join_next() => Some(EdgeError::Serve(format!("a loop beside the services ended: {ended:?}"))),
         () = notify.keep_alive(|| async { node.store.record_all(Vec::new()).await.is_ok() }) => None,
         cause = node.store.failed() => Some(EdgeError::Stopped(cause)),
     };
@@ -82,7 +83,7 @@ pub async fn run(config: EdgeConfig, shutdown: Shutdown, ready: impl FnOnce(Sock
     }
     notify.stopping();
     connection.abort();
-    watching.abort_all();
+    folders.abort_all();
     // Calls get their time to end; streams end at once because the shutdown has begun.
     stop.begin();
     let drain = Duration::from_millis(SHUTDOWN_MILLIS_MAX);

@@ -57,7 +57,7 @@ fn malformed_bytes_are_refused_with_their_line() {
     check(change(&new_document(), "encoding=\"UTF-8\"", "encoding=\"UTF-16\""), "edxml.encoding");
     let whole = new_document();
     let whole = whole.trim_end();
-    for behind in ["<?xml", "<edXML:Sub", "Subject>V/v", "</edXML:Subject", "<ContentTransferEncoded", "</edXML"] {
+    for behind in ["<?xml", "<edXML:Sub", "Subject>V/v", "</edXML:Subject", "<edXML:ContentTransferEncoded", "</edXML"] {
         let length = whole.find(behind).unwrap() + behind.len();
         check(&whole[..length], "edxml.truncated");
     }
