@@ -1,7 +1,8 @@
 //! The answers of one submit stream on their way to the client: counted as unread until they are taken, and an end with a reason for a client that
 //! takes none.
 
-use std::pin::Pin;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
@@ -52,8 +53,13 @@ pub(crate) fn answers(share: &Arc<Share>) -> (Places, Answers) {
 impl Places {
     /// A place for one more answer; none when the client has gone, or takes nothing for [`STALLED_MILLIS_MAX`].
     pub(crate) async fn next(&self) -> Option<mpsc::OwnedPermit<Numbered>> {
+        let mut waiting = pin!(self.wait());
+        // Nearly always there is one, and a timer costs more than all the rest of this.
+        if let Poll::Ready(place) = poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await {
+            return place;
+        }
         loop {
-            match tokio::time::timeout(self.patience, self.wait()).await {
+            match tokio::time::timeout(self.patience, waiting.as_mut()).await {
                 Ok(place) => return place,
                 // Other streams of the agency may hold its places; this one is at fault only for what is unread on it.
                 Err(_) if self.unread.count.load(Ordering::Relaxed) == 0 => {}
