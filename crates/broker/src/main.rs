@@ -5,9 +5,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use truc_broker::daemon::{self, Program};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[expect(clippy::print_stderr, reason = "why a program failed goes to standard error")]
 fn main() -> ExitCode {
     match daemon::run(&Program::parse().run) {

@@ -10,9 +10,6 @@ use truc::language::Language;
 use truc::output::Output;
 use truc_transport::logging::{self, LogFormat, LogLevel};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
