@@ -46,6 +46,10 @@ impl Files {
             create_folder(&root.join(name))?;
         }
         sync_folder(root)?;
+        // A process that ended between renaming a blob and syncing its folder left one that counts but may not survive a power cut.
+        for folder in list(&root.join("blobs"))? {
+            sync_folder(&folder)?;
+        }
         for left_over in list(&root.join("incoming"))? {
             remove(&left_over)?;
         }

@@ -25,12 +25,12 @@
 //! ```
 
 use truc_ledger::store::CHUNK_LEAVES;
-use truc_types::limits::ENTRY_BYTES_MAX;
+use truc_types::limits::{BLOCK_ENTRIES_MAX, ENTRY_BYTES_MAX};
 use truc_types::{BlockNumber, Digest, LeafIndex, Position, Term, Timestamp};
 
 use super::format::{Fields, FormatError, SEGMENT_HEADER_BYTES, SegmentHeader, kind_number, kind_of, push_checksum};
 use super::open::SEGMENT_FILE_BYTES_MAX;
-use crate::block::{BlockHeader, JournalEnd};
+use crate::block::{BlockHeader, BlockKind, JournalEnd};
 
 /// The format of bundled segments.
 pub(super) const BUNDLED_FORMAT: u16 = 2;
@@ -134,7 +134,8 @@ impl BlockRow {
         let (entries, position, term, time) = (fields.u16()?, Position(fields.u64()?), Term(fields.u64()?), fields.u64()?);
         let root = Digest(fields.take()?);
         let time = Some(Timestamp::from_millis(time)).filter(|read| read.as_millis() == time).ok_or(FormatError::Field)?;
-        if zero != 0 || position.0.checked_add(u64::from(entries)).is_none() {
+        let counts = usize::from(entries) <= BLOCK_ENTRIES_MAX && (entries > 0 || kind_of(kind)? != BlockKind::Entries);
+        if zero != 0 || !counts || position.0.checked_add(u64::from(entries)).is_none() {
             return Err(FormatError::Field);
         }
         Ok(Self { kind, entries, position, term, time, root })

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use truc_types::Position;
+use truc_types::{BlockNumber, Position};
 
 use super::disk::RealDisk;
 use super::error::OpenError;
@@ -26,6 +26,10 @@ pub fn export(folder: &Path, from: Position, on_block: &mut dyn FnMut(Block) -> 
     let Some(mark) = HighWater::read(&disk, folder)? else { return Ok(None) };
     let mut segments = list_segments(&disk, folder)?;
     let mut last = None;
+    let lost = |position: Position, cause: String| OpenError::Truncated(Damage { file: folder.to_owned(), offset: 0, position, cause });
+    // Where the next segment begins, as far as the ones before it were read.
+    let mut expected = Some((BlockNumber(0), Position(0)));
+    let mut enough = false;
     for index in 0..segments.len() {
         let Some(segment) = segments.get_mut(index) else { break };
         let file = segment.open(&disk)?;
@@ -42,6 +46,11 @@ pub fn export(folder: &Path, from: Position, on_block: &mut dyn FnMut(Block) -> 
             }
         };
         let start = header.start();
+        if let Some((number, position)) = expected.take()
+            && (header.number, header.position) != (number, position)
+        {
+            return Err(lost(position, format!("block {} does not follow block {number}: a segment is missing", header.number)));
+        }
         // The next segment begins at or before what is wanted: nothing of this one is.
         if let Some(next) = segments.get_mut(index + 1) {
             let next_file = next.open(&disk)?;
@@ -64,7 +73,8 @@ pub fn export(folder: &Path, from: Position, on_block: &mut dyn FnMut(Block) -> 
             if end.position > from {
                 let block = Block { header: seen.header.clone(), entries: seen.entries.to_vec() };
                 last = Some(end);
-                stopped = on_block(block).is_break();
+                enough = on_block(block).is_break();
+                stopped = enough;
             }
             Ok(())
         });
@@ -72,8 +82,13 @@ pub fn export(folder: &Path, from: Position, on_block: &mut dyn FnMut(Block) -> 
             _ if stopped => break,
             Some(_) if cursor.end.number >= mark.number => break,
             Some(bad) => return Err(OpenError::Corrupt(bad.damage(segment, &cursor))),
-            None => {}
+            None => expected = Some((cursor.end.number, cursor.end.position)),
         }
     }
-    Ok(last)
+    match expected {
+        Some((number, position)) if !enough && number < mark.number => {
+            Err(lost(position, format!("the segments end before block {number}, blocks up to {} were durable", mark.number)))
+        }
+        _ => Ok(last),
+    }
 }

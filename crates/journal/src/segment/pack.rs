@@ -95,10 +95,22 @@ impl Drop for Packer {
     }
 }
 
+/// A thread that panics looks no more; the next seal starts another one.
+struct Looking<'a>(&'a Shared);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.looks.lock() = false;
+        }
+    }
+}
+
 fn pack_while_there_is(shared: &Shared, disk: &dyn Disk, folder: &Path, reader: &SegmentReader) {
     if let Err(error) = rustix::process::nice(NICE) {
         tracing::debug!(%error, "packing goes on at the common priority");
     }
+    let _looking = Looking(shared);
     let mut skipped = Vec::new();
     loop {
         let next = {
@@ -210,6 +222,11 @@ fn write(disk: &dyn Disk, plain: &SegmentFile, to: &Path, stop: &AtomicBool) -> 
         Err(UnpackError::Storage(error)) => return Err(OpenError::storage(to)(error).into()),
         Err(UnpackError::Wrong { .. }) => return Err(PackError::Different),
     };
+    match bundled.check_roots(&file) {
+        Ok(()) => {}
+        Err(UnpackError::Storage(error)) => return Err(OpenError::storage(to)(error).into()),
+        Err(UnpackError::Wrong { .. }) => return Err(PackError::Different),
+    }
     if bundled.footer != footer || again.0.finalize() != fingerprint.0.finalize() {
         return Err(PackError::Different);
     }

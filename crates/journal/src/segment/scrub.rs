@@ -13,6 +13,7 @@ use super::error::{Dropped, OpenError};
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED_BYTES_MAX};
 use super::high_water::{HIGH_WATER_FILE, HighWater};
 use super::open::{check_first, check_mark};
+use super::unpack::{Bundled, UnpackError};
 use super::walk::{Bad, Cursor, Depth, Seen, SegmentFile, block_behind, find_block, list_segments, read_segment_header, walk};
 use crate::block::{BlockKind, JournalEnd};
 use crate::contract::Damage;
@@ -148,7 +149,9 @@ impl Scrub<'_> {
             }
         };
         let origin = header.as_ref().map_or_else(|| cursor.end.origin.clone(), |header| header.origin.clone());
+        let mut sound = true;
         while let Some(bad) = self.walk(&file, segment, &origin, header.as_ref(), &mut cursor)? {
+            sound = false;
             if segment.is_bundled {
                 self.found(bad.damage(segment, &cursor));
                 let follows = block_behind(&file, segment, &cursor).map_err(OpenError::storage(&segment.path))?;
@@ -167,7 +170,19 @@ impl Scrub<'_> {
             self.found(damage);
             cursor = Cursor { end: self.resume(&found.header, &origin), offset };
         }
-        Ok(())
+        if sound && segment.is_bundled { self.check_chunks(&file, segment, cursor.end.position) } else { Ok(()) }
+    }
+
+    /// The roots of the chunks in a bundled segment, which a start believes.
+    fn check_chunks(&mut self, file: &std::fs::File, segment: &SegmentFile, end: Position) -> Result<(), OpenError> {
+        match Bundled::open(file, segment.length).and_then(|bundled| bundled.check_roots(file)) {
+            Ok(()) => Ok(()),
+            Err(UnpackError::Storage(error)) => Err(OpenError::storage(&segment.path)(error)),
+            Err(UnpackError::Wrong { offset, .. }) => {
+                self.found_at(&segment.path, offset, end, "the root of a bundle is not that of its entries".to_owned());
+                Ok(())
+            }
+        }
     }
 
     /// The end before a block behind a gap, taken from the block itself.

@@ -6,12 +6,13 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use truc_ledger::{Frontier, leaf_hash};
 use truc_types::{BlockNumber, Position};
 
 use super::bundle::{
     BLOCK_ROW_BYTES, BUNDLE_ENTRIES_MAX, BUNDLE_ROW_BYTES, BUNDLED_FORMAT, BlockRow, BundleRow, FOOTER_BYTES, Footer, wide,
 };
-use super::format::{FormatError, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::format::{FormatError, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::walk::read_at;
 use crate::block::{Block, BlockHeader};
 
@@ -165,6 +166,19 @@ impl Bundled {
         Bundle::split(row.position, bytes, row.entries).map_err(wrong)
     }
 
+    /// Whether each bundle has the root that its row says: a start believes the rows.
+    pub(super) fn check_roots(&self, file: &File) -> Result<(), UnpackError> {
+        for index in 0..self.footer.bundles {
+            let row = self.bundle_row(file, index)?;
+            let mut tree = Frontier::new();
+            Self::unpack(file, &row)?.entries().for_each(|entry| tree.append(leaf_hash(entry)));
+            if tree.root() != row.root {
+                return Err(UnpackError::Wrong { offset: self.footer.bundle_row(index), cause: FormatError::Field });
+            }
+        }
+        Ok(())
+    }
+
     /// A block, from bundles that `bundle` has or unpacks.
     pub(super) fn block(
         &self,
@@ -173,7 +187,7 @@ impl Bundled {
         mut bundle: impl FnMut(Position) -> Result<Arc<Bundle>, UnpackError>,
     ) -> Result<Block, UnpackError> {
         let header = self.header_of(file, number)?;
-        let mut entries = Vec::new();
+        let (mut entries, mut bytes) = (Vec::new(), 0);
         let (mut position, end) = (header.position, header.end().position);
         while position < end {
             let bundle = bundle(position)?;
@@ -181,6 +195,10 @@ impl Bundled {
             while position < end
                 && let Some(entry) = bundle.entry(position)
             {
+                bytes += entry.len() + 2;
+                if bytes > PAYLOAD_BYTES_MAX {
+                    return Err(UnpackError::Wrong { offset: self.footer.rows_offset, cause: FormatError::Field });
+                }
                 entries.push(Arc::from(entry));
                 position = position.next();
             }

@@ -60,7 +60,7 @@ pub(super) fn list_segments(disk: &dyn Disk, folder: &Path) -> Result<Vec<Segmen
 
 fn try_list(disk: &dyn Disk, folder: &Path) -> Result<Vec<SegmentFile>, OpenError> {
     let mut segments = Vec::new();
-    for name in disk.list(folder).map_err(OpenError::storage(folder))? {
+    for name in names(disk, folder)? {
         let Some((number, is_bundled)) = parse_name(&name) else { continue };
         let path = folder.join(name);
         let length = disk.open(&path).and_then(|file| file.metadata()).map_err(OpenError::storage(&path))?.len();
@@ -69,6 +69,24 @@ fn try_list(disk: &dyn Disk, folder: &Path) -> Result<Vec<SegmentFile>, OpenErro
     segments.sort_by_key(|segment| (segment.number, segment.is_bundled));
     segments.dedup_by_key(|segment| segment.number);
     Ok(segments)
+}
+
+/// What the folder holds. A listing takes several calls in a large folder, and one that a segment was packed between may have neither of its names.
+fn names(disk: &dyn Disk, folder: &Path) -> Result<Vec<String>, OpenError> {
+    let list = || {
+        let mut names = disk.list(folder).map_err(OpenError::storage(folder))?;
+        names.sort_unstable();
+        Ok::<_, OpenError>(names)
+    };
+    let mut names = list()?;
+    for _ in 1..LISTINGS_MAX {
+        let again = list()?;
+        if again == names {
+            break;
+        }
+        names = again;
+    }
+    Ok(names)
 }
 
 fn parse_name(name: &str) -> Option<(BlockNumber, bool)> {

@@ -13,6 +13,7 @@ use super::record::RecordingDisk;
 use super::{Source, blocks, check_index, contents, open, options};
 use crate::block::Block;
 use crate::contract::{Journal, ReadError};
+use crate::segment::bundle::FOOTER_BYTES;
 use crate::segment::format::SEGMENT_HEADER_BYTES;
 use crate::segment::walk::{bundled_name, segment_name};
 use crate::segment::{OpenError, SegmentJournal, SegmentOptions, SnapshotRequest, export, scrub, snapshot};
@@ -94,6 +95,49 @@ fn chunk_roots_make_the_tree_that_all_leaves_make() {
     let end = journal.end();
     assert_eq!((quick.size(), quick.root_at(quick.size())), (end.tree_size, Some(end.root)));
     assert_eq!(whole.root_at(whole.size()), Some(end.root));
+}
+
+#[test]
+fn a_missing_segment_is_no_end_of_an_export_and_no_beginning() {
+    for pack in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let (journal, expected, _) = grown(folder.path(), 30);
+        if pack {
+            journal.pack_now().unwrap();
+        }
+        drop(journal);
+        assert_eq!(exported(folder.path(), Position(0)), expected);
+        let is_segment = |name: &String| [".seg", ".bundles"].iter().any(|suffix| name.ends_with(suffix));
+        let all = contents(folder.path());
+        let segments: Vec<_> = all.keys().filter(|name| is_segment(name)).collect();
+        assert!(segments.len() >= 4);
+        for gone in [segments[0], segments[1], segments[segments.len() - 1]] {
+            fs::remove_file(folder.path().join(gone)).unwrap();
+            let told = export(folder.path(), Position(0), &mut |_| ControlFlow::Continue(()));
+            assert!(matches!(told, Err(OpenError::Truncated(_))), "without {gone}: {told:?}");
+            fs::write(folder.path().join(gone), &all[gone]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_bundle_whose_root_is_not_that_of_its_entries_is_a_finding() {
+    let folder = TempDir::new().unwrap();
+    let (journal, ..) = grown(folder.path(), 30);
+    journal.pack_now().unwrap();
+    drop(journal);
+    let path = bundled(folder.path()).remove(1);
+    let mut bytes = fs::read(&path).unwrap();
+    let foot = bytes.len() - FOOTER_BYTES;
+    let rows = usize::try_from(u64::from_be_bytes(bytes[foot + 24..foot + 32].try_into().unwrap())).unwrap();
+    // A root that was wrong when the row was written: its checksum is right.
+    bytes[rows + 28] ^= 1;
+    let checksum = crc32fast::hash(&bytes[rows..rows + 64]);
+    bytes[rows + 64..rows + 68].copy_from_slice(&checksum.to_be_bytes());
+    fs::write(&path, bytes).unwrap();
+    let findings = scrub(folder.path(), &mut |_| {}).unwrap().findings;
+    assert_eq!(findings.iter().map(|found| &found.file).collect::<Vec<_>>(), [&path]);
+    assert!(findings[0].cause.contains("root of a bundle"), "{findings:?}");
 }
 
 #[test]
