@@ -140,6 +140,11 @@ async fn a_change_that_is_wrong_is_refused_by_name_and_changes_nothing() {
     assert!(said.contains("H99, which has not joined"), "{said}");
     let said = refused(&append(&axis, &[&one("axis", before, "TRUC.LOOPBACK,,H53,")]), Reason::RegistryContradiction);
     assert!(said.contains("the axis itself"), "{said}");
+    // Documents that wait for an organisation are the agency's that served it when they were accepted.
+    let said = refused(&append(&axis, &[&one("moved", before, "H53.03,,G22,")]), Reason::RegistryContradiction);
+    assert!(said.contains("served by H53"), "{said}");
+    let said = refused(&append(&axis, &[&one("hidden", before, "H53.77,H53.03,H53,")]), Reason::RegistryContradiction);
+    assert!(said.contains("leads to H53.03"), "{said}");
     let header = "code,old_code,name_vi,name_en,kind,code_status\n";
     let other = format!("{header}H26,,Một trục nữa,,axis,confirmed\n");
     let files = sealed(&axis, before, "second-axis", &[("--agencies", &other)], &[]);

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use truc_signing::statement::{CertificateAdded, RegistryEvent, Statement};
+use truc_signing::statement::{self as st, CertificateAdded, RegistryEvent, Statement};
 use truc_signing::{Authority, Certificate, CertificateError, TrustedKey, open_sealed};
 use truc_types::limits::{CLOCK_SKEW_MILLIS_MAX, STATEMENT_FILE_BYTES_MAX};
-use truc_types::{Reason, Refusal, Timestamp};
+use truc_types::{AgencyCode, OrganisationCode, Reason, Refusal, Timestamp};
 
 use crate::apply::ApplyError;
 use crate::decide::{Decision, Outcome};
@@ -71,12 +71,76 @@ fn check_next(block_time: Timestamp, state: &State, entry: &Entry) -> Result<(),
         return Err(Refusal::new(Reason::RegistryVersion, message).with("found", found).with("expected", expected));
     }
     operator_key(registry)?.check_time(block_time).map_err(|cause| cause.to_refusal())?;
+    check_keeps(registry, &statement.event)?;
     // A statement that does not apply leaves a registry unusable: it is tried on another one, which shares what is large.
     match Registry::clone(registry).apply(state.next(), statement) {
         Ok(()) => Ok(()),
         Err(ApplyError::RegistryContent { cause, .. }) => Err(Refusal::new(Reason::RegistryContradiction, cause)),
         Err(cause) => Err(Refusal::new(Reason::RegistryContradiction, cause.to_string())),
     }
+}
+
+/// What is in the log already must go on meaning what it meant: documents that wait for an organisation are fetched by the agency that served it when they
+/// were accepted, and their seals are verified with the certificates that they name. Moving an organisation and renewing the certificate of a key would
+/// strand them. `apply` does not ask: it takes what a log has.
+fn check_keeps(registry: &Registry, event: &RegistryEvent) -> Result<(), Refusal> {
+    match event {
+        RegistryEvent::AgencyJoined(joined) => {
+            let (code, old_code) = (OrganisationCode::from(&joined.agency), joined.old_code.as_ref().map(OrganisationCode::from));
+            check_organisation(registry, &code, old_code.as_ref(), &joined.agency)
+        }
+        RegistryEvent::OrganisationsAdded(added) => {
+            for organisation in added {
+                let st::Organisation { code, old_code, served_by, .. } = organisation;
+                check_organisation(registry, code, old_code.as_ref(), served_by)?;
+                if added.iter().any(|other| other.code != *code && Some(&other.code) == old_code.as_ref()) {
+                    return contradiction(format!("the old code of {code} is the code of another organisation of this statement"));
+                }
+            }
+            Ok(())
+        }
+        RegistryEvent::CertificateAdded(added) => check_new_key(registry, added),
+        RegistryEvent::Genesis(_) | RegistryEvent::CertificateRevoked(_) => Ok(()),
+    }
+}
+
+fn check_organisation(
+    registry: &Registry,
+    code: &OrganisationCode,
+    old_code: Option<&OrganisationCode>,
+    served_by: &AgencyCode,
+) -> Result<(), Refusal> {
+    if let Some((own, organisation)) = registry.organisation(code) {
+        if own != code {
+            return contradiction(format!("{code} is the old code of {own}"));
+        }
+        if registry.agency_index(served_by) != Some(organisation.served_by) {
+            let serves = registry.agency(organisation.served_by).map_or("another agency", |agency| agency.code.as_str());
+            return contradiction(format!("{code} is served by {serves}: this release does not move it to {served_by}"));
+        }
+    }
+    match old_code.and_then(|old| registry.organisation(old)) {
+        Some((own, _)) if own != code => contradiction(format!("the old code of {code} leads to {own}")),
+        _ => Ok(()),
+    }
+}
+
+fn check_new_key(registry: &Registry, added: &CertificateAdded) -> Result<(), Refusal> {
+    let Ok(certificate) = Certificate::from_der(&added.certificate) else {
+        return contradiction(format!("the certificate of {} is none", added.agency));
+    };
+    let key = certificate.trusted_key(added.role);
+    match registry.keys().key(&key.keyid) {
+        Some(known) if (&known.owner, known.role, known.cert_sha256) != (&key.owner, key.role, key.cert_sha256) => contradiction(format!(
+            "key {} has another certificate already: a new certificate of {} needs a new key",
+            key.keyid, added.agency
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn contradiction<T>(message: String) -> Result<T, Refusal> {
+    Err(Refusal::new(Reason::RegistryContradiction, message))
 }
 
 fn operator_key(registry: &Registry) -> Result<TrustedKey, Refusal> {
