@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -12,7 +13,7 @@ use truc_proto::broker::v1::delivery_service_server::DeliveryService;
 use truc_proto::broker::v1::{self as pb, deliver_request, deliver_response};
 use truc_transport::shutdown::Shutdown;
 use truc_transport::{status, tls};
-use truc_types::limits::LEASE_MILLIS;
+use truc_types::limits::{LEASE_MILLIS, STALLED_MILLIS_MAX};
 use truc_types::{EdgeTerm, Position, Reason, Refusal};
 
 use crate::admission::agency_index;
@@ -54,14 +55,15 @@ impl DeliveryService for Deliveries {
                 () = responses.closed() => Ok(()),
                 () = shutdown.begun() => Ok(()),
             };
-            if let Err(refusal) = ended
-                && responses.send(Err(status::status(&refusal))).await.is_err()
-            {
-                tracing::debug!("a delivery stream ended before its refusal");
-            }
+            // Before the refusal, which an edge that reads nothing may never take.
             let close = Command::Close { agency, id };
             if reader.commands.send(close).await.is_err() {
                 tracing::debug!("the broker ended before a delivery stream");
+            }
+            if let Err(refusal) = ended {
+                let patience = Duration::from_millis(STALLED_MILLIS_MAX);
+                let told = tokio::time::timeout(patience, responses.send(Err(status::status(&refusal)))).await;
+                tracing::debug!(told = matches!(told, Ok(Ok(()))), %refusal, "a delivery stream was ended");
             }
         });
         Ok(Response::new(ReceiverStream::new(answered)))

@@ -255,14 +255,18 @@ impl Taking<'_> {
                 return Err(foreign(message));
             }
         }
-        for file in &taken.files {
+        // What is plain first, the newest first of all: it goes when it is packed, and packing begins with the oldest.
+        let (mut plain, packed): (Vec<_>, Vec<_>) = taken.files.iter().partition(|file| file.name.ends_with(".seg"));
+        plain.reverse();
+        for file in plain.into_iter().chain(packed) {
             let path = format!("journal/{}", file.name);
             let before = self.earlier.and_then(|earlier| earlier.files.iter().find(|kept| kept.path == path));
             match before.filter(|kept| file.sealed && kept.sealed && kept.bytes == file.bytes && copied.contains(&file.name)) {
                 Some(kept) => self.files.push(kept.clone()),
                 None => {
                     let kept = self.copy(&folder.join(&file.name), file.bytes, file.sealed)?;
-                    if kept.is_none() && file.sealed {
+                    // The growing segment, too, may have been sealed and packed meanwhile.
+                    if kept.is_none() {
                         return Ok(None);
                     }
                     if kept.is_none_or(|bytes| bytes != file.bytes) {
