@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 use tokio_stream::Stream;
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::document_service_client::DocumentServiceClient;
-
+use truc_transport::status::refusal;
 use truc_types::Reason;
 use truc_types::limits::DMS_STREAMS_MAX;
 
-use crate::journey::{Axis, SOON, reason};
+use crate::journey::{Axis, SOON};
 
 /// Connections and streams of each: more in all than the 512 threads of a process.
 const CONNECTIONS: usize = 6;
@@ -79,8 +79,10 @@ async fn streams_that_stall_take_no_thread_from_anything_else() {
     let mut refused = 0;
     while let Some(answer) = calls.try_join_next() {
         let cause = answer.unwrap().unwrap_err();
-        assert_eq!(reason(&cause), Reason::UploadTooMany, "{cause}");
-        refused += 1;
+        // Without a reason the whole connection ended: more than `RESET_STREAMS_MAX` of its streams were refused while they were open.
+        let told = refusal(&cause);
+        refused += usize::from(told.is_some());
+        assert!(told.is_none_or(|told| told.reason == Reason::UploadTooMany), "{cause}");
     }
     assert!(refused <= CONNECTIONS * STREAMS - DMS_STREAMS_MAX, "{refused} are more than those too many");
     calls.shutdown().await;
