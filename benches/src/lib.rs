@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 pub use axis::{Axis, start, submit};
-pub use machine::Machine;
+pub use machine::{Machine, dalek_backend};
 
 /// Criterion with short times: all benches together take under three minutes. Prints what has to stand beside the figures.
 #[must_use]

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     if argument.as_deref() == Some("stages") {
         stages::run();
-        println!("{}", backend());
+        println!("{}", truc_benches::dalek_backend());
         return ExitCode::SUCCESS;
     }
     match compare(argument.as_deref() == Some("--record")) {
@@ -111,24 +111,6 @@ fn valgrind(file: &Path, program: &Path) -> Command {
     command.args(["--tool=callgrind", "--quiet", "--dump-line=no"]);
     command.arg(format!("--callgrind-out-file={}", file.display())).arg(program).arg("stages");
     command
-}
-
-/// What dalek takes on this processor, as in `truc bench`.
-#[cfg(target_arch = "x86_64")]
-fn backend() -> &'static str {
-    let has_avx512 = std::is_x86_feature_detected!("avx512ifma") && std::is_x86_feature_detected!("avx512vl");
-    if has_avx512 {
-        "avx512"
-    } else if std::is_x86_feature_detected!("avx2") {
-        "avx2"
-    } else {
-        "serial"
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-const fn backend() -> &'static str {
-    "serial"
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use truc_types::{Position, Reason, Refusal};
 use truc_views::{Opened, ViewStore};
 
 use crate::block::Tail;
-use crate::key::key_of;
+use crate::glance::key_of;
 use crate::published::{Checkpointed, Published};
 use crate::replay::replay;
 use crate::rows;

@@ -1,17 +1,13 @@
 //! Receipts that an edge confirmed once and has no more, found in the journal: it was restored from an older copy of its folder, or made anew. Nothing
 //! in memory names them; the cursor of a receipt is how many there are for its agency up to it, so they are counted from the beginning.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use tokio::sync::Semaphore;
 use truc_types::limits::{EARLIER_RECEIPTS_AT_ONCE_MAX, EARLIER_RECEIPTS_LOOKED_MAX};
-use truc_types::names::RECEIPT_V1;
 use truc_types::{AgencyCode, Position, Reason, Refusal};
 
+use crate::glance::is_receipt_for;
 use crate::published::{Published, storage};
 use crate::stream::Earlier;
 
@@ -66,7 +62,7 @@ impl Search {
             let block = block.map_err(|cause| storage(&cause))?;
             for (position, entry) in block.positioned().filter(|(position, _)| *position >= from) {
                 self.next = position.next();
-                if receipt_for(entry).is_some_and(|agency| agency == self.agency.as_str()) {
+                if is_receipt_for(entry, &self.agency) {
                     self.counted += 1;
                     if self.counted > self.after {
                         found.push((self.counted, position));
@@ -80,36 +76,4 @@ impl Search {
         let message = format!("the journal has {} receipts for {}, {} were fed", self.counted, self.agency, self.until - 1);
         Err(Refusal::new(Reason::JournalCorrupt, message).with("agency", &self.agency).with("found", self.counted))
     }
-}
-
-#[derive(Deserialize)]
-struct File<'a> {
-    #[serde(borrow)]
-    payload: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct Payload<'a> {
-    #[serde(borrow, rename = "predicateType")]
-    predicate_type: Cow<'a, str>,
-    #[serde(borrow)]
-    predicate: Predicate<'a>,
-}
-
-#[derive(Deserialize)]
-struct Predicate<'a> {
-    #[serde(borrow)]
-    original_sender: Option<Cow<'a, str>>,
-}
-
-/// Whom a receipt is for; none for every other entry. What is in the journal was parsed strictly when it was admitted.
-fn receipt_for(entry: &[u8]) -> Option<String> {
-    // Facts stand plain and have no payload.
-    if entry.starts_with(b"{\"_type\"") {
-        return None;
-    }
-    let file: File<'_> = serde_json::from_slice(entry).ok()?;
-    let payload = STANDARD.decode(file.payload.as_bytes()).ok()?;
-    let Payload { predicate_type, predicate } = serde_json::from_slice(&payload).ok()?;
-    if predicate_type == RECEIPT_V1 { predicate.original_sender.map(Cow::into_owned) } else { None }
 }

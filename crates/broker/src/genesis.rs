@@ -23,7 +23,7 @@ use crate::config::{
     AUTHORITY_FILE, LOG_KEY_FILE, LOOPBACK_SEAL_CERTIFICATE_FILE, LOOPBACK_SEAL_KEY_FILE, LOOPBACK_TLS_CERTIFICATE_FILE,
     LOOPBACK_TLS_KEY_FILE, SETTINGS_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE,
 };
-use crate::key::key_of;
+use crate::glance::key_of;
 use crate::settings::BrokerSettings;
 
 /// What a new axis begins with.

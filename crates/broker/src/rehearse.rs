@@ -16,7 +16,7 @@ use truc_types::names::LOOPBACK_AGENCY;
 use truc_types::{Position, Reason, Refusal, Timestamp};
 
 use crate::boot::check_genesis;
-use crate::key::key_of;
+use crate::glance::key_of;
 use crate::published::storage;
 use crate::replay::replay;
 

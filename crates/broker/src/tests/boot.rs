@@ -12,7 +12,7 @@ use truc_views::{Table, ViewBatch, ViewStore};
 use super::axis::{self, Axis};
 use super::engine::Engine;
 use crate::boot::{Booted, boot};
-use crate::key::key_of;
+use crate::glance::key_of;
 use crate::replay::replay;
 use crate::rows;
 

@@ -118,9 +118,10 @@ fn verify_strict_per_second() -> f64 {
     (0..SLICES).map(slice).fold(0.0, f64::max)
 }
 
-/// The choice of curve25519-dalek 5 (`backend.rs`, `get_selected_backend`): made at run time among what was built.
+/// The arithmetic for seals. The choice of curve25519-dalek 5 (`backend.rs`, `get_selected_backend`): made at run time among what was built.
+#[must_use]
 #[cfg(target_arch = "x86_64")]
-fn dalek_backend() -> &'static str {
+pub fn dalek_backend() -> &'static str {
     if BUILT_WITH_AVX512 && std::is_x86_feature_detected!("avx512ifma") && std::is_x86_feature_detected!("avx512vl") {
         "avx512"
     } else if std::is_x86_feature_detected!("avx2") {
@@ -130,8 +131,9 @@ fn dalek_backend() -> &'static str {
     }
 }
 
+/// The arithmetic for seals: elsewhere there is one.
 #[cfg(not(target_arch = "x86_64"))]
-const fn dalek_backend() -> &'static str {
+pub const fn dalek_backend() -> &'static str {
     let _: bool = BUILT_WITH_AVX512;
     "serial"
 }

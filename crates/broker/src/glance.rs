@@ -1,15 +1,15 @@
-//! The id by which the journal's index finds an entry, read without parsing the rest of it. Not a check: what is in the journal was parsed strictly
-//! when it was admitted, and names there are unique, so looking for a name finds what the strict reader found.
+//! What an entry says at a glance: the id by which the journal's index finds it, and whom a receipt is for, read without parsing the rest. Not a check: what
+//! is in the journal was parsed strictly when it was admitted, and names there are unique, so looking for a name finds what the strict reader found.
 //!
-//! The committer reads one per entry between the sync and the answers: there the strict reader took more time than everything else together.
+//! The committer reads one id per entry between the sync and the answers: there the strict reader took more time than everything else together.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use truc_types::MessageId;
 use truc_types::names::{ENVELOPE_V1, RECEIPT_V1, SENDER_HEAD_V1};
+use truc_types::{AgencyCode, MessageId};
 
 #[derive(Deserialize)]
 struct File<'a> {
@@ -34,10 +34,32 @@ struct Predicate<'a> {
     receipt_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     statement_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    original_sender: Option<Cow<'a, str>>,
 }
 
 /// The id of an entry; facts and registry statements have none.
 pub(crate) fn key_of(entry: &[u8]) -> Option<[u8; 16]> {
+    look(entry, |predicate_type, predicate| {
+        let id = match predicate_type {
+            ENVELOPE_V1 => predicate.message_id,
+            RECEIPT_V1 => predicate.receipt_id,
+            SENDER_HEAD_V1 => predicate.statement_id,
+            _ => None,
+        };
+        id?.parse::<MessageId>().ok().map(|id| id.to_bytes())
+    })
+}
+
+/// Whether an entry is a receipt for this agency.
+pub(crate) fn is_receipt_for(entry: &[u8], agency: &AgencyCode) -> bool {
+    let named = look(entry, |predicate_type, predicate| {
+        (predicate_type == RECEIPT_V1 && predicate.original_sender.as_deref() == Some(agency.as_str())).then_some(())
+    });
+    named.is_some()
+}
+
+fn look<T>(entry: &[u8], take: impl FnOnce(&str, Predicate<'_>) -> Option<T>) -> Option<T> {
     // Facts stand plain and have no payload.
     if entry.starts_with(b"{\"_type\"") {
         return None;
@@ -45,13 +67,7 @@ pub(crate) fn key_of(entry: &[u8]) -> Option<[u8; 16]> {
     let file: File<'_> = serde_json::from_slice(entry).ok()?;
     let payload = STANDARD.decode(file.payload.as_bytes()).ok()?;
     let Payload { predicate_type, predicate } = serde_json::from_slice(&payload).ok()?;
-    let id = match predicate_type.as_ref() {
-        ENVELOPE_V1 => predicate.message_id,
-        RECEIPT_V1 => predicate.receipt_id,
-        SENDER_HEAD_V1 => predicate.statement_id,
-        _ => None,
-    };
-    id?.parse::<MessageId>().ok().map(|id| id.to_bytes())
+    take(&predicate_type, predicate)
 }
 
 #[cfg(test)]
