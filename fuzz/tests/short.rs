@@ -64,6 +64,7 @@ mod short {
     }
 
     targets! {
-        dsse statement envelope entry certificate certificate_pem keyfile checkpoint note tlog_proof vkey peaks edxml journal words
+        dsse statement envelope entry certificate certificate_pem keyfile checkpoint note tlog_proof vkey peaks edxml journal journal_packed broker_entries edge_records
+        export manifest agencies organisations settings refusal words
     }
 }

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod commands;
 pub mod demo;
 pub mod directory;
+pub mod exported;
 pub mod failure;
 mod hashing;
 pub mod language;

@@ -1,9 +1,10 @@
-//! A journal's folder with hostile files: it opens or says why not, and what it reads stays within the limits of a block.
+//! A journal's folder with hostile files, as it grows and with packed segments: it opens or says why not, and what it reads stays within the limits of a
+//! block.
 //!
 //! The first byte of an input says which file the rest becomes; the other files are sound.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tempfile::TempDir;
 use truc_journal::segment::{SegmentJournal, SegmentOptions, scrub};
@@ -12,18 +13,44 @@ use truc_ledger::{Frontier, leaf_hash};
 use truc_types::limits::BLOCK_BYTES_MAX;
 use truc_types::{BlockNumber, LeafIndex, Position, Term, Timestamp};
 
-pub(super) fn folder(input: &[u8]) -> bool {
+/// A sound journal: its files by name.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// One segment that still grows.
+static GROWING: LazyLock<Files> = LazyLock::new(|| sound(BLOCKS_GROWING, &SegmentOptions { packs: false, ..options() }));
+/// Segments of one block each, all but the last packed.
+static PACKED: LazyLock<Files> = LazyLock::new(|| sound(BLOCKS_PACKED, &SegmentOptions { segment_bytes_max: 1, ..options() }));
+
+const BLOCKS_GROWING: u64 = 3;
+const BLOCKS_PACKED: u64 = 4;
+
+pub(super) fn growing(input: &[u8]) -> bool {
+    folder(&GROWING, input)
+}
+
+pub(super) fn packed(input: &[u8]) -> bool {
+    folder(&PACKED, input)
+}
+
+fn folder(files: &Files, input: &[u8]) -> bool {
     let Some((which, content)) = input.split_first() else { return false };
     let Ok(folder) = TempDir::with_prefix("truc-fuzz-") else { return false };
-    let names = sound(folder.path());
-    let Some(name) = names.get(usize::from(*which) % names.len().max(1)) else { return false };
-    if std::fs::write(folder.path().join(name), content).is_err() {
-        return false;
+    let which = usize::from(*which) % files.len().max(1);
+    for (number, (name, sound)) in files.iter().enumerate() {
+        let bytes = if number == which { content } else { sound.as_slice() };
+        if std::fs::write(folder.path().join(name), bytes).is_err() {
+            return false;
+        }
     }
     drop(scrub(folder.path(), &mut |_| {}));
-    let Ok((journal, report)) = SegmentJournal::open(folder.path(), options()) else { return false };
+    let Ok((journal, report)) = SegmentJournal::open(folder.path(), SegmentOptions { packs: false, ..options() }) else { return false };
+    let reader = journal.reader();
+    drop(reader.chunk_roots());
+    for number in 0..BLOCKS_PACKED {
+        drop(reader.find(&[u8::try_from(number).unwrap_or_default(); 16]));
+    }
     let mut next = Position(0);
-    for block in journal.reader().blocks_from(Position(0)) {
+    for block in reader.blocks_from(Position(0)) {
         let Ok(block) = block else { return false };
         assert_eq!(block.header.position, next, "blocks do not follow from each other");
         assert!(block.entries.iter().map(|entry| entry.len()).sum::<usize>() <= BLOCK_BYTES_MAX, "a block over its limit was read");
@@ -33,23 +60,30 @@ pub(super) fn folder(input: &[u8]) -> bool {
     true
 }
 
-/// The files of a sound journal, each behind the byte that names it.
-pub(super) fn folders() -> Vec<Vec<u8>> {
-    let Ok(folder) = TempDir::with_prefix("truc-fuzz-") else { return Vec::new() };
-    let names = sound(folder.path());
-    (0u8..).zip(names).map(|(which, name)| [vec![which], std::fs::read(folder.path().join(name)).unwrap_or_default()].concat()).collect()
+/// Each file of the sound journals, behind the byte that names it.
+pub(super) fn growing_files() -> Vec<Vec<u8>> {
+    named(&GROWING)
+}
+
+pub(super) fn packed_files() -> Vec<Vec<u8>> {
+    named(&PACKED)
+}
+
+fn named(files: &Files) -> Vec<Vec<u8>> {
+    (0u8..).zip(files).map(|(which, (_, bytes))| [&[which], bytes.as_slice()].concat()).collect()
 }
 
 fn options() -> SegmentOptions {
     SegmentOptions::new(Arc::new(|entry| entry.first_chunk::<16>().copied()))
 }
 
-/// Writes a small journal; the names of its files, in order.
+/// Writes a small journal and reads its files.
 #[expect(clippy::expect_used, reason = "a fixture that does not stand has nothing to fuzz")]
-fn sound(folder: &Path) -> Vec<String> {
-    let (mut journal, _) = SegmentJournal::open(folder, options()).expect("an empty folder opens");
+fn sound(blocks: u64, options: &SegmentOptions) -> Files {
+    let folder = TempDir::with_prefix("truc-fuzz-").expect("a folder");
+    let (mut journal, _) = SegmentJournal::open(folder.path(), options.clone()).expect("an empty folder opens");
     let mut frontier = Frontier::new();
-    for number in 0..3u64 {
+    for number in 0..blocks {
         let entry: Arc<[u8]> = [u8::try_from(number).unwrap_or_default(); 40].as_slice().into();
         frontier.append(leaf_hash(&entry));
         let header = BlockHeader {
@@ -65,10 +99,20 @@ fn sound(folder: &Path) -> Vec<String> {
         };
         journal.append(Block { header, entries: vec![entry] }).expect("the block is the next");
     }
+    // The journal's own thread packs; only the last segment stays as it is.
+    let packed = |files: Files| files.iter().filter(|(name, _)| name.ends_with(".bundles")).count() as u64;
+    while options.packs && packed(read(folder.path())) + 1 < blocks {
+        std::thread::yield_now();
+    }
     Box::new(journal).close().expect("the journal closes");
+    read(folder.path())
+}
+
+#[expect(clippy::expect_used, reason = "a fixture that does not stand has nothing to fuzz")]
+fn read(folder: &Path) -> Files {
     let entries = std::fs::read_dir(folder).expect("the folder is there");
-    let mut names: Vec<_> =
-        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| !name.contains("lock")).collect();
-    names.sort();
-    names
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| !name.contains("lock"));
+    let mut files: Files = names.map(|name| (name.clone(), std::fs::read(folder.join(name)).expect("a file of the journal"))).collect();
+    files.sort();
+    files
 }

@@ -3,7 +3,9 @@
 mod edxml;
 mod journal;
 mod ledger;
+mod replay;
 mod signing;
+mod tools;
 mod types;
 
 use crate::corpus::{files, texts};
@@ -95,6 +97,12 @@ const PEM: &[&[u8]] = &[
     b"\x06\x03\x2b\x65\x70",
 ];
 const BINARY: &[&[u8]] = &[b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\0\0\0\0\x01", b"\x7f\xff\xff\xff\xff\xff\xff\xff"];
+const CSV: &[&[u8]] = &[b",", b"\"", b"\"\"", b"\r\n", b"\n", b"2026-02-30", b"H53", b"H53.1 H53.2", b"\xff", b"\xef\xbb\xbf"];
+const TOML: &[&[u8]] =
+    &[b"[", b"]", b"[[watch]]", b"=", b"\"", b"\"\"\"", b"\n", b"#", b".", b"1e400", b"-1", b"0x7f", b"true", b"\xff", b"nan"];
+const DIRECTORY: &str = "../deploy/example-directory";
+const MANIFEST: &str = r#"{"format":1,"release":"0.1.0","begun_at":"2026-01-01T00:00:00Z","role":"edge","origin":"truc.example/edge/H53","blocks":1,"position":2,"tree_size":2,"root":"00","block_time":"2026-01-01T00:00:00Z","files":[{"path":"blobs/owners/H53/00","bytes":1,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}"#;
+const SETTINGS: &str = "data = \".\"\nagency = \"H53\"\nbroker = \"https://broker.example:7443\"\nlisten = \"127.0.0.1:7522\"\n[log]\nformat = \"json\"\n[watch]\npoll_millis = 500\n";
 
 /// Every target.
 pub const ALL: &[Target] = &[
@@ -117,7 +125,16 @@ pub const ALL: &[Target] = &[
         rounds: 6_000,
     },
     Target { name: "edxml", run: edxml::packet, corpus: || files("edxml", "xml"), words: XML, rounds: 400 },
-    Target { name: "journal", run: journal::folder, corpus: || journal::folders(), words: BINARY, rounds: 25 },
+    Target { name: "journal", run: journal::growing, corpus: || journal::growing_files(), words: BINARY, rounds: 25 },
+    Target { name: "journal_packed", run: journal::packed, corpus: || journal::packed_files(), words: BINARY, rounds: 50 },
+    Target { name: "broker_entries", run: replay::broker, corpus: || replay::statements(), words: JSON, rounds: 100 },
+    Target { name: "edge_records", run: replay::edge, corpus: || replay::records(), words: BINARY, rounds: 25 },
+    Target { name: "export", run: tools::export, corpus: || tools::exports(), words: JSON, rounds: 2_000 },
+    Target { name: "manifest", run: tools::manifest, corpus: || texts(&[MANIFEST]), words: JSON, rounds: 2_000 },
+    Target { name: "agencies", run: tools::agencies, corpus: || files(DIRECTORY, "agencies.csv"), words: CSV, rounds: 300 },
+    Target { name: "organisations", run: tools::organisations, corpus: || files(DIRECTORY, "organisations.csv"), words: CSV, rounds: 300 },
+    Target { name: "settings", run: tools::settings, corpus: || texts(&[SETTINGS]), words: TOML, rounds: 500 },
+    Target { name: "refusal", run: tools::refusal, corpus: || tools::refusals(), words: BINARY, rounds: 3_000 },
     Target {
         name: "words",
         run: types::words,

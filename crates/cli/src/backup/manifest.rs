@@ -123,35 +123,45 @@ impl Manifest {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Failure::file(&path, source)),
         };
-        let mut text = String::new();
-        let read = file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text);
-        let wrong = |cause: &str| damaged(format!("{}: {cause}", path.display()));
-        match read {
-            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(wrong("it is not UTF-8")),
-            read => read.map_err(|source| Failure::file(&path, source))?,
-        };
+        let mut bytes = Vec::new();
+        file.take(MANIFEST_BYTES_MAX).read_to_end(&mut bytes).map_err(|source| Failure::file(&path, source))?;
+        Self::parse(&bytes).map(Some).map_err(|cause| damaged(format!("{}: {cause}", path.display())))
+    }
+
+    /// The manifest in the bytes of its file.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8")?;
         let shell = text.strip_prefix(HEAD).and_then(|rest| rest.split_at_checked(64));
         let inner = shell.and_then(|(sum, rest)| Some((sum, rest.strip_prefix(MIDDLE)?.strip_suffix(END)?)));
-        let (sum, inner) = inner.ok_or_else(|| wrong("it does not have the shell that every manifest has"))?;
+        let (sum, inner) = inner.ok_or("it does not have the shell that every manifest has")?;
         if sum != sha256(inner.as_bytes()).to_hex() {
-            return Err(wrong("its bytes do not have the SHA-256 that it names"));
+            return Err("its bytes do not have the SHA-256 that it names".to_owned());
         }
-        let manifest: Self = serde_json::from_str(inner).map_err(|cause| wrong(&cause.to_string()))?;
+        let manifest: Self = serde_json::from_str(inner).map_err(|cause| cause.to_string())?;
         if manifest.format != FORMAT {
-            return Err(wrong(&format!("format {}, this release reads {FORMAT}", manifest.format)));
+            return Err(format!("format {}, this release reads {FORMAT}", manifest.format));
         }
         for kept in &manifest.files {
             if !is_inside(&kept.path) || kept.sha256.parse::<Digest>().is_err() {
-                return Err(wrong(&format!("{:?} is no file of a data folder", kept.path)));
+                return Err(format!("{:?} is no file of a data folder", kept.path));
             }
         }
-        Ok(Some(manifest))
+        Ok(manifest)
     }
 
     /// The bytes of the file.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Failure> {
         let inner = serde_json::to_string(self).map_err(|cause| damaged(format!("the manifest cannot be written: {cause}")))?;
-        Ok(format!("{HEAD}{}{MIDDLE}{inner}{END}", sha256(inner.as_bytes()).to_hex()).into_bytes())
+        Ok(Self::sealed(&inner).into_bytes())
+    }
+
+    /// The file around the object `backup`.
+    #[must_use]
+    pub fn sealed(inner: &str) -> String {
+        format!("{HEAD}{}{MIDDLE}{inner}{END}", sha256(inner.as_bytes()).to_hex())
     }
 
     /// The files by path.

@@ -15,8 +15,8 @@ use truc_transport::daemon;
 use truc_types::{Position, Reason, Refusal};
 
 use super::JOURNAL_FOLDER;
-use super::mirror::{Entry, Line, Mirror, Signed};
 use crate::backup::Role;
+use crate::exported::{Entry, Line, Mirror, Signed};
 use crate::failure::{Exit, Failure};
 use crate::language::Language;
 use crate::output::Output;

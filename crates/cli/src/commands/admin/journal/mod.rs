@@ -1,7 +1,6 @@
 //! `truc admin journal`: the journal of a data folder, offline: checked in full, or written out for others.
 
 pub mod export;
-mod mirror;
 pub mod verify;
 pub mod verify_export;
 

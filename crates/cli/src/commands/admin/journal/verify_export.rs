@@ -11,7 +11,7 @@ use truc_signing::DsseFile;
 use truc_signing::statement::{Registry, RegistryEvent, Statement};
 use truc_types::{Reason, Refusal};
 
-use super::mirror::Mirror;
+use crate::exported::Mirror;
 use crate::failure::{Exit, Failure};
 use crate::language::Language;
 use crate::output::Output;

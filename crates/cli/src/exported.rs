@@ -1,5 +1,5 @@
 //! The lines of an exported journal, and what they prove by themselves: each entry is the leaf after the one before, and the tree of all leaves has the
-//! root that the log signed. Used by who writes an export and by who checks one.
+//! root that the log signed. Not the writing (`admin journal export`) and not the check of the signature (`admin journal verify-export`).
 
 use std::io::{BufRead, Read as _};
 use std::path::Path;
@@ -19,7 +19,7 @@ const LINE_BYTES_MAX: u64 = 100 * 1024;
 /// One line: an entry, or at the end what the log signed over all of them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Line {
+pub enum Line {
     /// An entry.
     Entry(Entry),
     /// The last line.
@@ -28,30 +28,40 @@ pub(super) enum Line {
 
 /// An entry of the log.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Entry {
-    pub(super) position: u64,
-    pub(super) leaf: u64,
-    pub(super) block: u64,
-    pub(super) block_time: String,
-    pub(super) sha256: String,
-    pub(super) entry: String,
+pub struct Entry {
+    /// Position in the journal.
+    pub position: u64,
+    /// Index of its leaf in the tree of its shard.
+    pub leaf: u64,
+    /// Number of its block.
+    pub block: u64,
+    /// Time of the block.
+    pub block_time: String,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub sha256: String,
+    /// The bytes, in base64.
+    pub entry: String,
 }
 
 /// The checkpoint of the log behind the last entry (C2SP tlog-checkpoint).
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Signed {
-    pub(super) checkpoint: String,
+pub struct Signed {
+    /// Body and signature lines.
+    pub checkpoint: String,
 }
 
 impl Entry {
-    pub(super) fn of(position: u64, leaf: u64, block: u64, block_time: String, bytes: &[u8]) -> Self {
+    /// The line of these bytes.
+    #[must_use]
+    pub fn of(position: u64, leaf: u64, block: u64, block_time: String, bytes: &[u8]) -> Self {
         let sha256 = Digest(Sha256::digest(bytes).into()).to_hex();
         Self { position, leaf, block, block_time, sha256, entry: STANDARD.encode(bytes) }
     }
 }
 
 /// Why lines are no export.
-pub(super) enum Fault {
+#[derive(Debug)]
+pub enum Fault {
     /// They cannot be read.
     Read(std::io::Error),
     /// A line is not what it should be.
@@ -65,7 +75,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The failure that it is for a file, by what the caller makes of a wrong line.
-    pub(super) fn of(self, path: &Path, wrong: impl FnOnce(String) -> Failure) -> Failure {
+    pub fn of(self, path: &Path, wrong: impl FnOnce(String) -> Failure) -> Failure {
         match self {
             Self::Read(source) => Failure::file(path, source),
             Self::Line { at, cause } => wrong(format!("{} is no export: at byte {at}: {cause}", path.display())),
@@ -75,23 +85,27 @@ impl Fault {
 
 /// What has been read of an export so far.
 #[derive(Debug, Default)]
-pub(super) struct Mirror {
+pub struct Mirror {
     /// Position behind the last entry.
-    pub(super) next: Option<u64>,
-    pub(super) entries: u64,
+    pub next: Option<u64>,
+    /// Entries.
+    pub entries: u64,
     /// Bytes of all lines with entries.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// The tree of the current shard; `None` while its first leaf is missing.
-    pub(super) tree: Option<Frontier>,
+    pub tree: Option<Frontier>,
     /// The bytes of the very first entry of the log, if the export begins with it.
-    pub(super) first: Option<Vec<u8>>,
+    pub first: Option<Vec<u8>>,
     /// The last line, where there is one.
-    pub(super) checkpoint: Option<String>,
+    pub checkpoint: Option<String>,
 }
 
 impl Mirror {
     /// Reads lines to the end, or to a last one that was not written to its end.
-    pub(super) fn read(&mut self, reader: &mut dyn BufRead) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// The first line that is no entry, does not follow from those before, or is longer than any; and what cannot be read.
+    pub fn read(&mut self, reader: &mut dyn BufRead) -> Result<(), Fault> {
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -126,7 +140,10 @@ impl Mirror {
     }
 
     /// Takes the next entry.
-    pub(super) fn append(&mut self, position: u64, leaf: u64, bytes: &[u8]) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// When it does not follow the one before.
+    pub fn append(&mut self, position: u64, leaf: u64, bytes: &[u8]) -> Result<(), String> {
         if let Some(next) = self.next.filter(|next| *next != position) {
             return Err(format!("position {position} comes where {next} should be"));
         }
