@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use crate::files::{metadata, remove};
 
 /// Uploads that one agency may have open: the 30 attachments of the largest envelope, and two of the next.
 pub const OPEN_UPLOADS_PER_AGENCY_MAX: usize = 32;
+
+/// Written in steps of this size while more arrives.
+const WRITE_BACK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// One upload. The part file is the truth about what has arrived; the rest is remembered to avoid reading it again.
 #[derive(Debug)]
@@ -64,7 +68,12 @@ impl Upload {
         if length > size {
             return Err(BlobError::TooLong { digest, length, size });
         }
-        let written = File::options().write(true).open(&self.part).and_then(|file| file.write_all_at(bytes, offset));
+        let write = |file: File| {
+            file.write_all_at(bytes, offset)?;
+            write_back(&file, offset, length);
+            Ok(())
+        };
+        let written = File::options().write(true).open(&self.part).and_then(write);
         if let Err(source) = written {
             // Some of the bytes may be there, and they are right; where they end says the file when the upload is begun again.
             self.declared = None;
@@ -119,6 +128,18 @@ impl Upload {
     pub(crate) fn drop_part(&mut self) -> Result<bool, BlobError> {
         self.ended = true;
         remove(&self.part)
+    }
+}
+
+/// Lets the system begin to write a step that is full, so that the sync at the end has less to wait for. Advice: without it everything is the same, but later.
+fn write_back(file: &File, from: u64, until: u64) {
+    let step = until - until % WRITE_BACK_BYTES;
+    let begin = from - from % WRITE_BACK_BYTES;
+    if let Some(length) = step.checked_sub(begin).and_then(NonZeroU64::new) {
+        // Written pages that are not on the disk yet are what Linux starts to write for this advice, and keeps.
+        if let Err(cause) = rustix::fs::fadvise(file, begin, Some(length), rustix::fs::Advice::DontNeed) {
+            tracing::debug!(%cause, "the system takes no advice on this file");
+        }
     }
 }
 

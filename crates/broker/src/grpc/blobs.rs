@@ -71,7 +71,8 @@ impl BlobService for Blobs {
                 Refusal::new(Reason::BlobOffset, format!("the upload goes on at {offset}, not at {}", begin.offset)).with("offset", offset);
             return Err(status::status(&refusal));
         }
-        while let Some(request) = next(&mut requests).await? {
+        let mut following = next(&mut requests).await?;
+        while let Some(request) = following {
             let Some(upload_request::Request::Data(data)) = request.request else {
                 return Err(invalid("request", "after `begin` comes `data`"));
             };
@@ -84,7 +85,9 @@ impl BlobService for Blobs {
             check_disk(&self.meters).map_err(|refusal| status::status(&refusal))?;
             self.meters.blob_received.inc_by(data.len() as u64);
             let of = agency.clone();
-            offset = blocking(&share, self.store.clone(), move |store| store.append(&of, &digest, offset, &data)).await?;
+            let append = blocking(&share, self.store.clone(), move |store| store.append(&of, &digest, offset, &data));
+            // The next chunk comes while this one is hashed and written.
+            (offset, following) = tokio::try_join!(append, next(&mut requests))?;
         }
         let complete = offset == begin.size;
         if complete {
