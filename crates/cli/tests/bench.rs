@@ -103,6 +103,20 @@ mod bench {
     }
 
     #[test]
+    fn the_engine_alone_answers_with_the_same_proofs() {
+        let load = ["--agencies", "3", "--recipients", "1,3", "--documents", "150", "--in-flight", "16", "--seconds", "2"];
+        let report = found(&[&["inprocess"][..], &load].concat());
+        for (row, recipients) in report["rows"].as_array().unwrap().iter().zip([1, 3]) {
+            assert_eq!((&row["verified"], &row["recipients"]), (&150.into(), &recipients.into()), "{report}");
+            // The envelope at least is written, and signed.
+            assert!(row["bytes_written_per_document"].as_f64().unwrap() > 1_000.0, "{report}");
+            assert!(row["cpu_us_per_document"].as_f64().unwrap() > 10.0, "{report}");
+        }
+        let machine = |name: &str| report["machine"][name].as_f64().unwrap();
+        assert!(machine("verify_strict_per_second_all_cores") > 0.5 * machine("verify_strict_per_second"), "{report}");
+    }
+
+    #[test]
     fn more_recipients_than_other_agencies_are_a_usage_error() {
         let output =
             Command::new(env!("CARGO_BIN_EXE_truc")).args(["bench", "submit", "--agencies", "2", "--recipients", "2"]).output().unwrap();

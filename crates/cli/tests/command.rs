@@ -64,6 +64,7 @@ mod command {
         &["sandbox"],
         &["bench"],
         &["bench", "submit"],
+        &["bench", "inprocess"],
         &["bench", "fanout"],
         &["bench", "loop"],
         &["bench", "replay"],

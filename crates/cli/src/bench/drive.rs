@@ -10,9 +10,9 @@ use super::axis::Axis;
 use super::broker::Broker;
 use super::figures::{Both, Cost, Latencies};
 use super::findings::Row;
-use super::load::Lane;
-use super::phase::{self, Measured, Pace, WARM_UP};
-use super::stock::{Sealed, Shape, preseal_shaped};
+use super::load::{Lane, streams};
+use super::phase::{self, Course, Measured, Pace, Verify, WARM_UP};
+use super::stock::{Sealed, Shape, documents_open_max, preseal_shaped};
 use crate::failure::Failure;
 use crate::local::usage;
 use crate::output::Output;
@@ -71,7 +71,8 @@ impl<'a> Drive<'a> {
 
     /// So many documents wait for answers, over all lanes; `documents` at most.
     pub(super) async fn closed(&mut self, shape: Shape, in_flight: u16, documents: u32, output: &mut Output) -> Result<Phase, Failure> {
-        let stocks = self.stock(shape, u64::from(documents), output).await?;
+        let documents = u64::from(documents).min(documents_open_max(shape.recipients));
+        let stocks = self.stock(shape, documents, output).await?;
         let in_flight = usize::from(in_flight).div_ceil(self.lanes.len());
         output.talk(&format!("closed loop, {} in flight, {} s", in_flight * self.lanes.len(), self.seconds));
         self.phase(shape, stocks, Pace::Closed { in_flight }, None).await
@@ -96,17 +97,22 @@ impl<'a> Drive<'a> {
         for (lane, agency) in self.lanes.iter().zip(&self.axis.agencies) {
             lane.open_term(agency, self.term, &self.axis.log).await?;
         }
-        let each = documents.div_ceil(self.lanes.len().max(1) as u64);
-        output.talk(&format!("sealing {} envelopes", each * self.lanes.len() as u64));
-        Ok(preseal_shaped(&self.axis.agencies, self.term, each, shape))
+        let lanes = self.lanes.len().max(1) as u64;
+        output.talk(&format!("sealing {documents} envelopes"));
+        let mut stocks = preseal_shaped(&self.axis.agencies, self.term, documents.div_ceil(lanes), shape);
+        // Exactly so many: the last lanes have one less.
+        let rest = documents.div_ceil(lanes) * lanes - documents;
+        stocks.iter_mut().rev().zip(0..rest).for_each(|(stock, _)| drop(stock.pop()));
+        Ok(stocks)
     }
 
     async fn phase(&self, shape: Shape, stocks: Vec<Vec<Sealed>>, pace: Pace, offered: Option<f64>) -> Result<Phase, Failure> {
         let envelope_bytes = stocks.first().and_then(|stock| stock.first()).map_or(0, |sealed| sealed.file.len());
         let before = self.both()?;
-        let measured = phase::run(&self.lanes, stocks, pace, self.count_for(), &self.axis.log).await?;
+        let course = Course { pace, count_for: self.count_for(), verify: Verify::Live };
+        let measured = phase::run(streams(&self.lanes).await?, stocks, course, &self.axis.log).await?;
         let cost = Cost::between(&before, &self.both()?, measured.verified);
-        let Measured { verified, counted, time, latencies, blocks, slices } = measured;
+        let Measured { verified, counted, time, latencies, blocks, slices, .. } = measured;
         #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^53")]
         let each = |count: u64, of: f64| count as f64 / of.max(f64::MIN_POSITIVE);
         #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^53")]

@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use super::findings::{Findings, Row};
 use super::machine::Machine;
-use super::peers;
 use super::setup::Setup;
-use super::{blobs, full_loop, isolation, replay, steady, submit};
+use super::{blobs, full_loop, inprocess, isolation, peers, replay, steady, submit};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -64,8 +63,16 @@ pub(super) struct Reached {
 }
 
 /// All that is measured, in the order of the table.
-const SOURCES: &[&Source] =
-    &[&submit::SOURCE, &full_loop::SOURCE, &steady::SOURCE, &blobs::SOURCE, &isolation::SOURCE, &peers::SOURCE, &replay::SOURCE];
+const SOURCES: &[&Source] = &[
+    &inprocess::SOURCE,
+    &submit::SOURCE,
+    &full_loop::SOURCE,
+    &steady::SOURCE,
+    &blobs::SOURCE,
+    &isolation::SOURCE,
+    &peers::SOURCE,
+    &replay::SOURCE,
+];
 
 #[derive(Debug, Serialize)]
 struct Settings {

@@ -14,9 +14,9 @@ use super::axis::{self, Axis};
 use super::broker::Broker;
 use super::figures::Latencies;
 use super::findings::{self, Findings};
-use super::load::Lane;
+use super::load::{Lane, streams};
 use super::machine::Machine;
-use super::phase::{self, Pace, WARM_UP};
+use super::phase::{self, Course, Pace, Verify, WARM_UP};
 use super::setup::Setup;
 use super::stock::preseal;
 use crate::failure::{Exit, Failure};
@@ -123,6 +123,7 @@ async fn latencies(arguments: &Arguments, axis: &Axis, lanes: &[Lane], term: Edg
     let count_for = Duration::from_secs(u64::from(arguments.seconds));
     let documents = (WARM_UP + count_for).as_nanos().div_ceil(interval.as_nanos().max(1));
     let each = u64::try_from(documents).unwrap_or(u64::MAX).div_ceil(u64::from(arguments.agencies));
-    let measured = phase::run(lanes, preseal(honest, term, each, 1), Pace::Open { interval }, count_for, &axis.log).await?;
+    let course = Course { pace: Pace::Open { interval }, count_for, verify: Verify::Live };
+    let measured = phase::run(streams(lanes).await?, preseal(honest, term, each, 1), course, &axis.log).await?;
     Ok(Latencies::of(&measured.latencies))
 }

@@ -1,18 +1,22 @@
 //! The connection of one agency to the broker: mutual TLS, its attachment, its term, its submit streams.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Status, Streaming};
+use truc_broker::Engine;
 use truc_ledger::LogVerifier;
 use truc_proto::broker::v1::blob_service_client::BlobServiceClient;
 use truc_proto::broker::v1::submit_service_client::SubmitServiceClient;
 use truc_proto::broker::v1::{SubmitRequest, SubmitResponse, UploadRequest, upload_request};
 use truc_signing::sha256;
-use truc_transport::tls;
+use truc_transport::shutdown::Shutdown;
+use truc_transport::tls::{self, Peer};
 use truc_types::limits::{BLOB_CHUNK_BYTES, SUBMIT_IN_FLIGHT_MAX};
 use truc_types::{EdgeTerm, Reason, Refusal};
 
@@ -37,7 +41,7 @@ pub(super) struct Lane {
 /// Both directions of a submit stream.
 pub(super) struct Stream {
     pub(super) requests: mpsc::Sender<SubmitRequest>,
-    pub(super) answers: Streaming<SubmitResponse>,
+    answers: Pin<Box<dyn tokio_stream::Stream<Item = Result<SubmitResponse, Status>> + Send>>,
     url: String,
 }
 
@@ -63,11 +67,7 @@ impl Lane {
 
     /// Opens a term of the agency: sequence numbers begin anew.
     pub(super) async fn open_term(&self, agency: &Agency, term: EdgeTerm, log: &LogVerifier) -> Result<(), Failure> {
-        let mut stream = self.submit().await?;
-        let opening = opening(agency, term);
-        stream.send(0, &opening).await?;
-        let answer = stream.answer().await?.ok_or_else(ended)?;
-        Checker::new(log.clone()).statement(&opening, answer.outcome).map(drop).map_err(Failure::Refused)
+        self.submit().await?.open_term(agency, term, log).await
     }
 
     async fn upload(&self) -> Result<(), Failure> {
@@ -104,19 +104,43 @@ impl Lane {
         let (requests, sent) = mpsc::channel(SUBMIT_IN_FLIGHT_MAX);
         let answers = SubmitServiceClient::new(self.channel.clone()).submit(ReceiverStream::new(sent)).await;
         let answers = answers.map_err(|status| Failure::of_status(&self.url, &status))?.into_inner();
-        Ok(Stream { requests, answers, url: self.url.clone() })
+        Ok(Stream { requests, answers: Box::pin(answers), url: self.url.clone() })
     }
 }
 
+/// A new submit stream of each.
+pub(super) async fn streams(lanes: &[Lane]) -> Result<Vec<Stream>, Failure> {
+    let mut streams = Vec::with_capacity(lanes.len());
+    for lane in lanes {
+        streams.push(lane.submit().await?);
+    }
+    Ok(streams)
+}
+
 impl Stream {
+    /// A submit stream of an agency to an engine in this process.
+    pub(super) fn within(engine: &Engine, agency: &Agency, shutdown: &Shutdown) -> Self {
+        let (requests, sent) = mpsc::channel(SUBMIT_IN_FLIGHT_MAX);
+        let answers = engine.submit(Peer::within(agency.code.clone()), ReceiverStream::new(sent).map(Ok), shutdown);
+        Self { requests, answers: Box::pin(answers), url: "this process".to_owned() }
+    }
+
+    /// Opens a term of the agency that the stream is of.
+    pub(super) async fn open_term(&mut self, agency: &Agency, term: EdgeTerm, log: &LogVerifier) -> Result<(), Failure> {
+        let opening = opening(agency, term);
+        self.send(0, &opening).await?;
+        let answer = self.answer().await?.ok_or_else(ended)?;
+        Checker::new(log.clone()).statement(&opening, answer.outcome).map(drop).map_err(Failure::Refused)
+    }
+
     /// Hands a statement over.
-    pub(super) async fn send(&self, request_id: u64, sealed: &Sealed) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, request_id: u64, sealed: &Sealed) -> Result<(), Failure> {
         send(&self.requests, request_id, sealed).await
     }
 
     /// The next answer; none when all were given.
     pub(super) async fn answer(&mut self) -> Result<Option<SubmitResponse>, Failure> {
-        self.answers.message().await.map_err(|status| Failure::of_status(&self.url, &status))
+        self.answers.next().await.transpose().map_err(|status| Failure::of_status(&self.url, &status))
     }
 }
 

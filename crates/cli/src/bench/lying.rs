@@ -22,8 +22,8 @@ use truc_types::{EdgeTerm, LeafIndex, MessageId, QueuePosition, Reason, Timestam
 
 use super::axis::{self, Axis};
 use super::drive;
-use super::load::Lane;
-use super::phase::{self, Pace};
+use super::load::{Lane, streams};
+use super::phase::{self, Course, Pace, Verify};
 use super::stock::preseal;
 use crate::failure::Failure;
 use crate::pki::read_text;
@@ -89,14 +89,14 @@ impl SubmitService for Liar {
 }
 
 /// Runs a phase of so many documents against a broker with this lie; the documents that were verified.
-fn verified(documents: u64, pace: Pace, lie: fn(&mut pb::Acceptance)) -> Result<u64, Failure> {
+fn verified(documents: u64, course: Course, lie: fn(&mut pb::Acceptance)) -> Result<u64, Failure> {
     let folder = tempfile::tempdir().unwrap();
     let axis = axis::make(folder.path(), 2).unwrap();
     drive::runtime().unwrap().block_on(async {
         let broker = start(&axis, lie).await;
         let lanes = [Lane::connect(broker, &axis.agencies[0], 1 << 20).await.unwrap()];
         let stocks = preseal(&axis.agencies[..1], EdgeTerm(1), documents, 0);
-        phase::run(&lanes, stocks, pace, Duration::from_secs(1), signer(1).verifier()).await.map(|measured| measured.verified)
+        phase::run(streams(&lanes).await?, stocks, course, signer(1).verifier()).await.map(|measured| measured.verified)
     })
 }
 
@@ -112,30 +112,35 @@ async fn start(axis: &Axis, lie: fn(&mut pb::Acceptance)) -> SocketAddr {
     address
 }
 
-const CLOSED: Pace = Pace::Closed { in_flight: 1 };
-const OPEN: Pace = Pace::Open { interval: Duration::from_millis(1) };
+const CLOSED: Course = Course { pace: Pace::Closed { in_flight: 1 }, count_for: Duration::from_secs(1), verify: Verify::Live };
+const OPEN: Course = Course { pace: Pace::Open { interval: Duration::from_millis(1) }, ..CLOSED };
+const VERIFIED_AFTERWARDS: Course = Course { verify: Verify::Afterwards, ..CLOSED };
+const COURSES: [Course; 3] = [CLOSED, OPEN, VERIFIED_AFTERWARDS];
 
-fn reason(documents: u64, pace: Pace, lie: fn(&mut pb::Acceptance)) -> Option<Reason> {
-    verified(documents, pace, lie).unwrap_err().reason()
+fn reason(documents: u64, course: Course, lie: fn(&mut pb::Acceptance)) -> Option<Reason> {
+    verified(documents, course, lie).unwrap_err().reason()
 }
 
 #[test]
 fn an_honest_broker_has_figures() {
-    assert_eq!(verified(1, CLOSED, |_| {}).unwrap(), 1);
-    assert_eq!(verified(1, OPEN, |_| {}).unwrap(), 1);
+    for course in COURSES {
+        assert_eq!(verified(1, course, |_| {}).unwrap(), 1, "{course:?}");
+    }
 }
 
 #[test]
 fn one_bad_proof_ends_the_run_without_figures() {
-    for pace in [CLOSED, OPEN] {
-        assert_eq!(reason(1, pace, |answer| flip(&mut answer.statement.as_mut().unwrap().path)), Some(Reason::LogProofInvalid));
-        assert_eq!(reason(1, pace, |answer| flip(&mut answer.fact.as_mut().unwrap().entry)), Some(Reason::LogProofInvalid));
-        assert_eq!(reason(1, pace, |answer| answer.fact = None), Some(Reason::LogProofInvalid));
+    for course in COURSES {
+        assert_eq!(reason(1, course, |answer| flip(&mut answer.statement.as_mut().unwrap().path)), Some(Reason::LogProofInvalid));
+        assert_eq!(reason(1, course, |answer| flip(&mut answer.fact.as_mut().unwrap().entry)), Some(Reason::LogProofInvalid));
+        assert_eq!(reason(1, course, |answer| answer.fact = None), Some(Reason::LogProofInvalid));
     }
 }
 
 #[test]
 fn two_histories_end_the_run_without_figures() {
     // Every document is the first of a log of its own.
-    assert_eq!(reason(2, CLOSED, |_| {}), Some(Reason::LogFork));
+    for course in [CLOSED, VERIFIED_AFTERWARDS] {
+        assert_eq!(reason(2, course, |_| {}), Some(Reason::LogFork));
+    }
 }

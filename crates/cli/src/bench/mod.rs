@@ -15,6 +15,7 @@ mod findings;
 pub mod full_loop;
 pub mod goals;
 pub mod hostile;
+pub mod inprocess;
 pub mod isolation;
 mod load;
 #[cfg(test)]
@@ -39,6 +40,8 @@ use crate::output::Output;
 pub enum Command {
     /// How many documents a second one broker accepts, and how long each waits for its proofs.
     Submit(submit::Arguments),
+    /// How many documents a second the path through the broker takes without a network around it.
+    Inprocess(inprocess::Arguments),
     /// What recipients cost: documents and queue entries a second with one, ten and 94 recipients.
     Fanout(fanout::Arguments),
     /// How many documents a second go the whole way: sealed, accepted, delivered, verified, receipted, back at the sender.
@@ -66,6 +69,7 @@ pub enum Command {
 pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Submit(arguments) => submit::run(&arguments, output),
+        Command::Inprocess(arguments) => inprocess::run(&arguments, output),
         Command::Fanout(arguments) => fanout::run(&arguments, output),
         Command::Loop(arguments) => full_loop::run(&arguments, output),
         Command::Replay(arguments) => replay::run(&arguments, output),

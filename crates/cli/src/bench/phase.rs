@@ -1,4 +1,5 @@
-//! One phase of load on all lanes: closed loop (so many in flight) or open loop (so many a second). Verifies every answer, counts those after the warm-up.
+//! One phase of load on all streams: closed loop (so many in flight) or open loop (so many a second). Verifies every answer, counts those after the
+//! warm-up.
 //!
 //! In the open loop a latency counts from the instant at which the document was to be sent: a broker that stalls is not spared the documents that could
 //! not even leave because of it.
@@ -9,12 +10,14 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 use truc_ledger::LogVerifier;
+use truc_proto::broker::v1::submit_response::Outcome;
 
 use super::check::Checker;
 use super::figures::{defect, histogram};
-use super::load::{Lane, Stream, ended, send};
+use super::load::{Stream, ended, send};
 use super::stock::Sealed;
 use crate::failure::Failure;
+use crate::local::usage::{self, Usage};
 
 /// Answers before this are verified but not counted: connections, caches and branch predictors settle.
 pub(super) const WARM_UP: Duration = Duration::from_millis(500);
@@ -24,6 +27,24 @@ pub(super) const SLICE: Duration = Duration::from_millis(250);
 
 /// Slices of the longest phase that is asked for, ten minutes, and of what is still answered after it.
 const SLICES_MAX: usize = 4 * 700;
+
+/// How a phase goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Course {
+    pub(super) pace: Pace,
+    /// What is answered in this time after the warm-up counts.
+    pub(super) count_for: Duration,
+    pub(super) verify: Verify,
+}
+
+/// When answers are verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verify {
+    /// As each arrives: what a client does is part of the load.
+    Live,
+    /// All of them once the last has arrived: nothing but what makes them is on the clock. They lie in memory until then.
+    Afterwards,
+}
 
 /// What sets the pace.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +69,8 @@ pub(super) struct Measured {
     pub(super) blocks: usize,
     /// Documents answered in each [`SLICE`] since the start, warm-up included.
     pub(super) slices: Vec<u64>,
+    /// What this process had used when the last answer had arrived.
+    pub(super) own: Usage,
 }
 
 /// When a phase counts.
@@ -58,9 +81,12 @@ struct Span {
     end: Instant,
 }
 
-/// The answers of one lane.
+/// The answers of one stream.
 struct Tally {
+    stock: Arc<[Sealed]>,
     checker: Checker,
+    /// Answers that are verified when all have arrived.
+    kept: Option<Vec<(u64, Option<Outcome>)>>,
     span: Span,
     verified: u64,
     counted: u64,
@@ -69,35 +95,32 @@ struct Tally {
     slices: Vec<u64>,
 }
 
-/// Runs a phase: every lane sends from its own stock, until the time is over or the stock is used up.
-pub(super) async fn run(
-    lanes: &[Lane],
-    stocks: Vec<Vec<Sealed>>,
-    pace: Pace,
-    count_for: Duration,
-    log: &LogVerifier,
-) -> Result<Measured, Failure> {
-    let mut streams = Vec::with_capacity(lanes.len());
-    for lane in lanes {
-        streams.push(lane.submit().await?);
-    }
+/// Runs a phase: on every stream its own stock is sent, until the time is over or the stock is used up.
+pub(super) async fn run(streams: Vec<Stream>, stocks: Vec<Vec<Sealed>>, course: Course, log: &LogVerifier) -> Result<Measured, Failure> {
+    let stocks: Vec<Arc<[Sealed]>> = stocks.into_iter().map(Arc::from).collect();
     let start = Instant::now();
-    let span = Span { start, count_from: start + WARM_UP, end: start + WARM_UP + count_for };
+    let span = Span { start, count_from: start + WARM_UP, end: start + WARM_UP + course.count_for };
     let checker = Checker::new(log.clone());
-    let (mut running, count) = (tokio::task::JoinSet::new(), u32::try_from(lanes.len()).unwrap_or(u32::MAX));
+    let (mut running, count) = (tokio::task::JoinSet::new(), u32::try_from(streams.len()).unwrap_or(u32::MAX));
     for (number, (stream, stock)) in (0..).zip(streams.into_iter().zip(stocks)) {
-        let tally = Tally::new(span, checker.clone())?;
-        match pace {
-            Pace::Closed { in_flight } => running.spawn(closed(stream, stock, in_flight, tally)),
+        let tally = Tally::new(span, stock, checker.clone(), course.verify)?;
+        match course.pace {
+            Pace::Closed { in_flight } => running.spawn(closed(stream, in_flight, tally)),
             Pace::Open { interval } => {
                 let first = start + interval * number;
-                running.spawn(open(stream, stock.into(), Schedule { first, interval: interval * count }, tally))
+                running.spawn(open(stream, Schedule { first, interval: interval * count }, tally))
             }
         };
     }
-    let mut measured = Measured { verified: 0, counted: 0, time: Duration::ZERO, latencies: histogram()?, blocks: 0, slices: Vec::new() };
+    let mut tallies = Vec::new();
     while let Some(tally) = running.join_next().await {
-        let tally = tally.map_err(|cause| defect(&cause.to_string()))??;
+        tallies.push(tally.map_err(|cause| defect(&cause.to_string()))??);
+    }
+    let own = usage::own()?;
+    verify_kept(&mut tallies)?;
+    let (latencies, slices) = (histogram()?, Vec::new());
+    let mut measured = Measured { verified: 0, counted: 0, time: Duration::ZERO, latencies, blocks: checker.blocks(), slices, own };
+    for tally in tallies {
         measured.verified += tally.verified;
         measured.counted += tally.counted;
         measured.time = measured.time.max(tally.last.saturating_duration_since(span.count_from));
@@ -105,11 +128,35 @@ pub(super) async fn run(
         measured.slices.resize(measured.slices.len().max(tally.slices.len()), 0);
         measured.slices.iter_mut().zip(tally.slices).for_each(|(all, own)| *all += own);
     }
-    measured.blocks = checker.blocks();
     Ok(measured)
 }
 
-async fn closed(mut stream: Stream, stock: Vec<Sealed>, in_flight: usize, mut tally: Tally) -> Result<Tally, Failure> {
+/// Verifies what was kept, in the order of the log: answers of one block share what is proven of its tree.
+fn verify_kept(tallies: &mut [Tally]) -> Result<(), Failure> {
+    let mut kept = Vec::new();
+    for (number, tally) in tallies.iter_mut().enumerate() {
+        kept.extend(
+            tally.kept.take().into_iter().flatten().map(|(request_id, outcome)| (leaf(outcome.as_ref()), number, request_id, outcome)),
+        );
+    }
+    kept.sort_unstable_by_key(|(leaf, ..)| *leaf);
+    for (_, number, request_id, outcome) in kept {
+        let tally = tallies.get_mut(number).ok_or_else(unasked)?;
+        tally.verify(request_id, outcome)?;
+    }
+    Ok(())
+}
+
+/// Where an answer says that its statement is in the log.
+fn leaf(outcome: Option<&Outcome>) -> u64 {
+    match outcome {
+        Some(Outcome::Accepted(acceptance)) => acceptance.statement.as_ref().map_or(0, |logged| logged.leaf),
+        _ => 0,
+    }
+}
+
+async fn closed(mut stream: Stream, in_flight: usize, mut tally: Tally) -> Result<Tally, Failure> {
+    let stock = tally.stock.clone();
     let mut sent = Vec::with_capacity(stock.len());
     let mut unsent = stock.iter();
     for sealed in unsent.by_ref().take(in_flight) {
@@ -119,8 +166,8 @@ async fn closed(mut stream: Stream, stock: Vec<Sealed>, in_flight: usize, mut ta
     let mut waiting = sent.len();
     while waiting > 0 {
         let answer = stream.answer().await?.ok_or_else(ended)?;
-        let (sealed, since) = find(&stock, answer.request_id).zip(find(&sent, answer.request_id)).ok_or_else(unasked)?;
-        let now = tally.take(sealed, *since, answer.outcome)?;
+        let since = *find(&sent, answer.request_id).ok_or_else(unasked)?;
+        let now = tally.take(answer.request_id, since, answer.outcome)?;
         waiting -= 1;
         if now < tally.span.end
             && let Some(sealed) = unsent.next()
@@ -133,7 +180,7 @@ async fn closed(mut stream: Stream, stock: Vec<Sealed>, in_flight: usize, mut ta
     Ok(tally)
 }
 
-/// When the documents of one lane are to be sent.
+/// When the documents of one stream are to be sent.
 #[derive(Debug, Clone, Copy)]
 struct Schedule {
     first: Instant,
@@ -147,11 +194,11 @@ impl Schedule {
     }
 }
 
-async fn open(mut stream: Stream, stock: Arc<[Sealed]>, schedule: Schedule, mut tally: Tally) -> Result<Tally, Failure> {
-    let (requests, sent_stock, end) = (stream.requests, stock.clone(), tally.span.end);
+async fn open(mut stream: Stream, schedule: Schedule, mut tally: Tally) -> Result<Tally, Failure> {
+    let (requests, stock, end) = (stream.requests, tally.stock.clone(), tally.span.end);
     let sender = tokio::spawn(async move {
         let mut sent = 0;
-        for sealed in sent_stock.iter() {
+        for sealed in stock.iter() {
             let due = schedule.due(sent);
             if due >= end {
                 break;
@@ -167,29 +214,29 @@ async fn open(mut stream: Stream, stock: Arc<[Sealed]>, schedule: Schedule, mut 
     });
     // Keeps one end of the requests no longer than the sender.
     stream.requests = tokio::sync::mpsc::channel(1).0;
+    let mut answered = 0;
     while let Some(answer) = stream.answer().await? {
-        let sealed = find(&stock, answer.request_id).ok_or_else(unasked)?;
-        tally.take(sealed, schedule.due(answer.request_id), answer.outcome)?;
+        tally.take(answer.request_id, schedule.due(answer.request_id), answer.outcome)?;
+        answered += 1;
     }
     let sent = sender.await.map_err(|cause| defect(&cause.to_string()))??;
-    if tally.verified == sent { Ok(tally) } else { Err(ended()) }
+    if answered == sent { Ok(tally) } else { Err(ended()) }
 }
 
 impl Tally {
-    fn new(span: Span, checker: Checker) -> Result<Self, Failure> {
-        Ok(Self { checker, span, verified: 0, counted: 0, last: span.start, latencies: histogram()?, slices: Vec::new() })
+    fn new(span: Span, stock: Arc<[Sealed]>, checker: Checker, verify: Verify) -> Result<Self, Failure> {
+        let kept = (verify == Verify::Afterwards).then(|| Vec::with_capacity(stock.len()));
+        let latencies = histogram()?;
+        Ok(Self { stock, checker, kept, span, verified: 0, counted: 0, last: span.start, latencies, slices: Vec::new() })
     }
 
     /// Takes an answer that arrived just now; gives the instant.
-    fn take(
-        &mut self,
-        sealed: &Sealed,
-        since: Instant,
-        outcome: Option<truc_proto::broker::v1::submit_response::Outcome>,
-    ) -> Result<Instant, Failure> {
+    fn take(&mut self, request_id: u64, since: Instant, outcome: Option<Outcome>) -> Result<Instant, Failure> {
         let now = Instant::now();
-        self.checker.accepted(sealed, outcome).map_err(Failure::Refused)?;
-        self.verified += 1;
+        match &mut self.kept {
+            None => self.verify(request_id, outcome)?,
+            Some(kept) => kept.push((request_id, outcome)),
+        }
         self.slice(now);
         if now >= self.span.count_from && now < self.span.end {
             self.counted += 1;
@@ -199,9 +246,14 @@ impl Tally {
         }
         Ok(now)
     }
-}
 
-impl Tally {
+    fn verify(&mut self, request_id: u64, outcome: Option<Outcome>) -> Result<(), Failure> {
+        let sealed = find(&self.stock, request_id).ok_or_else(unasked)?;
+        self.checker.accepted(sealed, outcome).map_err(Failure::Refused)?;
+        self.verified += 1;
+        Ok(())
+    }
+
     /// Counts an answer in its slice of time.
     fn slice(&mut self, now: Instant) {
         let number = now.saturating_duration_since(self.span.start).as_nanos() / SLICE.as_nanos();

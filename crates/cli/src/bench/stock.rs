@@ -5,7 +5,7 @@ use truc_ledger::leaf_hash;
 use truc_signing::statement::{Attachment, Business, Doc, Encoding, Envelope, Sender, SenderHead, SenderHeadEvent, SignerRole};
 use truc_signing::{SealKey, seal, sha256};
 use truc_transport::clock;
-use truc_types::limits::ATTACHMENTS_MAX;
+use truc_types::limits::{ATTACHMENTS_MAX, OPEN_DELIVERIES_MAX};
 use truc_types::{AgencyCode, Digest, EdgeTerm, OrganisationCode, SenderSeq};
 
 use super::axis::Agency;
@@ -30,6 +30,11 @@ pub(super) struct Shape {
     pub(super) recipients: usize,
     /// The envelope names attachments until its file has at least so many bytes, or as many as it may.
     pub(super) bytes_min: usize,
+}
+
+/// Documents with so many recipients that may be open at a time, none of whom answers: a broker refuses more.
+pub(super) fn documents_open_max(recipients: usize) -> u64 {
+    OPEN_DELIVERIES_MAX / u64::try_from(recipients).unwrap_or(u64::MAX).max(1)
 }
 
 /// Seals `count` envelopes with one attachment for each agency.

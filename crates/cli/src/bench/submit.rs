@@ -106,8 +106,7 @@ fn goals(request: &Request, output: &mut Output) -> Result<Vec<Reached>, Failure
     };
     let found = find(&arguments, output)?;
     let [maximum, paced] = found.rows.as_slice() else { return Err(defect("not two loops")) };
-    #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
-    let seals = found.machine.verify_strict_per_second * found.machine.cores as f64;
+    let seals = found.machine.seals_per_second();
     let share = maximum.documents_per_second / seals;
     let how = |row: &Phase| {
         let (pace, cost) = (row.pace, &row.cost);
