@@ -117,6 +117,32 @@ mod bench {
     }
 
     #[test]
+    fn a_broker_with_full_queues_refuses_one_more_and_opens_again() {
+        let report = found(&["open", "--deliveries", "302", "--agencies", "3"]);
+        let row = &report["rows"][0];
+        assert_eq!((&row["documents"], &row["open_deliveries"]), (&100.into(), &300.into()), "{report}");
+        assert_eq!(row["refusal"], "busy.queues", "{report}");
+        assert!(row["resident_bytes_reopened"].as_u64().unwrap() > 1 << 20, "{report}");
+    }
+
+    #[test]
+    fn a_soak_counts_every_document_and_judges_what_may_not_grow() {
+        let folder = tempfile::tempdir().unwrap();
+        let plot = folder.path().join("soak.svg");
+        let load = ["soak", "--seconds", "4", "--every", "1", "--rate", "40", "--agencies", "3", "--plot", plot.to_str().unwrap()];
+        let output = Command::new(env!("CARGO_BIN_EXE_truc")).args(["--json", "bench"]).args(load).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        assert_eq!(report["settings"]["documents_verified"], 160, "{report}");
+        let rows = report["rows"].as_array().unwrap();
+        assert!(rows.iter().all(|row| row["values"].as_array().unwrap().len() == 4), "{report}");
+        // Whether four seconds are flat says nothing; that the exit code says the same does.
+        let flat = rows.iter().all(|row| row["is_flat"] != false);
+        assert_eq!(output.status.code(), Some(if flat { 0 } else { 1 }), "{report}");
+        assert_eq!(rows.iter().filter(|row| row["is_flat"].is_boolean()).count(), 5, "{report}");
+        assert!(std::fs::read_to_string(&plot).unwrap().contains("descriptors"));
+    }
+
+    #[test]
     fn more_recipients_than_other_agencies_are_a_usage_error() {
         let output =
             Command::new(env!("CARGO_BIN_EXE_truc")).args(["bench", "submit", "--agencies", "2", "--recipients", "2"]).output().unwrap();

@@ -68,6 +68,8 @@ mod command {
         &["bench", "fanout"],
         &["bench", "loop"],
         &["bench", "replay"],
+        &["bench", "soak"],
+        &["bench", "open"],
         &["bench", "steady"],
         &["bench", "blobs"],
         &["bench", "isolation"],

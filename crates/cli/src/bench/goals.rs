@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::findings::{Findings, Row};
 use super::machine::Machine;
 use super::setup::Setup;
-use super::{blobs, full_loop, inprocess, isolation, peers, replay, steady, submit};
+use super::{blobs, full_loop, inprocess, isolation, open, peers, replay, soak, steady, submit};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -71,7 +71,9 @@ const SOURCES: &[&Source] = &[
     &blobs::SOURCE,
     &isolation::SOURCE,
     &peers::SOURCE,
+    &open::SOURCE,
     &replay::SOURCE,
+    &soak::SOURCE,
 ];
 
 #[derive(Debug, Serialize)]

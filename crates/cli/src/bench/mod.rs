@@ -5,6 +5,7 @@ mod axis;
 pub mod blobs;
 mod broker;
 mod check;
+mod disk;
 mod dms;
 mod drive;
 mod edges;
@@ -17,15 +18,18 @@ pub mod goals;
 pub mod hostile;
 pub mod inprocess;
 pub mod isolation;
+mod light;
 mod load;
 #[cfg(test)]
 mod lying;
 pub mod machine;
+pub mod open;
 mod peers;
 mod phase;
 mod plot;
 pub mod replay;
 pub mod setup;
+pub mod soak;
 pub mod steady;
 mod stock;
 pub mod submit;
@@ -48,6 +52,10 @@ pub enum Command {
     Loop(full_loop::Arguments),
     /// The axis' first 29 months at once: 6.3 million deliveries; then memory, disk, reopening and rebuilding.
     Replay(replay::Arguments),
+    /// Whether an axis stays what it is over an hour: memory, descriptors, latency.
+    Soak(soak::Arguments),
+    /// What open deliveries cost in memory, up to as many as a broker holds.
+    Open(open::Arguments),
     /// What users wait for at a steady rate: until stored, accepted, shown, receipted.
     Steady(steady::Arguments),
     /// How fast a large document goes up and down, and how much memory that takes.
@@ -73,6 +81,8 @@ pub fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Fanout(arguments) => fanout::run(&arguments, output),
         Command::Loop(arguments) => full_loop::run(&arguments, output),
         Command::Replay(arguments) => replay::run(&arguments, output),
+        Command::Soak(arguments) => soak::run(&arguments, output),
+        Command::Open(arguments) => open::run(&arguments, output),
         Command::Steady(arguments) => steady::run(&arguments, output),
         Command::Blobs(arguments) => blobs::run(&arguments, output),
         Command::Isolation(arguments) => isolation::run(&arguments, output),

@@ -40,6 +40,27 @@ pub(crate) fn of(pid: u32) -> Result<Usage, Failure> {
     })
 }
 
+/// What a process holds at a moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    /// Open file descriptors.
+    pub(crate) descriptors: u64,
+    pub(crate) threads: u64,
+}
+
+/// What a process holds now.
+///
+/// # Errors
+/// As [`of`].
+pub(crate) fn held(pid: u32) -> Result<Held, Failure> {
+    let folder = PathBuf::from(format!("/proc/{pid}/fd"));
+    let descriptors = std::fs::read_dir(&folder).map_err(|source| Failure::file(&folder, source))?.count();
+    let path = PathBuf::from(format!("/proc/{pid}/status"));
+    let status = std::fs::read_to_string(&path).map_err(|source| Failure::file(&path, source))?;
+    let threads = field(&status, "Threads:").ok_or_else(|| Failure::BadAnswer(format!("no threads of process {pid}")))?;
+    Ok(Held { descriptors: descriptors as u64, threads })
+}
+
 /// What this process used so far.
 ///
 /// # Errors
@@ -75,6 +96,8 @@ mod tests {
     fn this_process_uses_memory() {
         let usage = own().unwrap();
         assert!(usage.resident_bytes > 1_000_000 && usage.resident_bytes_max >= usage.resident_bytes, "{usage:?}");
+        let held = held(std::process::id()).unwrap();
+        assert!(held.descriptors >= 3 && held.threads >= 1, "{held:?}");
         assert_eq!(field("rchar: 5\nwrite_bytes: 4096\n", "write_bytes:"), Some(4096));
         assert_eq!(field("rchar: 5\n", "write_bytes:"), None);
     }

@@ -10,6 +10,7 @@ mod receipts;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -52,6 +53,7 @@ pub enum Manner {
 pub struct Loops {
     edge: Arc<Inner>,
     answers: Answers,
+    gathering: Duration,
 }
 
 /// What a light edge did so far.
@@ -161,11 +163,18 @@ impl LightEdge {
 }
 
 impl Loops {
+    /// What is to stand in receipts gathers for so long, unless one is full before: those who answer look at what has come from time to time. Without
+    /// this, only while the receipt before it is on its way.
+    #[must_use]
+    pub fn gathering(self, gathering: Duration) -> Self {
+        Self { gathering, ..self }
+    }
+
     /// Runs until something is wrong: with the line, an answer, a proof.
     pub async fn run(mut self) -> Refusal {
         let mut loops = JoinSet::new();
         loops.spawn(async move { self.answers.hand_out().await });
-        loops.spawn(receipts::run(Arc::clone(&self.edge)));
+        loops.spawn(receipts::run(Arc::clone(&self.edge), self.gathering));
         loops.spawn(arriving::run(self.edge));
         match loops.join_next().await {
             Some(Ok(Err(cause))) => cause.into_refusal(),
@@ -211,7 +220,7 @@ async fn connect(
         returned,
         counts: Counts::default(),
     });
-    Ok((LightEdge { inner: Arc::clone(&inner) }, Loops { edge: inner, answers }))
+    Ok((LightEdge { inner: Arc::clone(&inner) }, Loops { edge: inner, answers, gathering: Duration::ZERO }))
 }
 
 /// Opens the next term after the one that is open.

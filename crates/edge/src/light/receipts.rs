@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use truc_proto::broker::v1::submit_response::Outcome;
 use truc_types::AgencyCode;
 use truc_types::limits::RECEIPT_ITEMS_MAX;
@@ -17,7 +19,10 @@ use crate::record::GivenReason;
 use crate::sealer::fitting;
 use crate::state::{Event, PendingItem};
 
-pub(super) async fn run(edge: Arc<Inner>) -> Result<Infallible, LinkError> {
+/// How often a receipt that gathers is looked at.
+const LOOKS: u32 = 4;
+
+pub(super) async fn run(edge: Arc<Inner>, gathering: Duration) -> Result<Infallible, LinkError> {
     let mut in_hand: HashSet<Group> = HashSet::new();
     let mut work: JoinSet<(Group, Result<(), LinkError>)> = JoinSet::new();
     loop {
@@ -28,7 +33,7 @@ pub(super) async fn run(edge: Arc<Inner>) -> Result<Infallible, LinkError> {
             in_hand.insert(group.clone());
             let edge = Arc::clone(&edge);
             work.spawn(async move {
-                let drained = edge.drain(&group).await;
+                let drained = edge.drain(&group, gathering).await;
                 (group, drained)
             });
         }
@@ -51,9 +56,10 @@ impl Inner {
     }
 
     /// Seals and brings receipts of one group until nothing is pending.
-    async fn drain(&self, group: &Group) -> Result<(), LinkError> {
+    async fn drain(&self, group: &Group, gathering: Duration) -> Result<(), LinkError> {
         let (event, sender) = group;
         loop {
+            self.gathered(group, gathering).await;
             let items = self.next(group);
             if items.is_empty() {
                 return Ok(());
@@ -70,6 +76,20 @@ impl Inner {
                 let (answer, items) = self.answers(items);
                 self.put_down(answer, sender.clone(), items);
             }
+        }
+    }
+
+    /// Waits until a receipt of the group is full, or the time is over in which it gathers.
+    async fn gathered(&self, group: &Group, gathering: Duration) {
+        if gathering.is_zero() {
+            return;
+        }
+        let end = Instant::now() + gathering;
+        while self.pending.lock().get(group).is_some_and(|waiting| waiting.len() < RECEIPT_ITEMS_MAX) {
+            if Instant::now() >= end {
+                return;
+            }
+            tokio::time::sleep(gathering / LOOKS).await;
         }
     }
 

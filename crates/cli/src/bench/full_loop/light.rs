@@ -11,14 +11,13 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use truc_edge::light::{LightEdge, Manner};
-use truc_signing::sha256;
+use truc_edge::light::LightEdge;
 use truc_types::{MessageId, OrganisationCode};
 
 use super::{Arguments, PATIENCE, Run, WARM_UP, partner};
 use crate::bench::axis::Axis;
-use crate::bench::edges;
 use crate::bench::figures::{defect, histogram};
+use crate::bench::light;
 use crate::bench::stock::{ATTACHMENT, draft};
 use crate::failure::Failure;
 
@@ -68,27 +67,22 @@ struct Sender {
 
 pub(super) async fn run(arguments: &Arguments, axis: &Axis) -> Result<Run, Failure> {
     let each = usize::from(arguments.in_flight).div_ceil(axis.agencies.len());
-    let (mut senders, mut loops) = (Vec::with_capacity(axis.agencies.len()), JoinSet::new());
-    for (own, agency) in axis.agencies.iter().enumerate() {
-        let back = Mutex::new((0, histogram()?));
+    let latencies = histogram()?;
+    let tallies = Mutex::new(Vec::with_capacity(axis.agencies.len()));
+    let told = || {
+        let back = Mutex::new((0, latencies.clone()));
         let tally = Arc::new(Tally { span: OnceLock::new(), begun: Mutex::default(), back, places: Semaphore::new(each) });
-        let told = Arc::clone(&tally);
-        let config = edges::open(axis, &agency.code)?;
-        let connected = LightEdge::connect(&config, Manner::Registers, move |message_id| told.returned(message_id)).await;
-        let (edge, running) = connected.map_err(Failure::Refused)?;
-        edge.upload(sha256(ATTACHMENT), ATTACHMENT.len() as u64, std::iter::once(Bytes::from_static(ATTACHMENT)))
-            .await
-            .map_err(Failure::Refused)?;
-        loops.spawn(running.run());
+        tallies.lock().push(Arc::clone(&tally));
+        move |message_id| tally.returned(message_id)
+    };
+    let (edges, mut loops) = light::connect(axis, &[Bytes::from_static(ATTACHMENT)], Duration::ZERO, told).await?;
+    let senders = edges.into_iter().zip(tallies.into_inner()).enumerate().map(|(own, (edge, tally))| {
         let partners = usize::from(arguments.partners);
         let partners = (0..partners).filter_map(|turn| axis.agencies.get(partner(own, turn, partners, axis.agencies.len())));
-        let partners = partners.map(|agency| (&agency.code).into()).collect();
-        senders.push(Arc::new(Sender { edge, tally, partners, turn: AtomicUsize::new(0) }));
-    }
-    tokio::select! {
-        run = load(&senders, Duration::from_secs(u64::from(arguments.seconds)), each) => run,
-        Some(ended) = loops.join_next() => Err(ended.map_or_else(|cause| defect(&cause.to_string()), Failure::Refused)),
-    }
+        Arc::new(Sender { edge, tally, partners: partners.map(|agency| (&agency.code).into()).collect(), turn: AtomicUsize::new(0) })
+    });
+    let senders: Vec<_> = senders.collect();
+    loops.beside(load(&senders, Duration::from_secs(u64::from(arguments.seconds)), each)).await
 }
 
 async fn load(senders: &[Arc<Sender>], seconds: Duration, each: usize) -> Result<Run, Failure> {
@@ -113,34 +107,29 @@ async fn load(senders: &[Arc<Sender>], seconds: Duration, each: usize) -> Result
         let lost =
             || Failure::BadAnswer(format!("{} documents of {} did not return", sender.tally.begun.lock().len(), sender.edge.agency()));
         drop(back.map_err(|_| lost())?);
-        sender.edge.witness().await.map_err(Failure::Refused)?;
     }
-    found(senders, begun, seconds)
+    found(senders, begun, seconds).await
 }
 
 /// Adds up what the agencies saw; every document must have been verified everywhere.
 #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^53")]
-fn found(senders: &[Arc<Sender>], begun: u64, seconds: Duration) -> Result<Run, Failure> {
-    let (mut latencies, mut verified, mut receipts, mut items) = (histogram()?, 0, 0, 0);
-    let (mut accepted, mut arrived) = (0, 0);
+async fn found(senders: &[Arc<Sender>], begun: u64, seconds: Duration) -> Result<Run, Failure> {
+    let (mut latencies, mut verified, mut edges) = (histogram()?, 0, Vec::with_capacity(senders.len()));
     for sender in senders {
-        let (back, done) = (sender.tally.back.lock(), sender.edge.done());
+        let back = sender.tally.back.lock();
         latencies.add(&back.1).map_err(|cause| defect(&cause.to_string()))?;
         verified += back.0;
-        accepted += done.accepted;
-        arrived += done.arrived;
-        receipts += done.receipts_logged;
-        items += done.items_logged;
+        edges.push(sender.edge.clone());
     }
-    if [verified, accepted, arrived, items / 2].iter().any(|count| *count != begun) {
-        let counts = format!("{accepted} accepted, {arrived} delivered, {items} receipt items, {verified} back");
-        return Err(Failure::BadAnswer(format!("{begun} documents were sent: {counts}")));
+    let done = light::check(&edges, begun, begun).await?;
+    if verified != begun {
+        return Err(Failure::BadAnswer(format!("{begun} documents were sent, {verified} are back")));
     }
     Ok(Run {
         documents_per_second: latencies.len() as f64 / seconds.as_secs_f64(),
         latencies,
         verified,
-        documents_per_receipt: Some(items as f64 / f64::max(1.0, receipts as f64)),
+        documents_per_receipt: Some(done.items_logged as f64 / f64::max(1.0, done.receipts_logged as f64)),
     })
 }
 
