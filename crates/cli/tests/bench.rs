@@ -151,7 +151,7 @@ mod bench {
 
     #[test]
     fn a_small_replay_loses_nothing_and_verifies_its_sample() {
-        let report = found(&["replay", "--deliveries", "150", "--agencies", "3", "--sample", "50"]);
+        let report = found(&["replay", "--deliveries", "150", "--agencies", "3", "--sample", "50", "--gather-ms", "20"]);
         let row = &report["rows"][0];
         assert_eq!((&row["deliveries"], &row["sample_verified"]), (&150.into(), &50.into()), "{report}");
         // An envelope and its fact per document, and receipts.

@@ -16,31 +16,39 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use truc_edge::light::{LightEdge, Manner};
+use truc_edge::light::LightEdge;
 use truc_ledger::{Checkpoint, checkpoint};
 use truc_signing::sha256;
 use truc_types::OrganisationCode;
 
 use super::axis::{self, Axis};
 use super::broker::Broker;
-use super::edges;
 use super::figures::defect;
 use super::findings::{Findings, Row};
 use super::goals::{Goal, Reached, Request, Source};
 use super::machine::Machine;
 use super::setup::Setup;
 use super::stock::draft;
+use super::{disk, edges, light};
 use crate::failure::{Exit, Failure};
+use crate::local::usage;
 use crate::output::Output;
 use plan::{CONTENTS, Plan};
+use sealed::Presealed;
 
+/// Those of some two thousand documents: nobody waits for the next, and what is to be delivered is still in the broker's memory.
+const ARRIVING: u32 = 8_192;
+const GATHER_MS: u32 = 5_000;
 /// Nothing came back for so long: something is lost.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The broker may pack its last sealed segments so long before its disk is weighed.
 const PACKING: Duration = Duration::from_secs(120);
+/// How often is looked at what has arrived, when too much has not.
+const PACE: Duration = Duration::from_millis(1);
+/// So often is said how far it is; in the middle is one of them.
+const PARTS: u64 = 20;
 /// How often the folder is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -54,9 +62,13 @@ pub struct Arguments {
     /// Agencies, each of which sends and receives.
     #[arg(long, default_value_t = 94, value_parser = clap::value_parser!(u16).range(2..=94))]
     pub agencies: u16,
-    /// Documents on their way, all agencies together.
-    #[arg(long, default_value_t = 2_048, value_parser = clap::value_parser!(u16).range(1..=4_000))]
-    pub in_flight: u16,
+    /// Deliveries that have not arrived yet, all agencies together: beyond them nothing is sent. Those that have arrived and wait for receipts do not count.
+    #[arg(long, default_value_t = ARRIVING, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub arriving: u32,
+    /// Milliseconds for which each agency gathers what it answers to one sender before it seals a receipt, as people do who look at their inbox from time to
+    /// time. The default is a week of the time that is replayed.
+    #[arg(long, default_value_t = GATHER_MS, value_parser = clap::value_parser!(u32).range(0..=60_000))]
+    pub gather_ms: u32,
     /// Entries of the log that are verified offline at the end.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub sample: u16,
@@ -69,7 +81,8 @@ pub struct Arguments {
 struct Settings {
     deliveries: u64,
     agencies: u16,
-    in_flight: u16,
+    arriving: u32,
+    gather_ms: u32,
 }
 
 /// What a replay found.
@@ -79,6 +92,11 @@ pub(super) struct Found {
     pub(super) deliveries: u64,
     pub(super) seconds: f64,
     pub(super) deliveries_per_second: f64,
+    /// Documents in one receipt, on average.
+    pub(super) documents_per_receipt: f64,
+    /// Processor time while the clock ran, of all documents: the broker, and this process, in which all edges are.
+    pub(super) broker_cpu_seconds: f64,
+    pub(super) client_cpu_seconds: f64,
     /// Of the broker, when half of the documents were back, and when all were.
     pub(super) resident_bytes_half: u64,
     pub(super) resident_bytes_end: u64,
@@ -110,6 +128,8 @@ impl Row for Found {
             "deliveries",
             "s",
             "deliveries/s",
+            "docs/receipt",
+            "CPU s broker/edges",
             "RSS MiB half/end/max",
             "entries",
             "disk/entries",
@@ -127,6 +147,8 @@ impl Row for Found {
             self.deliveries.to_string(),
             format!("{:.1}", self.seconds),
             format!("{:.0}", self.deliveries_per_second),
+            format!("{:.1}", self.documents_per_receipt),
+            format!("{:.0}/{:.0}", self.broker_cpu_seconds, self.client_cpu_seconds),
             format!("{half}/{end}/{max}"),
             self.entries.to_string(),
             format!("{:.2}", self.disk_share()),
@@ -160,7 +182,14 @@ const DISK_OF_ENTRIES_MAX: f64 = 0.6;
 const REBUILT_ENTRIES_PER_SECOND_MIN: f64 = 200_000.0;
 
 fn goals(request: &Request, output: &mut Output) -> Result<Vec<Reached>, Failure> {
-    let arguments = Arguments { deliveries: 6_300_000, agencies: 94, in_flight: 2_048, sample: 1_000, setup: request.setup.clone() };
+    let arguments = Arguments {
+        deliveries: 6_300_000,
+        agencies: 94,
+        arriving: ARRIVING,
+        gather_ms: GATHER_MS,
+        sample: 1_000,
+        setup: request.setup.clone(),
+    };
     let found = measure(&arguments, output)?;
     let (documents, sample, rate) = (found.documents, found.sample_verified, found.deliveries_per_second);
     let (half, end, share) = (found.resident_bytes_half, found.resident_bytes_end, found.disk_share());
@@ -169,7 +198,10 @@ fn goals(request: &Request, output: &mut Output) -> Result<Vec<Reached>, Failure
         reached(
             format!("{:.0} s", found.seconds),
             found.seconds <= SECONDS_MAX,
-            format!("{documents} documents, {rate:.0} deliveries/s, all back; {sample} random entries verified offline"),
+            format!(
+                "{documents} documents, {rate:.0} deliveries/s, all back; {sample} random entries verified offline; CPU s: broker {:.0}, edges {:.0}",
+                found.broker_cpu_seconds, found.client_cpu_seconds
+            ),
         ),
         reached(
             format!("{} MiB, {} MiB in the middle", end >> 20, half >> 20),
@@ -193,8 +225,8 @@ fn goals(request: &Request, output: &mut Output) -> Result<Vec<Reached>, Failure
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let found = measure(arguments, output)?;
     let machine = Machine::this(&arguments.setup.parent(), arguments.setup.sync_delay_ms);
-    let Arguments { deliveries, agencies, in_flight, .. } = *arguments;
-    let settings = Settings { deliveries, agencies, in_flight };
+    let Arguments { deliveries, agencies, arriving, gather_ms, .. } = *arguments;
+    let settings = Settings { deliveries, agencies, arriving, gather_ms };
     Findings { name: "replay", machine, settings, rows: vec![found] }.show(&arguments.setup, output)?;
     Ok(Exit::Done)
 }
@@ -208,7 +240,7 @@ pub(super) fn measure(arguments: &Arguments, output: &mut Output) -> Result<Foun
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     let passed = runtime.block_on(pass(arguments, &axis, &broker, &folder.path().join("sealed"), output))?;
     runtime.shutdown_background();
-    wait_until_packed(&axis.layout.broker.join("journal"))?;
+    wait_until_packed(&disk::journal(&axis))?;
     let usage = broker.reading()?.usage;
     // Killed: what it acknowledged is durable, and an end that was not orderly is the harder case for opening.
     drop(broker);
@@ -217,9 +249,9 @@ pub(super) fn measure(arguments: &Arguments, output: &mut Output) -> Result<Foun
     // After that the high-water mark, up to which others read, is at the end.
     output.talk("weighing and verifying the folder");
     let weighed = offline::verify(&axis, &passed.checkpoint, usize::from(arguments.sample))?;
-    let (journal, views) = (axis.layout.broker.join("journal"), axis.layout.broker.join("views"));
-    let disk_bytes = bytes_below(&journal)? + bytes_below(&views)?;
+    let disk_bytes = disk::bytes(&axis)?;
     output.talk("opening without views");
+    let views = disk::views(&axis);
     std::fs::remove_dir_all(&views).map_err(|cause| Failure::file(&views, cause))?;
     let rebuild_seconds = opened(&axis, &arguments.setup)?;
     #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^53")]
@@ -229,6 +261,9 @@ pub(super) fn measure(arguments: &Arguments, output: &mut Output) -> Result<Foun
         deliveries: arguments.deliveries,
         seconds: passed.seconds,
         deliveries_per_second: rate(arguments.deliveries, passed.seconds),
+        documents_per_receipt: passed.documents_per_receipt,
+        broker_cpu_seconds: passed.broker_cpu_seconds,
+        client_cpu_seconds: passed.client_cpu_seconds,
         resident_bytes_half: passed.resident_bytes_half,
         resident_bytes_end: usage.resident_bytes,
         resident_bytes_max: usage.resident_bytes_max,
@@ -246,50 +281,47 @@ pub(super) fn measure(arguments: &Arguments, output: &mut Output) -> Result<Foun
 struct Passed {
     documents: u64,
     seconds: f64,
+    documents_per_receipt: f64,
+    broker_cpu_seconds: f64,
+    client_cpu_seconds: f64,
     resident_bytes_half: u64,
     checkpoint: Checkpoint,
 }
 
 async fn pass(arguments: &Arguments, axis: &Axis, broker: &Broker, file: &Path, output: &mut Output) -> Result<Passed, Failure> {
-    let in_flight = u32::from(arguments.in_flight);
-    let (places, back) = (Arc::new(Semaphore::new(usize::from(arguments.in_flight))), Arc::new(AtomicU64::new(0)));
-    let (mut edges, mut loops) = (Vec::with_capacity(axis.agencies.len()), JoinSet::new());
-    for agency in &axis.agencies {
-        let (places, back) = (Arc::clone(&places), Arc::clone(&back));
-        let returned = move |_| {
+    let back = Arc::new(AtomicU64::new(0));
+    let told = || {
+        let back = Arc::clone(&back);
+        move |_| {
             back.fetch_add(1, Ordering::Relaxed);
-            places.add_permits(1);
-        };
-        let config = edges::open(axis, &agency.code)?;
-        let (edge, running) = LightEdge::connect(&config, Manner::Registers, returned).await.map_err(Failure::Refused)?;
-        for content in (0..CONTENTS).map(content) {
-            let (digest, size) = (sha256(&content), content.len() as u64);
-            edge.upload(digest, size, std::iter::once(Bytes::from(content))).await.map_err(Failure::Refused)?;
         }
-        loops.spawn(running.run());
-        edges.push(edge);
-    }
+    };
+    let contents: Vec<_> = (0..CONTENTS).map(content).map(Bytes::from).collect();
+    let (edges, mut loops) = light::connect(axis, &contents, Duration::from_millis(arguments.gather_ms.into()), told).await?;
     output.talk(&format!("sealing documents for {} deliveries", arguments.deliveries));
     let documents = seal(arguments, &edges, file)?;
     output.talk(&format!("{documents} documents pass"));
+    let before = (broker.reading()?.usage, usage::own()?);
     let begun = Instant::now();
-    let replayed = tokio::select! {
-        replayed = replay(&edges, documents, file, (&places, &back), in_flight, broker) => replayed,
-        Some(ended) = loops.join_next() => Err(ended.map_or_else(|cause| defect(&cause.to_string()), Failure::Refused)),
-    };
-    let resident_bytes_half = replayed?;
+    let load = Load { edges: &edges, documents, back: &back, arriving_max: arguments.arriving.into(), broker };
+    let resident_bytes_half = loops.beside(load.pass(sealed::Reader::open(file, documents)?, output)).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    let arrived: u64 = edges.iter().map(|edge| edge.done().arrived).sum();
-    if arrived != arguments.deliveries || back.load(Ordering::Relaxed) != documents {
-        return Err(Failure::BadAnswer(format!("{arrived} of {} deliveries arrived", arguments.deliveries)));
-    }
-    let mut note = String::new();
-    for edge in &edges {
-        edge.witness().await.map_err(Failure::Refused)?;
-        note = edge.checkpoint().await.map_err(Failure::Refused)?;
-    }
+    let after = (broker.reading()?.usage, usage::own()?);
+    let done = light::check(&edges, documents, arguments.deliveries).await?;
+    let newest = edges.first().ok_or_else(|| defect("no agency"))?;
+    let note = newest.checkpoint().await.map_err(Failure::Refused)?;
     let checkpoint = checkpoint::open(note.as_bytes(), &axis.log).map_err(|cause| Failure::BadAnswer(cause.to_string()))?;
-    Ok(Passed { documents, seconds, resident_bytes_half, checkpoint })
+    #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^53")]
+    let documents_per_receipt = done.items_logged as f64 / f64::max(1.0, done.receipts_logged as f64);
+    Ok(Passed {
+        documents,
+        seconds,
+        documents_per_receipt,
+        broker_cpu_seconds: after.0.cpu_seconds - before.0.cpu_seconds,
+        client_cpu_seconds: after.1.cpu_seconds - before.1.cpu_seconds,
+        resident_bytes_half,
+        checkpoint,
+    })
 }
 
 /// A content that documents name.
@@ -318,38 +350,68 @@ fn seal(arguments: &Arguments, edges: &[LightEdge], file: &Path) -> Result<u64, 
     Ok(documents)
 }
 
-/// Sends all documents as places get free, and waits until all are back. The broker's memory when half were sent.
-async fn replay(
-    edges: &[LightEdge],
+/// The documents on their way through the axis.
+struct Load<'a> {
+    edges: &'a [LightEdge],
     documents: u64,
-    file: &Path,
-    (places, back): (&Arc<Semaphore>, &AtomicU64),
-    in_flight: u32,
-    broker: &Broker,
-) -> Result<u64, Failure> {
-    let mut reader = sealed::Reader::open(file, documents)?;
-    let (mut submitting, mut sent, mut half) = (JoinSet::new(), 0, 0);
-    while let Some((sender, document)) = reader.next()? {
-        let lost = || Failure::BadAnswer(format!("of {sent} documents {} are back, and no more come", back.load(Ordering::Relaxed)));
-        let place = tokio::time::timeout(PATIENCE, places.acquire()).await.map_err(|_| lost())?;
-        place.map_err(|cause| defect(&cause.to_string()))?.forget();
-        let edge = edges.get(sender).cloned().ok_or_else(|| defect("a document of nobody"))?;
-        submitting.spawn(async move { edge.submit(document).await });
-        while let Some(submitted) = submitting.try_join_next() {
+    /// Documents whose last receipt was verified at the sender.
+    back: &'a AtomicU64,
+    arriving_max: u64,
+    broker: &'a Broker,
+}
+
+impl Load<'_> {
+    /// Sends all documents as those before them arrive, and waits until all are back. The broker's memory when half were sent.
+    async fn pass(&self, mut reader: sealed::Reader<'_>, output: &mut Output) -> Result<u64, Failure> {
+        let (begun, mut submitting) = (Instant::now(), JoinSet::new());
+        let (mut sent, mut deliveries, mut arrived, mut half) = (0_u64, 0_u64, 0, 0);
+        while let Some(Presealed { sender, deliveries: more, document }) = reader.next()? {
+            deliveries += more;
+            let wanted = deliveries.saturating_sub(self.arriving_max);
+            if arrived < wanted {
+                arrived = self.at_least(wanted, "deliveries have arrived", || self.arrived()).await?;
+            }
+            let edge = self.edges.get(sender).cloned().ok_or_else(|| defect("a document of nobody"))?;
+            submitting.spawn(async move { edge.submit(document).await });
+            while let Some(submitted) = submitting.try_join_next() {
+                submitted.map_err(|cause| defect(&cause.to_string()))?.map_err(Failure::Refused)?;
+            }
+            sent += 1;
+            if sent.is_multiple_of(self.documents.div_ceil(PARTS)) {
+                let resident_bytes = self.broker.reading()?.usage.resident_bytes;
+                let (seconds, percent) = (begun.elapsed().as_secs_f64(), sent * 100 / self.documents);
+                output.talk(&format!("{percent:3} % sent after {seconds:.0} s, {} MiB in the broker", resident_bytes >> 20));
+                if sent <= self.documents.div_ceil(2) {
+                    half = resident_bytes;
+                }
+            }
+        }
+        while let Some(submitted) = submitting.join_next().await {
             submitted.map_err(|cause| defect(&cause.to_string()))?.map_err(Failure::Refused)?;
         }
-        sent += 1;
-        if sent == documents.div_ceil(2) {
-            half = broker.reading()?.usage.resident_bytes;
+        self.at_least(self.documents, "documents are back", || self.back.load(Ordering::Relaxed)).await?;
+        Ok(half)
+    }
+
+    fn arrived(&self) -> u64 {
+        self.edges.iter().map(|edge| edge.done().arrived).sum()
+    }
+
+    /// Waits until a count is high enough; the count. Gives up when it has stood still for long.
+    async fn at_least(&self, wanted: u64, what: &str, count: impl Fn() -> u64) -> Result<u64, Failure> {
+        let (mut found, mut since) = (count(), Instant::now());
+        while found < wanted {
+            if since.elapsed() >= PATIENCE {
+                return Err(Failure::BadAnswer(format!("{found} {what}, at least {wanted} were to, and there are no more")));
+            }
+            tokio::time::sleep(PACE).await;
+            let now = count();
+            if now > found {
+                (found, since) = (now, Instant::now());
+            }
         }
+        Ok(found)
     }
-    while let Some(submitted) = submitting.join_next().await {
-        submitted.map_err(|cause| defect(&cause.to_string()))?.map_err(Failure::Refused)?;
-    }
-    let all = tokio::time::timeout(PATIENCE, places.acquire_many(in_flight)).await;
-    let lost = || Failure::BadAnswer(format!("of {sent} documents {} are back, and no more come", back.load(Ordering::Relaxed)));
-    drop(all.map_err(|_| lost())?);
-    Ok(half)
 }
 
 /// Starts the broker; the seconds until it serves.
@@ -370,16 +432,4 @@ fn wait_until_packed(journal: &Path) -> Result<(), Failure> {
         }
         std::thread::sleep(LOOK);
     }
-}
-
-/// Bytes of all files below a folder.
-fn bytes_below(folder: &Path) -> Result<u64, Failure> {
-    let failed = |cause| Failure::file(folder, cause);
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let found = entry.metadata().map_err(failed)?;
-        bytes += if found.is_dir() { bytes_below(&entry.path())? } else { found.len() };
-    }
-    Ok(bytes)
 }

@@ -12,6 +12,7 @@ use truc_signing::{Certificate, TrustedKey, open_sealed};
 use truc_types::{Digest, LeafIndex, Position, Timestamp};
 
 use crate::bench::axis::Axis;
+use crate::bench::disk;
 use crate::failure::Failure;
 use crate::pki;
 
@@ -32,7 +33,7 @@ struct Sampled {
 
 /// Reads the journal in the broker's folder, which must have stopped, and verifies `count` random entries against a checkpoint.
 pub(super) fn verify(axis: &Axis, checkpoint: &Checkpoint, count: usize) -> Result<Weighed, Failure> {
-    let folder = axis.layout.broker.join("journal");
+    let folder = disk::journal(axis);
     let mut found = Weighed { entries: 0, entry_bytes: 0, verified: 0 };
     // Every how many entries one is taken, at a place that the root of the tree chooses: nobody knew it before.
     let step = (checkpoint.size / count.max(1) as u64).max(1);

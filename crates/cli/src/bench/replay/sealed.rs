@@ -26,6 +26,14 @@ pub(super) struct Reader<'a> {
     left: u64,
 }
 
+/// A document that was sealed before.
+pub(super) struct Presealed {
+    /// Index of the agency.
+    pub(super) sender: usize,
+    pub(super) deliveries: u64,
+    pub(super) document: SealedDocument,
+}
+
 impl<'a> Writer<'a> {
     pub(super) fn create(path: &'a Path) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|cause| Failure::file(path, cause))?;
@@ -61,8 +69,8 @@ impl<'a> Reader<'a> {
         Ok(Self { path, from: BufReader::with_capacity(BUFFER_BYTES, file), left: documents })
     }
 
-    /// The next document and the index of its sender.
-    pub(super) fn next(&mut self) -> Result<Option<(usize, SealedDocument)>, Failure> {
+    /// The next document.
+    pub(super) fn next(&mut self) -> Result<Option<Presealed>, Failure> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -70,14 +78,16 @@ impl<'a> Reader<'a> {
         self.read().map(Some).map_err(|cause| Failure::file(self.path, cause))
     }
 
-    fn read(&mut self) -> io::Result<(usize, SealedDocument)> {
+    fn read(&mut self) -> io::Result<Presealed> {
         let sender = self.length(usize::MAX)?;
         let (codes, file) = (self.length(ENVELOPE_CODES_MAX * 40)?, self.length(STATEMENT_FILE_BYTES_MAX)?);
         let mut id = [0; 16];
         self.from.read_exact(&mut id)?;
         let codes = String::from_utf8(self.bytes(codes)?).map_err(io::Error::other)?;
         let recipients = codes.split(' ').map(str::parse).collect::<Result<Vec<OrganisationCode>, _>>().map_err(io::Error::other)?;
-        Ok((sender, SealedDocument::from_parts(MessageId::from_bytes(id), recipients, self.bytes(file)?)))
+        let deliveries = recipients.len() as u64;
+        let document = SealedDocument::from_parts(MessageId::from_bytes(id), recipients, self.bytes(file)?);
+        Ok(Presealed { sender, deliveries, document })
     }
 
     fn length(&mut self, max: usize) -> io::Result<usize> {
@@ -112,8 +122,8 @@ mod tests {
         writer.finish().unwrap();
         let mut reader = Reader::open(&path, 2).unwrap();
         for n in [1, 2] {
-            let (sender, document) = reader.next().unwrap().unwrap();
-            assert_eq!((sender, document.into_parts()), (usize::from(n) + 80, parts(n)));
+            let Presealed { sender, deliveries, document } = reader.next().unwrap().unwrap();
+            assert_eq!((sender, deliveries, document.into_parts()), (usize::from(n) + 80, 2, parts(n)));
         }
         assert!(reader.next().unwrap().is_none());
         assert!(Reader::open(&path, 3).is_ok_and(|mut reader| reader.next().is_ok() && reader.next().is_ok() && reader.next().is_err()));
