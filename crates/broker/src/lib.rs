@@ -3,6 +3,7 @@
 //! A statement's way: `grpc/submit` → `admission` (many threads) → `sequencer` (one) → `committer` (one) → answer. Nothing leaves before it is durable.
 
 mod admission;
+mod backlog;
 mod block;
 mod boot;
 mod committer;

@@ -9,8 +9,10 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use truc_core::registry::Registry;
 use truc_journal::{Block, JournalReader, ReadError};
-use truc_ledger::{InclusionProof, ProveError, TreeStore, leaf_hash};
+use truc_ledger::{InclusionProof, ProveError, TreeStore};
 use truc_types::{Digest, LeafIndex, Position, Reason, Refusal};
+
+use crate::backlog::Backlog;
 
 /// Bytes of entries that are kept in memory for deliveries; older ones are read from the journal.
 const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -22,6 +24,7 @@ pub(crate) struct Published {
     shard_start: Position,
     log: RwLock<Log>,
     recent: RwLock<Recent>,
+    backlog: Backlog,
     registry: watch::Sender<Arc<Registry>>,
 }
 
@@ -64,7 +67,7 @@ impl Published {
         registry: Arc<Registry>,
     ) -> Self {
         let log = RwLock::new(Log { tree, checkpoint });
-        Self { reader, shard_start, log, recent: RwLock::default(), registry: watch::Sender::new(registry) }
+        Self { reader, shard_start, log, recent: RwLock::default(), backlog: Backlog::default(), registry: watch::Sender::new(registry) }
     }
 
     /// First position of the log shard.
@@ -118,7 +121,7 @@ impl Published {
         if let Some(entry) = self.recent.read().entry(position) {
             return Ok(entry);
         }
-        self.reader.entry(position).map(Arc::from).map_err(|cause| storage(&cause))
+        self.backlog.entry(self.reader.as_ref(), position).map_err(|cause| storage(&cause))
     }
 
     /// Durable entries with their proofs, all against one checkpoint.
@@ -160,28 +163,15 @@ impl Published {
                 Err(cause @ ProveError::ChunkAltered { .. }) => return Err(Refusal::new(Reason::JournalCorrupt, cause.to_string())),
                 Err(cause) => return Err(Refusal::new(Reason::RequestInvalid, cause.to_string())),
             };
-            chunks.0.push((need, self.read_chunk(need)?));
+            let leaves = self.backlog.chunk(self.reader.as_ref(), self.shard_start, need).map_err(|cause| storage(&cause))?;
+            chunks.0.push((need, leaves));
         }
         Err(Refusal::new(Reason::JournalCorrupt, "a proof needs more chunks than there are in one"))
-    }
-
-    fn read_chunk(&self, chunk: u64) -> Result<Vec<Digest>, Refusal> {
-        let first = self.shard_start.plus(chunk * truc_ledger::store::CHUNK_LEAVES);
-        let wanted = first.0..first.plus(truc_ledger::store::CHUNK_LEAVES).0;
-        let mut leaves = Vec::new();
-        for block in self.reader.blocks_from(first) {
-            let block = block.map_err(|cause| storage(&cause))?;
-            if block.header.position.0 >= wanted.end {
-                break;
-            }
-            leaves.extend(block.positioned().filter(|(position, _)| wanted.contains(&position.0)).map(|(_, entry)| leaf_hash(entry)));
-        }
-        Ok(leaves)
     }
 }
 
 #[derive(Default)]
-struct Chunks(Vec<(u64, Vec<Digest>)>);
+struct Chunks(Vec<(u64, Arc<[Digest]>)>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("chunk {0} is not in memory")]
@@ -189,7 +179,7 @@ struct NeedChunk(u64);
 
 impl Chunks {
     fn get(&self, chunk: u64) -> Result<Vec<Digest>, NeedChunk> {
-        self.0.iter().find(|(number, _)| *number == chunk).map(|(_, leaves)| leaves.clone()).ok_or(NeedChunk(chunk))
+        self.0.iter().find(|(number, _)| *number == chunk).map(|(_, leaves)| leaves.to_vec()).ok_or(NeedChunk(chunk))
     }
 }
 
@@ -202,7 +192,7 @@ impl Recent {
     }
 }
 
-fn block_bytes(block: &Block) -> usize {
+pub(crate) fn block_bytes(block: &Block) -> usize {
     block.entries.iter().map(|entry| entry.len() + size_of::<Arc<[u8]>>()).sum()
 }
 

@@ -6,7 +6,7 @@ mod earlier;
 mod engine;
 mod flood;
 mod gate;
-mod proofs;
+pub(crate) mod proofs;
 mod races;
 mod readiness;
 mod unknown;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use truc_journal::memory::MemoryJournal;
-use truc_journal::{BlockKind, Journal};
+use truc_journal::{BlockKind, Journal, JournalReader};
 use truc_ledger::{Checkpoint, Frontier, TreeStore, checkpoint, leaf_hash};
 use truc_types::{BlockNumber, Position, Term, Timestamp};
 
@@ -12,7 +12,7 @@ use crate::block::{Filling, Tail};
 use crate::published::{Checkpointed, Published};
 
 /// A log of opaque entries that grows by blocks of 37: no chunk begins where a block does.
-struct Growing {
+pub(crate) struct Growing {
     journal: MemoryJournal,
     published: Arc<Published>,
     tail: Tail,
@@ -24,7 +24,7 @@ fn entry(position: u64) -> Arc<[u8]> {
 }
 
 impl Growing {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let journal = MemoryJournal::new();
         let checkpointed = Checkpointed { note: "".into(), size: 0 };
         let published = Published::new(journal.reader(), Position(0), TreeStore::new(256), checkpointed, Arc::default());
@@ -39,7 +39,11 @@ impl Growing {
         Self { journal, published: Arc::new(published), tail, frontier: Frontier::new() }
     }
 
-    fn grow(&mut self) {
+    pub(crate) fn reader(&self) -> Arc<dyn JournalReader> {
+        self.journal.reader()
+    }
+
+    pub(crate) fn grow(&mut self) {
         let mut filling = Filling::default();
         let first = self.tail.position.0;
         for position in first..first + 37 {
