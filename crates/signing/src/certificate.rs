@@ -258,7 +258,7 @@ impl Certificate {
     pub fn trusted_key(&self, role: SignerRole) -> TrustedKey {
         TrustedKey {
             keyid: self.keyid,
-            key: self.parsed.key,
+            key: self.parsed.key.into(),
             owner: self.owner.clone(),
             role,
             cert_sha256: self.sha256,

@@ -16,7 +16,7 @@ use truc_types::Digest;
 
 pub use certificate::{Authority, Certificate, CertificateError, KeyRing, Owner, spki_digest};
 pub use dsse::{DsseFile, Signature, pae};
-pub use seal::{SealError, SealKey, Sealed, TrustedKey, is_weak_key, open_sealed, seal, verify_seals};
+pub use seal::{PublicKey, SealError, SealKey, Sealed, TrustedKey, is_weak_key, open_sealed, seal, verify_seals};
 pub use statement::{Statement, StatementError};
 
 /// SHA-256, the evidence digest.

@@ -48,7 +48,7 @@ impl Axis {
         let key = SigningKey::from_bytes(&[8; 32]).verifying_key();
         let operator = TrustedKey {
             keyid: spki_digest(&key),
-            key,
+            key: key.into(),
             owner: Owner::Operator,
             role: SignerRole::Operator,
             cert_sha256: sha256(b"operator"),

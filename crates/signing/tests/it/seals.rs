@@ -32,7 +32,7 @@ const AT: &str = "2026-11-22T12:00:00.000Z";
 fn trusted(key: &SealKey, role: SignerRole) -> TrustedKey {
     TrustedKey {
         keyid: key.keyid(),
-        key: key.verifying_key(),
+        key: key.verifying_key().into(),
         owner: Owner::Agency("H53".parse().unwrap()),
         role,
         cert_sha256: key.cert_sha256(),
@@ -151,7 +151,7 @@ fn weak_keys_are_refused_whatever_they_sign() {
         sig[0] = 1;
         let file = DsseFile { payload, signatures: vec![Signature { keyid, sig }] };
         let mut ring = KeyRing::default();
-        ring.add(TrustedKey { keyid, key, cert_sha256: Digest([0; 32]), ..trusted(&samples::key(1), SignerRole::Seal) });
+        ring.add(TrustedKey { keyid, key: key.into(), cert_sha256: Digest([0; 32]), ..trusted(&samples::key(1), SignerRole::Seal) });
         assert_eq!(check(&file.to_bytes(), &ring, AT), Err(SealError::WeakKey { keyid }));
     }
     assert!(!is_weak_key(&SigningKey::from_bytes(&[1; 32]).verifying_key()));
