@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use truc_journal::{Block, BlockHeader, BlockKind};
+use truc_journal::{Block, BlockHeader, BlockKind, EntryId};
 use truc_ledger::{Extension, Frontier, leaf_hash};
 use truc_types::limits::{BLOCK_BYTES_MAX, BLOCK_COMMANDS_MAX, BLOCK_ENTRIES_MAX, ENTRY_BYTES_MAX, STATEMENT_FILE_BYTES_MAX};
-use truc_types::{BlockNumber, Digest, LeafIndex, Position, Term, Timestamp};
+use truc_types::{BlockNumber, Digest, LeafIndex, MessageId, Position, Term, Timestamp};
 
-use crate::committer::{Job, Output};
+use crate::committer::{Closed, Job, Output};
 use crate::meters::Tally;
 
 /// What one command may add: a statement of the largest size and a fact of the largest.
@@ -20,6 +20,7 @@ pub(crate) struct Filling {
     /// Time of the block; set by the first command that is decided into it.
     pub(crate) time: Option<Timestamp>,
     entries: Vec<Arc<[u8]>>,
+    ids: Vec<Option<EntryId>>,
     leaves: Vec<Digest>,
     bytes: usize,
     outputs: Vec<Output>,
@@ -39,9 +40,11 @@ pub(crate) struct Tail {
 }
 
 impl Filling {
-    pub(crate) fn push(&mut self, entry: Arc<[u8]>) {
+    /// Adds an entry with its id, if it has one.
+    pub(crate) fn push(&mut self, entry: Arc<[u8]>, id: Option<MessageId>) {
         self.bytes += entry.len() + 2;
         self.leaves.push(leaf_hash(&entry));
+        self.ids.push(id.map(|id| id.to_bytes()));
         self.entries.push(entry);
     }
 
@@ -86,6 +89,7 @@ impl Filling {
         tail.position = tail.position.plus(self.entries.len() as u64);
         tail.time = header.time;
         *frontier = extension.frontier().clone();
-        Job { block: Some((Block { header, entries: self.entries }, extension, self.leaves)), outputs: self.outputs, tally: self.tally }
+        let closed = Closed { block: Block { header, entries: self.entries }, ids: self.ids, extension, leaves: self.leaves };
+        Job { block: Some(closed), outputs: self.outputs, tally: self.tally }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use truc_core::registry::Registry;
-use truc_journal::{AppendError, Block, Journal};
+use truc_journal::{AppendError, Block, EntryId, Journal};
 use truc_ledger::{Checkpoint, Extension, InclusionProof, LogSigner, checkpoint};
 use truc_types::limits::HIGH_WATER_AGE_MILLIS_MAX;
 use truc_types::{Digest, LeafIndex, Position, Reason, Refusal};
@@ -97,9 +97,19 @@ pub(crate) enum Output {
 
 /// A block to commit, if there is one, and what leaves after it.
 pub(crate) struct Job {
-    pub(crate) block: Option<(Block, Extension, Vec<Digest>)>,
+    pub(crate) block: Option<Closed>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) tally: Tally,
+}
+
+/// A block that takes no more, with what was found out about its entries while it was filled.
+pub(crate) struct Closed {
+    pub(crate) block: Block,
+    /// The id of each entry that has one.
+    pub(crate) ids: Vec<Option<EntryId>>,
+    pub(crate) leaves: Vec<Digest>,
+    /// The tree behind it.
+    pub(crate) extension: Extension,
 }
 
 /// What the committer tells the sequencer after each job.
@@ -161,9 +171,9 @@ impl Committer {
 
     fn commit(&mut self, job: Job, durable: &mpsc::Sender<Durable>) -> Result<(), Refusal> {
         let mut extension = None;
-        if let Some((block, grown, leaves)) = job.block {
+        if let Some(Closed { block, ids, leaves, extension: grown }) = job.block {
             let begun = tokio::time::Instant::now();
-            if let Err(cause) = self.journal.append(block.clone()) {
+            if let Err(cause) = self.journal.append_read(block.clone(), &ids) {
                 let refusal = append_failed(&cause);
                 tracing::error!(%cause, position = block.header.position.0, "the journal did not take a block; this process ends");
                 unknown_to_all(job.outputs, &refusal.message);

@@ -19,6 +19,7 @@ use truc_types::names::{AXIS_AGENCY_KIND, ENVELOPE_V1, FACT_V1, LOOPBACK_AGENCY,
 use truc_types::{BlockNumber, Position, Reason, Refusal, Term, Timestamp, limits};
 
 use crate::block::{Filling, Tail};
+use crate::committer::Closed;
 use crate::config::{
     AUTHORITY_FILE, LOG_KEY_FILE, LOOPBACK_SEAL_CERTIFICATE_FILE, LOOPBACK_SEAL_KEY_FILE, LOOPBACK_TLS_CERTIFICATE_FILE,
     LOOPBACK_TLS_KEY_FILE, SETTINGS_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE,
@@ -208,9 +209,9 @@ fn write_journal(data: &Path, init: &Init, entries: &[Entry], now: Timestamp) ->
     };
     let mut filling = Filling::default();
     for (i, entry) in entries.iter().enumerate() {
-        filling.push(entry.bytes.clone());
+        filling.push(entry.bytes.clone(), entry.id());
         if (filling.is_full() || i + 1 == entries.len())
-            && let Some((block, ..)) = std::mem::take(&mut filling).close(&mut tail, &mut frontier).block
+            && let Some(Closed { block, .. }) = std::mem::take(&mut filling).close(&mut tail, &mut frontier).block
         {
             journal.append(block).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
         }

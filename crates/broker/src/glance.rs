@@ -1,7 +1,8 @@
 //! What an entry says at a glance: the id by which the journal's index finds it, and whom a receipt is for, read without parsing the rest. Not a check: what
 //! is in the journal was parsed strictly when it was admitted, and names there are unique, so looking for a name finds what the strict reader found.
 //!
-//! The committer reads one id per entry between the sync and the answers: there the strict reader took more time than everything else together.
+//! A start and an index that is made anew read one id of each entry: there the strict reader takes more time than everything else together. While
+//! documents pass, the sequencer hands the ids over with the block.
 
 use std::borrow::Cow;
 

@@ -339,7 +339,8 @@ impl Sequencer {
             // A refusal here is a defect: `apply` never fails on what `decide` produced (a property of truc-core).
             #[expect(clippy::expect_used, reason = "going on would make a log that nobody can replay")]
             self.state.apply(position, &entry, &mut effects).expect("apply takes what decide made");
-            self.filling.push(entry.bytes);
+            let id = entry.id();
+            self.filling.push(entry.bytes, id);
             for effect in effects.drain(..) {
                 self.take_effect(effect);
             }

@@ -11,6 +11,9 @@ use truc_types::{BlockNumber, Digest, Position, Reason, Term};
 
 use crate::block::{Block, BlockRefusal, JournalEnd};
 
+/// The id under which an entry is found again by [`JournalReader::find`].
+pub type EntryId = [u8; 16];
+
 /// What a block must agree with to be the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -170,6 +173,16 @@ pub trait Journal: Send {
     /// [`AppendError`]: conflict, unknown or refused.
     fn append(&mut self, block: Block) -> Result<(), AppendError>;
 
+    /// The same for a caller that has read the entries and knows their ids already: one place for each entry, with exactly what the engine's own reader
+    /// of ids would find in it. Engines that keep no index have no use for them.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    fn append_read(&mut self, block: Block, ids: &[Option<EntryId>]) -> Result<(), AppendError> {
+        debug_assert_eq!(block.entries.len(), ids.len(), "one place for each entry");
+        self.append(block)
+    }
+
     /// Where the journal ends.
     fn end(&self) -> JournalEnd;
 
@@ -224,7 +237,7 @@ pub trait JournalReader: Send + Sync {
     ///
     /// # Errors
     /// Damage and storage failures.
-    fn find(&self, id: &[u8; 16]) -> Result<Option<Position>, ReadError>;
+    fn find(&self, id: &EntryId) -> Result<Option<Position>, ReadError>;
 
     /// The end of what [`JournalReader::find`] searches; 0 with engines that keep no index.
     fn indexed_through(&self) -> Position;

@@ -10,5 +10,5 @@ pub mod memory;
 pub mod segment;
 
 pub use block::{Block, BlockHeader, BlockKind, BlockRefusal, JournalEnd};
-pub use contract::{AppendError, Blocks, Damage, Journal, JournalReader, Place, ReadError};
+pub use contract::{AppendError, Blocks, Damage, EntryId, Journal, JournalReader, Place, ReadError};
 pub use truc_ledger::EMPTY_ROOT;

@@ -14,6 +14,7 @@ use truc_transport::clock;
 use truc_types::{AgencyCode, BlockNumber, EdgeTerm, MessageId, OrganisationCode, Position, SenderSeq, Term, Timestamp, limits, names};
 
 use crate::block::{Filling, Tail};
+use crate::committer::Closed;
 
 pub(super) const ORIGIN: &str = "truc.example/axis/2026";
 
@@ -138,9 +139,9 @@ impl Axis {
         };
         let mut filling = Filling::default();
         for file in &self.registry {
-            filling.push(file.clone());
+            filling.push(file.clone(), None);
         }
-        let (mut block, _, _) = filling.close(&mut tail, &mut Frontier::new()).block.unwrap();
+        let Closed { mut block, .. } = filling.close(&mut tail, &mut Frontier::new()).block.unwrap();
         // Only a shard block may name the origin.
         block.header.kind = truc_journal::BlockKind::Shard;
         journal.append(block).unwrap();

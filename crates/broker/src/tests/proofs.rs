@@ -9,6 +9,7 @@ use truc_types::{BlockNumber, Position, Term, Timestamp};
 
 use super::axis::{ORIGIN, signer};
 use crate::block::{Filling, Tail};
+use crate::committer::Closed;
 use crate::published::{Checkpointed, Published};
 
 /// A log of opaque entries that grows by blocks of 37: no chunk begins where a block does.
@@ -47,9 +48,9 @@ impl Growing {
         let mut filling = Filling::default();
         let first = self.tail.position.0;
         for position in first..first + 37 {
-            filling.push(entry(position));
+            filling.push(entry(position), None);
         }
-        let (mut block, _, leaves) = filling.close(&mut self.tail, &mut self.frontier).block.unwrap();
+        let Closed { mut block, leaves, .. } = filling.close(&mut self.tail, &mut self.frontier).block.unwrap();
         if first == 0 {
             block.header.kind = BlockKind::Shard;
         }

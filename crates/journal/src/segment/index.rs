@@ -18,6 +18,7 @@ use truc_types::{BlockNumber, Position};
 use super::disk::{Disk, replace};
 use super::format::{FORMAT, Fields, FormatError, push_checksum};
 use super::walk::read_at;
+use crate::contract::EntryId;
 
 const MAGIC: [u8; 8] = *b"\xffTRUCIDS";
 const HEADER_BYTES: usize = 56;
@@ -28,7 +29,7 @@ const FENCE_ROWS: usize = 128;
 const ROWS_AT_ONCE: usize = 4_096;
 
 /// An id and the position of its entry.
-pub(super) type Row = ([u8; 16], Position);
+pub(super) type Row = (EntryId, Position);
 
 /// What an index covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +51,9 @@ pub(super) struct Index {
 #[derive(Debug, Clone)]
 struct Ids {
     /// The smallest and the largest; without rows there is none.
-    range: Option<([u8; 16], [u8; 16])>,
+    range: Option<(EntryId, EntryId)>,
     /// The first of each [`FENCE_ROWS`] rows, so that a look-up is one read.
-    fences: Arc<[[u8; 16]]>,
+    fences: Arc<[EntryId]>,
 }
 
 /// Name of the index of the segment that begins with this block.
@@ -130,7 +131,7 @@ fn decode_row(bytes: &[u8]) -> Option<Row> {
 /// The range of the ids, if the rows are sorted, within the segment and of the right checksum. `None` is an index that is not good.
 fn verify_rows(file: &File, rows: u64, checksum: u32, covered: Covered) -> io::Result<Option<Ids>> {
     let mut hasher = crc32fast::Hasher::new();
-    let mut range: Option<([u8; 16], [u8; 16])> = None;
+    let mut range: Option<(EntryId, EntryId)> = None;
     let (mut fences, mut seen) = (Vec::new(), 0_usize);
     let mut chunk = vec![0u8; ROWS_AT_ONCE * ROW_BYTES];
     let (mut offset, end) = (56, 56 + rows * 24);
@@ -158,12 +159,12 @@ fn verify_rows(file: &File, rows: u64, checksum: u32, covered: Covered) -> io::R
 
 impl Index {
     /// Whether the id may be here: an id outside the range costs no read.
-    pub(super) fn may_hold(&self, id: &[u8; 16]) -> bool {
+    pub(super) fn may_hold(&self, id: &EntryId) -> bool {
         self.ids.range.is_some_and(|(first, last)| first <= *id && *id <= last)
     }
 
     /// Binary search, first among the ids in memory, then in the rows behind one of them.
-    pub(super) fn find(&self, file: &File, id: &[u8; 16]) -> io::Result<Option<Position>> {
+    pub(super) fn find(&self, file: &File, id: &EntryId) -> io::Result<Option<Position>> {
         let Some(fence) = self.ids.fences.partition_point(|first| first <= id).checked_sub(1) else { return Ok(None) };
         let first = u64::try_from(fence * FENCE_ROWS).map_err(io::Error::other)?;
         let count = usize::try_from(self.rows.saturating_sub(first)).unwrap_or(FENCE_ROWS).min(FENCE_ROWS);

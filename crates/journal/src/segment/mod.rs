@@ -38,7 +38,7 @@ use truc_types::limits::{HIGH_WATER_AGE_MILLIS_MAX, SEGMENT_BYTES_MAX};
 use truc_types::{Position, Timestamp};
 
 use crate::block::{Block, JournalEnd};
-use crate::contract::{AppendError, Journal, JournalReader, check_append};
+use crate::contract::{AppendError, EntryId, Journal, JournalReader, check_append};
 use disk::{Disk, RealDisk, WriteFile};
 pub use error::{Dropped, OpenError, OpenReport};
 pub use export::export;
@@ -56,7 +56,7 @@ use walk::segment_name;
 const HIGH_WATER_BLOCKS_MAX: u64 = 1_000;
 
 /// The id under which an entry is found again by [`JournalReader::find`], if it has one.
-pub type KeyOf = Arc<dyn Fn(&[u8]) -> Option<[u8; 16]> + Send + Sync>;
+pub type KeyOf = Arc<dyn Fn(&[u8]) -> Option<EntryId> + Send + Sync>;
 
 /// How a folder is opened.
 #[derive(Clone)]
@@ -152,7 +152,8 @@ impl SegmentJournal {
         self.poison.as_ref().map_or(Ok(()), |source| Err(AppendError::Unknown { source: source.clone() }))
     }
 
-    fn write_block(&mut self, block: &Block) -> io::Result<()> {
+    /// Writes a block; `ids` are those of its entries where the caller has read them.
+    fn write_block(&mut self, block: &Block, ids: Option<&[Option<EntryId>]>) -> io::Result<()> {
         if self.tail.as_ref().is_none_or(|tail| tail.must_end_before(block, self.options.segment_bytes_max)) {
             self.seal()?;
             self.begin_segment(SegmentHeader::beginning_with(&block.header))?;
@@ -164,7 +165,10 @@ impl SegmentJournal {
         tail.file.sync()?;
         // Durable from here on.
         tail.length += u64::try_from(self.buffer.len()).map_err(io::Error::other)?;
-        tail.ids.extend(ids_of(&self.options.key_of, block.positioned().map(|(position, entry)| (position, &**entry))));
+        match ids {
+            Some(ids) => tail.ids.extend(block.positioned().zip(ids).filter_map(|((position, _), id)| id.map(|id| (id, position)))),
+            None => tail.ids.extend(ids_of(&self.options.key_of, block.positioned().map(|(position, entry)| (position, &**entry)))),
+        }
         self.end = block.end();
         let mut published = self.reader.published.write();
         let segment = published.segments.last_mut().ok_or_else(|| io::Error::other("there is no segment to write to"))?;
@@ -209,6 +213,18 @@ impl SegmentJournal {
         Ok(())
     }
 
+    fn take(&mut self, block: &Block, ids: Option<&[Option<EntryId>]>) -> Result<(), AppendError> {
+        self.check_poison()?;
+        check_append(&self.end, block)?;
+        let written = self.write_block(block, ids);
+        self.poisoned(written)?;
+        if self.mark_is_due() {
+            let written = self.write_mark();
+            self.poisoned(written)?;
+        }
+        Ok(())
+    }
+
     fn begin_segment(&mut self, header: SegmentHeader) -> io::Result<()> {
         let path = self.folder.join(segment_name(header.number));
         let mut file = self.disk.create(&path)?;
@@ -243,15 +259,15 @@ fn ids_of<'a>(key_of: &KeyOf, entries: impl Iterator<Item = (Position, &'a [u8])
 
 impl Journal for SegmentJournal {
     fn append(&mut self, block: Block) -> Result<(), AppendError> {
-        self.check_poison()?;
-        check_append(&self.end, &block)?;
-        let written = self.write_block(&block);
-        self.poisoned(written)?;
-        if self.mark_is_due() {
-            let written = self.write_mark();
-            self.poisoned(written)?;
-        }
-        Ok(())
+        self.take(&block, None)
+    }
+
+    fn append_read(&mut self, block: Block, ids: &[Option<EntryId>]) -> Result<(), AppendError> {
+        debug_assert!(
+            block.entries.iter().map(|entry| (self.options.key_of)(entry)).eq(ids.iter().copied()),
+            "the ids are those that a rebuilt index would have"
+        );
+        self.take(&block, Some(ids))
     }
 
     fn end(&self) -> JournalEnd {
