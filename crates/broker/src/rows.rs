@@ -1,23 +1,25 @@
 //! The tables of the broker's view store: the rows of the core, the registry's positions. Written off the commit path; the journal is the truth.
 
 use truc_core::registry::AgencyIndex;
-use truc_core::rows::{AgencyRow, MessageRow, RowError, Rows};
+use truc_core::rows::{AgencyRow, GroupRow, MessageRow, RowError, Rows};
 use truc_core::{Entry, State};
 use truc_journal::JournalReader;
-use truc_types::{MessageId, Position};
+use truc_types::Position;
 use truc_views::{KeyRange, Table, ViewBatch, ViewError, ViewFormat, ViewStore};
 
 /// Format of these rows: another one is rebuilt. They are written and, but for a start, not read: a small cache will do.
-pub(crate) const FORMAT: ViewFormat = ViewFormat { name: "truc-broker", format: 2, cache_bytes: 16 * 1024 * 1024 };
+pub(crate) const FORMAT: ViewFormat = ViewFormat { name: "truc-broker", format: 3, cache_bytes: 16 * 1024 * 1024 };
 
-/// Open messages by id.
-const MESSAGES: Table = Table(1);
+/// Groups of open messages, by number.
+const GROUPS: Table = Table(1);
 /// Agencies by index.
 const AGENCIES: Table = Table(2);
 /// Positions of the registry statements, under their number.
 const REGISTRY: Table = Table(3);
 /// Positions of the receipts that an agency has not confirmed, under its index and their cursor.
 const FEED: Table = Table(4);
+/// Open messages of many recipients, by place.
+const APART: Table = Table(5);
 const PAGE: usize = 1_000;
 
 /// Why a view does not give a state: it is rebuilt.
@@ -35,9 +37,12 @@ pub(crate) enum RestoreError {
 
 /// The rows as one batch for the view writer.
 pub(crate) fn batch(rows: Rows) -> ViewBatch {
-    let mut ops = Vec::with_capacity(rows.messages.len() + rows.agencies.len() + rows.feed.len() + rows.registry.len());
-    for (id, row) in rows.messages {
-        ops.push((MESSAGES, id.to_bytes().to_vec(), row.map(|row| encode(&row))));
+    let mut ops = Vec::with_capacity(rows.groups.len() + rows.apart.len() + rows.agencies.len() + rows.feed.len() + rows.registry.len());
+    for (group, row) in rows.groups {
+        ops.push((GROUPS, group.to_be_bytes().to_vec(), row.map(|row| encode(&row))));
+    }
+    for (place, row) in rows.apart {
+        ops.push((APART, place.to_be_bytes().to_vec(), row.map(|row| encode(&row))));
     }
     for (index, row) in rows.agencies {
         ops.push((AGENCIES, index.0.to_be_bytes().to_vec(), Some(encode(&row))));
@@ -76,13 +81,25 @@ pub(crate) fn restore(store: &ViewStore, reader: &dyn JournalReader) -> Result<S
     })?;
     // Read as they are taken in: a list of millions would be there twice. What fails ends the rows, and then the state is not used.
     let mut failed = None;
-    let messages = rows(store, MESSAGES).map_while(|row| {
-        let message =
-            row.and_then(|(key, value)| Ok((MessageId::from_bytes(fixed(MESSAGES, &key)?), decode::<MessageRow>(MESSAGES, &value)?)));
-        message.map_err(|cause| failed = Some(cause)).ok()
-    });
+    let messages = rows(store, GROUPS).map(|row| row.and_then(group)).chain(rows(store, APART).map(|row| row.and_then(apart)));
+    let messages = messages.map_while(|messages| messages.map_err(|cause| failed = Some(cause)).ok()).flatten();
     let state = State::restore(store.position(), registry, agencies, feed, messages);
     failed.map_or(Ok(state?), Err)
+}
+
+/// The messages of a row of [`GROUPS`].
+fn group((key, value): (Vec<u8>, Vec<u8>)) -> Result<Vec<(u32, MessageRow)>, RestoreError> {
+    let group = u32::from_be_bytes(fixed(GROUPS, &key)?);
+    Ok(decode::<GroupRow>(GROUPS, &value)?.into_messages(group)?.collect())
+}
+
+/// The message of a row of [`APART`].
+fn apart((key, value): (Vec<u8>, Vec<u8>)) -> Result<Vec<(u32, MessageRow)>, RestoreError> {
+    let message: MessageRow = decode(APART, &value)?;
+    if !message.stands_apart() {
+        return Err(RestoreError::Decode { table: APART.0, cause: "a message of few recipients".to_owned() });
+    }
+    Ok(vec![(u32::from_be_bytes(fixed(APART, &key)?), message)])
 }
 
 fn each(store: &ViewStore, table: Table, mut row: impl FnMut(&[u8], &[u8]) -> Result<(), RestoreError>) -> Result<(), RestoreError> {

@@ -255,7 +255,7 @@ impl State {
             accepted_at: accepted.block_time,
             recipients: Recipients::from(recipients),
         };
-        self.open.insert(pending.message_id, message, true);
+        self.open.insert(pending.message_id, message);
         Ok(())
     }
 
@@ -282,7 +282,6 @@ impl State {
             if message.recipients.iter().all(|recipient| recipient.step.is_final() || Some(recipient.agency) == axis) {
                 let closed = Known { position: message.position, digest: message.digest };
                 self.open.remove(&item.message_id);
-                self.changes.close(item.message_id, closed.position);
                 // Unless it closes after its segment was sealed: then it is in the index already.
                 self.remember(item.message_id, closed);
             }

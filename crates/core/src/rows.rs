@@ -10,6 +10,7 @@ use truc_signing::statement::Statement;
 use truc_types::{Digest, EdgeTerm, Lane, MessageId, Position, QueuePosition, Timestamp};
 
 use crate::entry::Entry;
+use crate::open::{Changed, GROUP_PLACES, OpenMessages, SHARED_RECIPIENTS_MAX};
 use crate::registry::AgencyIndex;
 use crate::sequence::SequenceWindow;
 use crate::state::{AgencyState, DeliveryStep, Known, OpenMessage, RecipientState, Recipients, State};
@@ -29,8 +30,10 @@ pub struct Rows {
     pub agencies: Vec<(AgencyIndex, AgencyRow)>,
     /// Receipts for agencies, by cursor; `None` where the row goes: the edge has stored it. One row each, so that no row grows with what waits.
     pub feed: Vec<(AgencyIndex, u64, Option<Position>)>,
-    /// Messages that changed, by id; `None` where the row goes.
-    pub messages: Vec<(MessageId, Option<MessageRow>)>,
+    /// Groups of open messages that changed; `None` where the row goes.
+    pub groups: Vec<(u32, Option<GroupRow>)>,
+    /// Open messages of many recipients that changed, by place; `None` where the row goes.
+    pub apart: Vec<(u32, Option<MessageRow>)>,
 }
 
 /// An agency's counters. At most about 700 bytes.
@@ -43,9 +46,14 @@ pub struct AgencyRow {
     rejections: (u64, u32),
 }
 
+/// Open messages that lie beside each other and have few recipients. At most about 8 kB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRow(Vec<(u8, MessageRow)>);
+
 /// An open message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageRow {
+    id: [u8; 16],
     position: u64,
     digest: [u8; 32],
     sender: u16,
@@ -70,18 +78,15 @@ impl State {
     /// Takes the rows that changed since the last time. Not between an envelope and its fact: what lies between the two is in no row.
     pub fn take_rows(&mut self) -> Rows {
         debug_assert!(self.pending.is_none(), "rows are taken between decisions");
-        let (changed, closed) = (self.open.take_changed(), std::mem::take(&mut self.changes.closed));
-        let mut messages = Vec::with_capacity(changed.len() + closed.len());
-        messages.extend(changed.into_iter().map(|id| (id, self.open.get(&id).map(MessageRow::of))));
-        messages.extend(closed.into_iter().map(|id| (id, None)));
-        messages.sort_unstable_by_key(|(id, _)| *id);
-        self.changes.taken = self.next;
+        let Changed { groups, apart } = self.open.take_changed();
+        let groups = groups.into_iter().map(|group| (group, GroupRow::of(&self.open, group))).collect();
+        let apart = apart.into_iter().map(|at| (at, self.open.at(at).map(|(id, message)| MessageRow::of(id, message)))).collect();
         let mut agencies: Vec<_> = std::mem::take(&mut self.changes.agencies).into_iter().collect();
         agencies.sort_unstable();
         let feed = self.take_feed_rows(&agencies);
         let agencies = agencies.into_iter().filter_map(|index| self.agency(index).map(|agency| (index, AgencyRow::of(agency)))).collect();
         let registry = if std::mem::take(&mut self.changes.registry) { self.registry.entries().to_vec() } else { Vec::new() };
-        Rows { position: self.next, registry, agencies, feed, messages }
+        Rows { position: self.next, registry, agencies, feed, groups, apart }
     }
 
     /// What changed in the feeds of these agencies. All that is new; of what was confirmed as much as one write takes, lowest cursors first, so that
@@ -108,7 +113,7 @@ impl State {
         rows
     }
 
-    /// A state from all rows of a view and the registry statements at the positions that it names.
+    /// A state from all rows of a view and the registry statements at the positions that it names. Each message comes with its place.
     ///
     /// # Errors
     /// When the rows contradict themselves.
@@ -117,7 +122,7 @@ impl State {
         registry: impl IntoIterator<Item = (Position, Entry)>,
         agencies: impl IntoIterator<Item = (AgencyIndex, AgencyRow)>,
         feed: impl IntoIterator<Item = (AgencyIndex, u64, Position)>,
-        messages: impl IntoIterator<Item = (MessageId, MessageRow)>,
+        messages: impl IntoIterator<Item = (u32, MessageRow)>,
     ) -> Result<Self, RowError> {
         let mut state = Self::default();
         let mut effects = Vec::new();
@@ -132,7 +137,8 @@ impl State {
             state.check_agency(index)?;
             *state.agency_mut(index) = row.into_state()?;
         }
-        for (id, row) in messages {
+        for (place, row) in messages {
+            let id = MessageId::from_bytes(row.id);
             let mut message = row.into_message()?;
             for recipient in message.recipients.iter_mut() {
                 recipient.organisation = state.registry.spelling(recipient.organisation.clone());
@@ -142,13 +148,12 @@ impl State {
             if message.position >= position {
                 return Err(RowError::Impossible("position of a message"));
             }
-            if state.open.contains(&id) {
-                return Err(RowError::Impossible("id"));
+            if !state.open.restore(place, id, message) {
+                return Err(RowError::Impossible("place or id"));
             }
-            state.open.insert(id, message, false);
         }
+        state.open.settle();
         state.restore_feed(position, feed)?;
-        state.changes.taken = position;
         state.changes.agencies.clear();
         state.changes.registry = false;
         state.next = position;
@@ -223,8 +228,33 @@ impl AgencyRow {
     }
 }
 
+impl GroupRow {
+    /// The row of a group; none where nothing shares it.
+    fn of(open: &OpenMessages, group: u32) -> Option<Self> {
+        let messages: Vec<_> = open.group(group).map(|(place, id, message)| (place, MessageRow::of(id, message))).collect();
+        (!messages.is_empty()).then_some(Self(messages))
+    }
+
+    /// The messages of the row of this group, with their places.
+    ///
+    /// # Errors
+    /// When no group has such a row.
+    pub fn into_messages(self, group: u32) -> Result<impl Iterator<Item = (u32, MessageRow)>, RowError> {
+        let Self(messages) = self;
+        let is_of_group = messages.iter().all(|(place, message)| u32::from(*place) < GROUP_PLACES && !message.stands_apart());
+        let first = group.checked_mul(GROUP_PLACES).filter(|_| is_of_group).ok_or(RowError::Impossible("group"))?;
+        Ok(messages.into_iter().map(move |(place, message)| (first + u32::from(place), message)))
+    }
+}
+
 impl MessageRow {
-    fn of(open: &OpenMessage) -> Self {
+    /// Whether such a message has a row of its own.
+    #[must_use]
+    pub const fn stands_apart(&self) -> bool {
+        self.recipients.len() > SHARED_RECIPIENTS_MAX
+    }
+
+    fn of(id: &MessageId, open: &OpenMessage) -> Self {
         let step = |step: DeliveryStep| match step {
             DeliveryStep::Waiting => 0,
             DeliveryStep::Fetched => 1,
@@ -235,6 +265,7 @@ impl MessageRow {
             (recipient.organisation.to_string(), recipient.agency.0, recipient.queue_position.0, step(recipient.step))
         };
         Self {
+            id: id.to_bytes(),
             position: open.position.0,
             digest: open.digest.0,
             sender: open.sender.0,
@@ -278,7 +309,7 @@ mod tests {
 
     fn message(change: impl FnOnce(&mut MessageRow)) -> Result<OpenMessage, RowError> {
         let recipients = vec![("H53".to_owned(), 0, 1, 3)];
-        let mut row = MessageRow { position: 7, digest: [1; 32], sender: 0, lane: 3, accepted_at: 9, recipients };
+        let mut row = MessageRow { id: [5; 16], position: 7, digest: [1; 32], sender: 0, lane: 3, accepted_at: 9, recipients };
         change(&mut row);
         row.into_message()
     }
@@ -290,7 +321,7 @@ mod tests {
                 let mut open = message(|_| {}).unwrap();
                 open.lane = lane;
                 open.recipients[0].step = step;
-                assert_eq!(MessageRow::of(&open).into_message(), Ok(open));
+                assert_eq!(MessageRow::of(&MessageId::from_bytes([5; 16]), &open).into_message(), Ok(open));
             }
         }
     }

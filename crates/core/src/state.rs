@@ -200,25 +200,12 @@ pub(crate) struct PendingEnvelope {
     pub(crate) recipients: Vec<OrganisationCode>,
 }
 
-/// What has changed since the views were written last.
+/// What has changed since the views were written last, but for the open messages: they know it themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Messages that have closed and have a row.
-    pub(crate) closed: Vec<MessageId>,
     pub(crate) agencies: HashSet<AgencyIndex>,
     /// There are new registry statements.
     pub(crate) registry: bool,
-    /// Where the rows were taken last: an open message below has one.
-    pub(crate) taken: Position,
-}
-
-impl Changes {
-    /// A message is closed: nobody has to hear of one that opened and closed since the views were written last.
-    pub(crate) fn close(&mut self, id: MessageId, envelope: Position) {
-        if envelope < self.taken {
-            self.closed.push(id);
-        }
-    }
 }
 
 impl State {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use truc_core::registry::AgencyIndex;
-use truc_core::rows::{AgencyRow, MessageRow, RowError, Rows};
+use truc_core::rows::{AgencyRow, GroupRow, MessageRow, RowError, Rows};
 use truc_core::{Entry, State};
 use truc_signing::statement::ReceiptEvent;
-use truc_types::{MessageId, Position};
+use truc_types::Position;
 
 use crate::world::World;
 
@@ -17,7 +17,8 @@ pub(crate) struct Store {
     registry: Vec<Position>,
     agencies: Vec<(AgencyIndex, AgencyRow)>,
     feed: BTreeMap<(AgencyIndex, u64), Position>,
-    messages: Vec<(MessageId, MessageRow)>,
+    groups: BTreeMap<u32, GroupRow>,
+    apart: BTreeMap<u32, MessageRow>,
 }
 
 impl Store {
@@ -35,16 +36,30 @@ impl Store {
             assert_eq!(earlier.is_some(), position.is_none(), "a row of the feed comes once and goes once");
             self.feed.extend(position.map(|position| ((index, cursor), position)));
         }
-        for (id, row) in rows.messages {
-            self.messages.retain(|(there, _)| *there != id);
-            self.messages.extend(row.map(|row| (id, row)));
+        for (group, row) in rows.groups {
+            let earlier = self.groups.remove(&group);
+            assert!(earlier.is_some() || row.is_some(), "no row goes that is not there");
+            self.groups.extend(row.map(|row| (group, row)));
         }
+        for (place, row) in rows.apart {
+            let earlier = self.apart.remove(&place);
+            assert!(earlier.is_some() || row.is_some(), "no row goes that is not there");
+            self.apart.extend(row.map(|row| (place, row)));
+        }
+    }
+
+    fn messages(&self) -> Result<Vec<(u32, MessageRow)>, RowError> {
+        let mut messages: Vec<_> = self.apart.iter().map(|(place, row)| (*place, row.clone())).collect();
+        for (group, row) in &self.groups {
+            messages.extend(row.clone().into_messages(*group)?);
+        }
+        Ok(messages)
     }
 
     pub(crate) fn restore(&self, world: &World) -> Result<State, RowError> {
         let entry = |position: &Position| (*position, Entry::parse(world.log[usize::try_from(position.0).unwrap()].clone()).unwrap());
         let feed = self.feed.iter().map(|((index, cursor), position)| (*index, *cursor, *position));
-        State::restore(self.position, self.registry.iter().map(entry), self.agencies.clone(), feed, self.messages.clone())
+        State::restore(self.position, self.registry.iter().map(entry), self.agencies.clone(), feed, self.messages()?)
     }
 }
 
@@ -63,15 +78,16 @@ fn written() -> (World, Store) {
 #[test]
 fn open_messages_have_rows_and_closed_ones_have_none() {
     let (mut world, mut store) = written();
-    assert_eq!((store.messages.len(), store.agencies.len()), (2, 4));
+    assert_eq!((store.messages().unwrap().len(), store.agencies.len()), (2, 4));
     let open = world.sent(0, &["H3"]);
     world.report_one(3, ReceiptEvent::Fetched, open, "H3");
     store.write(world.state.take_rows());
-    assert_eq!(store.messages.len(), 3);
+    assert_eq!((store.messages().unwrap().len(), store.groups.len()), (3, 1), "neighbours share a row");
     world.report_one(3, ReceiptEvent::Acknowledged, open, "H3");
     let rows = world.state.take_rows();
-    assert_eq!(rows.messages, [(open, None)]);
-    assert_eq!(rows.registry, [], "nothing new there");
+    assert_eq!((rows.groups.len(), rows.registry.len()), (1, 0), "nothing new there");
+    store.write(rows);
+    assert_eq!(store.messages().unwrap().len(), 2);
 }
 
 #[test]
@@ -79,19 +95,19 @@ fn a_message_that_came_and_went_between_two_writes_has_never_a_row() {
     let (mut world, _) = written();
     let message = world.sent(0, &["H1"]);
     world.finish(1, message, "H1");
-    assert_eq!(world.state.take_rows().messages, []);
+    assert_eq!(world.state.take_rows().groups, []);
 }
 
 #[test]
 fn rows_are_taken_once_and_in_order() {
     let (mut world, _) = written();
     let rows = world.state.take_rows();
-    assert_eq!((rows.agencies, rows.messages, rows.registry), (vec![], vec![], vec![]));
-    for _ in 0..9 {
+    assert_eq!((rows.agencies, rows.groups, rows.apart, rows.registry), (vec![], vec![], vec![], vec![]));
+    for _ in 0..60 {
         world.sent(0, &["H1"]);
     }
     let rows = world.state.take_rows();
-    assert!(rows.messages.is_sorted_by_key(|(id, _)| *id));
+    assert!(rows.groups.len() > 1 && rows.groups.is_sorted_by_key(|(group, _)| *group));
     assert!(rows.agencies.is_sorted_by_key(|(index, _)| *index));
 }
 
@@ -120,6 +136,14 @@ fn rows_that_no_state_writes_are_refused() {
     check("position of a registry statement", |store| store.registry.push(store.registry[0]));
     check("position of a registry statement", |store| store.position = *store.registry.last().unwrap());
     check("position of a registry statement", |store| store.registry.push(Position(store.position.0 - 1)));
+    check("group", |store| {
+        let row = store.groups.remove(&0).unwrap();
+        store.groups.insert(u32::MAX, row);
+    });
+    check("place or id", |store| {
+        let row = store.groups[&0].clone();
+        store.groups.insert(1, row);
+    });
     check("position of a message", |store| store.position = Position(store.registry.last().unwrap().0 + 1));
 }
 
