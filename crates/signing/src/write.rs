@@ -2,6 +2,9 @@
 //!
 //! Not `serde::Serialize`: the order and presence of each field is part of the format and stands in the code where it can be read.
 
+use std::fmt;
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use truc_types::{
@@ -90,16 +93,28 @@ impl Writer {
     /// Writes a text. RFC 8259 section 7: quote, backslash and control characters are escaped, everything else is UTF-8 as it is.
     fn quoted(&mut self, text: &str) {
         self.out.push(b'"');
-        for byte in text.bytes() {
+        let mut rest = text.as_bytes();
+        // Nearly always there is nothing to escape, and the text goes in one piece.
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+            let (before, from) = rest.split_at(at);
+            self.out.extend_from_slice(before);
+            let Some((byte, after)) = from.split_first() else { break };
             match byte {
-                b'"' | b'\\' => self.out.extend_from_slice(&[b'\\', byte]),
+                b'"' | b'\\' => self.out.extend_from_slice(&[b'\\', *byte]),
                 b'\n' => self.out.extend_from_slice(b"\\n"),
                 b'\t' => self.out.extend_from_slice(b"\\t"),
-                0..=0x1f => self.out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-                _ => self.out.push(byte),
+                control => self.out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
             }
+            rest = after;
         }
+        self.out.extend_from_slice(rest);
         self.out.push(b'"');
+    }
+
+    /// Writes what needs no escapes, without a text of its own.
+    fn display(&mut self, value: &impl fmt::Display) {
+        // A vector takes everything.
+        let _written = write!(self.out, "{value}");
     }
 }
 
@@ -129,7 +144,7 @@ impl ToJson for bool {
 
 impl ToJson for u64 {
     fn write(&self, writer: &mut Writer) {
-        writer.out.extend_from_slice(self.to_string().as_bytes());
+        writer.display(self);
     }
 }
 
@@ -167,9 +182,19 @@ macro_rules! plain_texts {
     ($($type:ty),*) => {$(
         impl ToJson for $type {
             fn write(&self, writer: &mut Writer) {
-                writer.plain(&self.to_string());
+                writer.out.push(b'"');
+                writer.display(self);
+                writer.out.push(b'"');
             }
         }
     )*};
 }
-plain_texts!(MessageId, Digest, Timestamp, Date, AgencyCode, OrganisationCode);
+plain_texts!(MessageId, Timestamp, Date, AgencyCode, OrganisationCode);
+
+impl ToJson for Digest {
+    fn write(&self, writer: &mut Writer) {
+        writer.out.push(b'"');
+        writer.out.extend_from_slice(&self.hex_digits());
+        writer.out.push(b'"');
+    }
+}
