@@ -3,7 +3,7 @@
 //! Everything a group commit answers with comes from the frontier's peaks and the block itself; nothing is read from storage.
 //! Proofs of older leaves come from [`crate::store`].
 
-use crate::plan::{ConsistencyPlan, InclusionPlan, NodeId, PlanError, root_nodes};
+use crate::plan::{ConsistencyPlan, NodeId, PlanError, root_nodes};
 use crate::proof::{ConsistencyProof, InclusionProof};
 use crate::tree::{Frontier, node_hash};
 use truc_types::{Digest, LeafIndex};
@@ -15,6 +15,9 @@ pub struct Extension {
     new: Frontier,
     /// `levels[l]` are the nodes of level `l` that the block completed; the first has index `old.size() >> l`.
     levels: Vec<Vec<Digest>>,
+    /// `edge[l]` is the hash over the leaves behind the last complete node of level `l`, if there are any: what a proof has where its sibling is
+    /// incomplete. Made once for all proofs of the block.
+    edge: Vec<Option<Digest>>,
 }
 
 impl Extension {
@@ -32,10 +35,11 @@ impl Extension {
             row = children.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
             level += 1;
         }
-        let mut extension = Self { old: frontier.clone(), new: frontier.clone(), levels };
+        let mut extension = Self { old: frontier.clone(), new: frontier.clone(), levels, edge: Vec::new() };
         // A block lies in memory, so its length fits.
         let size = frontier.size() + u64::try_from(leaf_hashes.len()).unwrap_or(0);
         extension.new = extension.frontier_at(size);
+        extension.edge = edge(&extension.new);
         extension
     }
 
@@ -76,7 +80,8 @@ impl Extension {
             return None;
         }
         #[expect(clippy::expect_used, reason = "every node is a peak of the old frontier or completed by the block; see node()")]
-        Some(self.try_inclusion(leaf).expect("the old peaks and the block hold every sibling of a new leaf"))
+        let path = self.path(leaf).expect("the old peaks and the block hold every sibling of a new leaf");
+        Some(InclusionProof { leaf_index: leaf, tree_size: self.size(), path })
     }
 
     /// Proofs of all leaves of the block against the new root, in order.
@@ -91,9 +96,20 @@ impl Extension {
         self.try_consistency().expect("the old peaks and the block hold every node between two neighbouring sizes")
     }
 
-    fn try_inclusion(&self, leaf: LeafIndex) -> Result<InclusionProof, PlanError> {
-        let plan = InclusionPlan::new(leaf, self.size())?;
-        plan.assemble(&self.hashes(plan.nodes()))
+    /// The siblings from the leaf to the root (RFC 9162 section 2.1.3.1), without a plan: a block proves hundreds of leaves.
+    fn path(&self, leaf: LeafIndex) -> Option<Vec<Digest>> {
+        let last = self.size().checked_sub(1)?;
+        let levels = u8::try_from(u64::BITS - last.leading_zeros()).ok()?;
+        let mut path = Vec::with_capacity(levels.into());
+        for level in 0..levels {
+            let sibling = leaf.0 >> level ^ 1;
+            if sibling < self.size() >> level {
+                path.push(self.node(NodeId { level, index: sibling })?);
+            } else if sibling == last >> level {
+                path.push((*self.edge.get(usize::from(level))?)?);
+            }
+        }
+        Some(path)
     }
 
     fn try_consistency(&self) -> Result<ConsistencyProof, PlanError> {
@@ -118,4 +134,18 @@ impl Extension {
         }
         if node.index + 1 == first_new { self.old.peak(node.level) } else { None }
     }
+}
+
+/// The hashes over the leaves behind the last complete node of each level, up to the root.
+fn edge(frontier: &Frontier) -> Vec<Option<Digest>> {
+    let levels = u64::BITS - frontier.size().saturating_sub(1).leading_zeros();
+    let mut edge = Vec::with_capacity(usize::try_from(levels).unwrap_or_default());
+    let mut behind = None;
+    for level in (0u8..).take_while(|level| u32::from(*level) < levels) {
+        edge.push(behind);
+        if let Some(peak) = frontier.peak(level) {
+            behind = Some(behind.map_or(peak, |right| node_hash(&peak, &right)));
+        }
+    }
+    edge
 }
