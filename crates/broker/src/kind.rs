@@ -15,23 +15,42 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// The predicate type with its name, in base64, at the three places where it may begin in a group of three bytes. Quotes inside a text are escaped, so
-/// no text is taken for it.
-static RECEIPT: LazyLock<[String; 3]> = LazyLock::new(|| {
-    let field = format!("\"predicateType\":\"{RECEIPT_V1}\"");
-    [0, 1, 2].map(|before| {
-        let text = STANDARD.encode("x".repeat(before) + &field);
-        // Groups that hold something else as well look different each time.
-        let (from, until) = (if before == 0 { 0 } else { 4 }, (before + field.len()) / 3 * 4);
-        text.get(from..until).unwrap_or_default().to_owned()
+/// The name of the predicate type, and name and value of a receipt, in base64, at the three places where they may begin in a group of three bytes. Quotes
+/// inside a text are escaped, so no text is taken for them.
+static FIELDS: LazyLock<[Field; 3]> = LazyLock::new(|| {
+    [0, 1, 2].map(|before| Field {
+        name: encoded(before, "\"predicateType\":\""),
+        receipt: encoded(before, &format!("\"predicateType\":\"{RECEIPT_V1}\"")),
     })
 });
 
+struct Field {
+    name: Vec<u8>,
+    receipt: Vec<u8>,
+}
+
+/// A text in base64 behind so many other bytes: the groups that hold nothing else, because the others look different each time.
+fn encoded(before: usize, text: &str) -> Vec<u8> {
+    let all = STANDARD.encode("x".repeat(before) + text);
+    let (from, until) = (if before == 0 { 0 } else { 4 }, (before + text.len()) / 3 * 4);
+    all.as_bytes().get(from..until).unwrap_or_default().to_vec()
+}
+
 impl Kind {
-    /// The kind of a statement file.
+    /// The kind of a statement file. The first predicate type decides, and it stands near the beginning: the rest is not looked at.
     pub(crate) fn of(file: &[u8]) -> Self {
-        let text = std::str::from_utf8(file).unwrap_or_default();
-        if RECEIPT.iter().any(|field| text.contains(field.as_str())) { Self::Receipt } else { Self::Other }
+        let fields = &*FIELDS;
+        let heads = fields.each_ref().map(|field| field.name.first_chunk::<4>().copied().unwrap_or_default());
+        let mut rest = file;
+        while let Some(head) = rest.first_chunk::<4>() {
+            if heads.contains(head)
+                && let Some(field) = fields.iter().find(|field| rest.starts_with(&field.name))
+            {
+                return if rest.starts_with(&field.receipt) { Self::Receipt } else { Self::Other };
+            }
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        Self::Other
     }
 }
 
