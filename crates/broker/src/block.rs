@@ -40,6 +40,17 @@ pub(crate) struct Tail {
 }
 
 impl Filling {
+    /// An empty one with room for as much: blocks in a row are of one size, and growing to it copies everything several times.
+    pub(crate) fn as_large_as(other: &Self) -> Self {
+        Self {
+            entries: Vec::with_capacity(other.entries.len()),
+            ids: Vec::with_capacity(other.ids.len()),
+            leaves: Vec::with_capacity(other.leaves.len()),
+            outputs: Vec::with_capacity(other.outputs.len()),
+            ..Self::default()
+        }
+    }
+
     /// Adds an entry with its id, if it has one.
     pub(crate) fn push(&mut self, entry: Arc<[u8]>, id: Option<MessageId>) {
         self.bytes += entry.len() + 2;

@@ -417,7 +417,8 @@ impl Sequencer {
 
     /// Closes the block and gives it to the committer; false if that has ended.
     fn hand_over(&mut self) -> bool {
-        let job = std::mem::take(&mut self.filling).close(&mut self.tail, &mut self.frontier);
+        let next = Filling::as_large_as(&self.filling);
+        let job = std::mem::replace(&mut self.filling, next).close(&mut self.tail, &mut self.frontier);
         self.meters.decided.store(self.tail.position.0, std::sync::atomic::Ordering::Relaxed);
         match self.jobs.try_send(job) {
             Ok(()) => {
