@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use truc_ledger::store::CHUNK_LEAVES;
 use truc_ledger::{Frontier, leaf_hash};
-use truc_types::{BlockNumber, Position};
+use truc_types::{BlockNumber, Digest, Position};
 
 use super::bundle::{BUNDLED_FORMAT, BlockRow, BundleRow, Footer, wide};
 use super::disk::{Disk, WriteFile};
@@ -208,7 +208,7 @@ fn write(disk: &dyn Disk, plain: &SegmentFile, to: &Path, stop: &AtomicBool) -> 
         fingerprint.add(seen);
         writing.block(seen)
     })?;
-    let footer = writing.finish(end)?;
+    let (footer, roots) = writing.finish(end)?;
     let file = disk.open(to).map_err(OpenError::storage(to))?;
     let length = file.metadata().map_err(OpenError::storage(to))?.len();
     let back = SegmentFile { path: to.to_owned(), number: plain.number, length, is_bundled: true };
@@ -222,7 +222,8 @@ fn write(disk: &dyn Disk, plain: &SegmentFile, to: &Path, stop: &AtomicBool) -> 
         Err(UnpackError::Storage(error)) => return Err(OpenError::storage(to)(error).into()),
         Err(UnpackError::Wrong { .. }) => return Err(PackError::Different),
     };
-    match bundled.check_roots(&file) {
+    // What was read back is what was hashed, so the roots need not be computed a second time.
+    match bundled.check_rows(&file, &roots) {
         Ok(()) => {}
         Err(UnpackError::Storage(error)) => return Err(OpenError::storage(to)(error).into()),
         Err(UnpackError::Wrong { .. }) => return Err(PackError::Different),
@@ -280,6 +281,8 @@ struct Writing<'a> {
     first: Position,
     tree: Frontier,
     bundle_rows: Vec<u8>,
+    /// The roots in those rows: 32 bytes for 256 entries.
+    roots: Vec<Digest>,
     block_rows: Vec<u8>,
     bundles: u32,
     blocks: u32,
@@ -304,6 +307,7 @@ impl<'a> Writing<'a> {
             entries: 0,
             tree: Frontier::new(),
             bundle_rows: Vec::new(),
+            roots: Vec::new(),
             block_rows: Vec::new(),
             bundles: 0,
             blocks: 0,
@@ -343,6 +347,7 @@ impl<'a> Writing<'a> {
             checksum: crc32fast::hash(&frame),
         };
         row.encode(&mut self.bundle_rows);
+        self.roots.push(row.root);
         self.append(&frame)?;
         self.first = row.end();
         self.bundles += 1;
@@ -365,7 +370,7 @@ impl<'a> Writing<'a> {
         Ok(self.file.sync().map_err(OpenError::storage(self.path))?)
     }
 
-    fn finish(mut self, end: JournalEnd) -> Result<Footer, PackError> {
+    fn finish(mut self, end: JournalEnd) -> Result<(Footer, Vec<Digest>), PackError> {
         self.close_bundle()?;
         let rows_offset = self.offset;
         let footer = Footer { bundles: self.bundles, blocks: self.blocks, rows_offset, end, entry_bytes: self.entry_bytes };
@@ -374,6 +379,6 @@ impl<'a> Writing<'a> {
         footer.encode(&mut rest);
         self.append(&rest)?;
         self.sync()?;
-        Ok(footer)
+        Ok((footer, self.roots))
     }
 }

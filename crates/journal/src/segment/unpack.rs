@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use truc_ledger::{Frontier, leaf_hash};
-use truc_types::{BlockNumber, Position};
+use truc_types::{BlockNumber, Digest, Position};
 
 use super::bundle::{
     BLOCK_ROW_BYTES, BUNDLE_ENTRIES_MAX, BUNDLE_ROW_BYTES, BUNDLED_FORMAT, BlockRow, BundleRow, FOOTER_BYTES, Footer, wide,
@@ -164,6 +164,16 @@ impl Bundled {
             return Err(wrong(FormatError::Payload));
         }
         Bundle::split(row.position, bytes, row.entries).map_err(wrong)
+    }
+
+    /// Whether the rows have these roots, in order.
+    pub(super) fn check_rows(&self, file: &File, roots: &[Digest]) -> Result<(), UnpackError> {
+        for (index, root) in (0..self.footer.bundles).zip(roots.iter().map(Some).chain(std::iter::repeat(None))) {
+            if Some(&self.bundle_row(file, index)?.root) != root {
+                return Err(UnpackError::Wrong { offset: self.footer.bundle_row(index), cause: FormatError::Field });
+            }
+        }
+        Ok(())
     }
 
     /// Whether each bundle has the root that its row says: a start believes the rows.
