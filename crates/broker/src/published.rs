@@ -124,6 +124,12 @@ impl Published {
         self.backlog.entry(self.reader.as_ref(), position).map_err(|cause| storage(&cause))
     }
 
+    /// Whether an entry and its proof are in memory: then showing it touches no disk. An entry that leaves memory just then is read from the journal.
+    pub(crate) fn remembers(&self, position: Position) -> bool {
+        let is_recent = self.recent.read().blocks.front().is_some_and(|first| first.header.position <= position);
+        is_recent && position.0.checked_sub(self.shard_start.0).is_some_and(|leaf| self.log.read().tree.remembers(LeafIndex(leaf)))
+    }
+
     /// Durable entries with their proofs, all against one checkpoint.
     ///
     /// # Errors

@@ -161,6 +161,12 @@ impl TreeStore {
         found.map_or(Lookup::Incomplete, Lookup::Hash)
     }
 
+    /// Whether a proof of this leaf against the present size reads nothing.
+    #[must_use]
+    pub fn remembers(&self, leaf: LeafIndex) -> bool {
+        leaf.0 < self.size && self.chunk(leaf.0 / CHUNK_LEAVES).is_some()
+    }
+
     /// Proves that `leaf` is in the tree of `size` leaves, which may be any size up to the present one. `read_chunk` gets the number of a
     /// complete chunk and returns its 256 leaf hashes; it is called at most twice.
     ///

@@ -239,6 +239,10 @@ fn a_store_of_many_chunks_proves_old_leaves_with_at_most_two_reads() {
     for index in size - recent..size {
         assert!(forgetful.prove_inclusion(LeafIndex(index), size, no_read).is_ok(), "leaf {index}");
     }
+    for index in 0..size + 2 {
+        let reads_nothing = forgetful.prove_inclusion(LeafIndex(index), size, no_read).is_ok();
+        assert_eq!(forgetful.remembers(LeafIndex(index)), reads_nothing, "leaf {index}");
+    }
 }
 
 fn no_read(chunk: u64) -> Result<Vec<Digest>, u64> {

@@ -84,6 +84,20 @@ fn leaves_on_both_sides_of_every_chunk_are_proven_from_the_journal() {
 }
 
 #[test]
+fn only_what_is_in_memory_with_its_proof_is_shown_without_the_journal() {
+    let mut log = Growing::new();
+    assert!(!log.published.remembers(Position(0)));
+    while log.tail.position.0 < 1_500 {
+        log.grow();
+    }
+    let end = log.tail.position.0;
+    // The tree of this log remembers the lower nodes of one complete chunk and the open one.
+    let remembered: Vec<_> = (0..end + 2).filter(|position| log.published.remembers(Position(*position))).collect();
+    assert_eq!(remembered, (end / 256 * 256 - 256..end).collect::<Vec<_>>());
+    assert!(log.published.entry(Position(0)).is_ok(), "entries are kept for longer");
+}
+
+#[test]
 fn proofs_hold_while_blocks_are_published() {
     let mut log = Growing::new();
     while log.tail.position.0 < 600 {
