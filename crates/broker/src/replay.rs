@@ -20,6 +20,8 @@ const BLOCKS_WAITING_MAX: usize = 4;
 const PARSERS_MAX: usize = 8;
 /// Entries after which the rows of a rebuilt view are written: what is held back for them stays small, and they need not all be taken in one piece.
 const ROWS_ENTRIES: u64 = 131_072;
+/// Messages after whose change they are, too: receipts change up to 100 each.
+const ROWS_MESSAGES: usize = 131_072;
 
 /// A block, ready to be applied.
 struct Parsed {
@@ -73,7 +75,7 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
                 effects.clear();
             }
             if let Some(views) = views
-                && state.next().0.saturating_sub(written.0) >= ROWS_ENTRIES
+                && (state.next().0.saturating_sub(written.0) >= ROWS_ENTRIES || state.messages_changed() >= ROWS_MESSAGES)
                 && state.is_between_decisions()
             {
                 written = state.next();
@@ -86,7 +88,7 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
 
 /// A view that fails is rebuilt at the next start, as ever; the state is good without it.
 fn write(views: &ViewStore, state: &mut State) {
-    let rows = rows::batch(state.take_rows());
+    let rows = rows::take(state);
     if !views.is_broken()
         && let Err(cause) = views.write(rows)
     {

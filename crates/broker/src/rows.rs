@@ -35,14 +35,15 @@ pub(crate) enum RestoreError {
     Registry { position: Position, cause: String },
 }
 
-/// The rows as one batch for the view writer.
-pub(crate) fn batch(rows: Rows) -> ViewBatch {
+/// The rows that changed as one batch for the view writer.
+pub(crate) fn take(state: &mut State) -> ViewBatch {
+    let rows: Rows<_, _> = state.take_rows_as(|row| encode(&row), |row| encode(&row));
     let mut ops = Vec::with_capacity(rows.groups.len() + rows.apart.len() + rows.agencies.len() + rows.feed.len() + rows.registry.len());
     for (group, row) in rows.groups {
-        ops.push((GROUPS, group.to_be_bytes().to_vec(), row.map(|row| encode(&row))));
+        ops.push((GROUPS, group.to_be_bytes().to_vec(), row));
     }
     for (place, row) in rows.apart {
-        ops.push((APART, place.to_be_bytes().to_vec(), row.map(|row| encode(&row))));
+        ops.push((APART, place.to_be_bytes().to_vec(), row));
     }
     for (index, row) in rows.agencies {
         ops.push((AGENCIES, index.0.to_be_bytes().to_vec(), Some(encode(&row))));

@@ -46,6 +46,8 @@ const VIEW_ROWS_AGE_TICKS: u32 = 5;
 /// Entries after which rows are taken at the next tick. Under load many small flushes delay nobody for long; one large one a second shows in the
 /// slowest hundredth of the answers.
 const VIEW_ROWS_ENTRIES: u64 = 2_048;
+/// Messages after whose change rows are taken, too: a receipt changes up to 100, which lie anywhere, and each takes its neighbours along.
+const VIEW_ROWS_MESSAGES: usize = 8_192;
 
 /// What others ask of the sequencer.
 #[derive(Debug)]
@@ -389,7 +391,8 @@ impl Sequencer {
         }
         self.views_age_ticks += 1;
         let entries = self.state.next().0.saturating_sub(self.views_taken.0);
-        if self.views_age_ticks >= VIEW_ROWS_AGE_TICKS || entries >= VIEW_ROWS_ENTRIES {
+        let many = entries >= VIEW_ROWS_ENTRIES || self.state.messages_changed() >= VIEW_ROWS_MESSAGES;
+        if self.views_age_ticks >= VIEW_ROWS_AGE_TICKS || many {
             self.take_rows();
         }
     }
@@ -408,7 +411,7 @@ impl Sequencer {
         }
         self.views_age_ticks = 0;
         self.views_taken = self.state.next();
-        self.filling.output(Output::Views(rows::batch(self.state.take_rows())));
+        self.filling.output(Output::Views(rows::take(&mut self.state)));
     }
 
     fn views_lag(&self) -> u64 {

@@ -216,9 +216,14 @@ impl OpenMessages {
         shared.filter(|(_, _, message)| is_shared(message))
     }
 
-    /// The message in a place.
-    pub(crate) fn at(&self, at: u32) -> Option<(&MessageId, &OpenMessage)> {
-        slot(&self.chunks, at).map(|slot| (&slot.id, &slot.message))
+    /// The message in a place, if it has a row of its own.
+    pub(crate) fn apart(&self, at: u32) -> Option<(&MessageId, &OpenMessage)> {
+        slot(&self.chunks, at).filter(|slot| !is_shared(&slot.message)).map(|slot| (&slot.id, &slot.message))
+    }
+
+    /// Messages that came, changed or went since rows were taken.
+    pub(crate) fn changed_len(&self) -> usize {
+        self.changed.len()
     }
 
     fn find(&self, id: &MessageId) -> Option<u32> {
@@ -368,7 +373,7 @@ mod tests {
                 self.groups.extend((!row.is_empty()).then_some((*group, row)));
             }
             for at in &changed.apart {
-                let row = open.at(*at).filter(|(_, message)| !is_shared(message)).map(|(id, message)| (*id, message.clone()));
+                let row = open.apart(*at).map(|(id, message)| (*id, message.clone()));
                 let before = self.apart.remove(at);
                 assert!(before.is_some() || row.is_some(), "a row that is not there is not deleted");
                 self.apart.extend(row.map(|row| (*at, row)));
@@ -446,7 +451,7 @@ mod tests {
         open.settle();
         (2..2_050).for_each(|n| open.insert(id(n), message(n)));
         assert_eq!((open.len(), open.chunks.len()), (2_049, 3));
-        assert_eq!(open.at(1_500).unwrap().0, &id(1));
+        assert_eq!(slot(&open.chunks, 1_500).unwrap().id, id(1));
     }
 
     #[test]

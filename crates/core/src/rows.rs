@@ -10,7 +10,7 @@ use truc_signing::statement::Statement;
 use truc_types::{Digest, EdgeTerm, Lane, MessageId, Position, QueuePosition, Timestamp};
 
 use crate::entry::Entry;
-use crate::open::{Changed, GROUP_PLACES, OpenMessages, SHARED_RECIPIENTS_MAX};
+use crate::open::{GROUP_PLACES, OpenMessages, SHARED_RECIPIENTS_MAX};
 use crate::registry::AgencyIndex;
 use crate::sequence::SequenceWindow;
 use crate::state::{AgencyState, DeliveryStep, Known, OpenMessage, RecipientState, Recipients, State};
@@ -21,7 +21,7 @@ const FEED_ROWS_REMOVED_MAX: u64 = 10_000;
 
 /// Changes since the rows were taken last.
 #[derive(Debug, Default)]
-pub struct Rows {
+pub struct Rows<G = GroupRow, M = MessageRow> {
     /// The state is that before this position.
     pub position: Position,
     /// Positions of all registry statements, in order, if there are new ones; empty otherwise.
@@ -31,9 +31,9 @@ pub struct Rows {
     /// Receipts for agencies, by cursor; `None` where the row goes: the edge has stored it. One row each, so that no row grows with what waits.
     pub feed: Vec<(AgencyIndex, u64, Option<Position>)>,
     /// Groups of open messages that changed; `None` where the row goes.
-    pub groups: Vec<(u32, Option<GroupRow>)>,
+    pub groups: Vec<(u32, Option<G>)>,
     /// Open messages of many recipients that changed, by place; `None` where the row goes.
-    pub apart: Vec<(u32, Option<MessageRow>)>,
+    pub apart: Vec<(u32, Option<M>)>,
 }
 
 /// An agency's counters. At most about 700 bytes.
@@ -77,16 +77,28 @@ pub enum RowError {
 impl State {
     /// Takes the rows that changed since the last time. Not between an envelope and its fact: what lies between the two is in no row.
     pub fn take_rows(&mut self) -> Rows {
+        self.take_rows_as(|row| row, |row| row)
+    }
+
+    /// The same; each row of messages becomes what its writer needs before the next one is made: together they are a multiple of their bytes.
+    pub fn take_rows_as<G, M>(&mut self, group: impl Fn(GroupRow) -> G, apart: impl Fn(MessageRow) -> M) -> Rows<G, M> {
         debug_assert!(self.pending.is_none(), "rows are taken between decisions");
-        let Changed { groups, apart } = self.open.take_changed();
-        let groups = groups.into_iter().map(|group| (group, GroupRow::of(&self.open, group))).collect();
-        let apart = apart.into_iter().map(|at| (at, self.open.at(at).map(|(id, message)| MessageRow::of(id, message)))).collect();
+        let changed = self.open.take_changed();
+        let groups = changed.groups.into_iter().map(|number| (number, GroupRow::of(&self.open, number).map(&group))).collect();
+        let message = |at| self.open.apart(at).map(|(id, message)| apart(MessageRow::of(id, message)));
+        let apart = changed.apart.into_iter().map(|at| (at, message(at))).collect();
         let mut agencies: Vec<_> = std::mem::take(&mut self.changes.agencies).into_iter().collect();
         agencies.sort_unstable();
         let feed = self.take_feed_rows(&agencies);
         let agencies = agencies.into_iter().filter_map(|index| self.agency(index).map(|agency| (index, AgencyRow::of(agency)))).collect();
         let registry = if std::mem::take(&mut self.changes.registry) { self.registry.entries().to_vec() } else { Vec::new() };
         Rows { position: self.next, registry, agencies, feed, groups, apart }
+    }
+
+    /// Open messages that came, changed or went since rows were taken.
+    #[must_use]
+    pub fn messages_changed(&self) -> usize {
+        self.open.changed_len()
     }
 
     /// What changed in the feeds of these agencies. All that is new; of what was confirmed as much as one write takes, lowest cursors first, so that

@@ -16,7 +16,10 @@ use crate::fixture::{AGENCIES, agency_code};
 use crate::rows::Store;
 use crate::world::{Answer, World, index};
 
-const ORGANISATIONS: [&str; 9] = ["H0", "H1", "H1.1", "H1.2", "H2", "000.00.01.H2", "H2.1", "H3", "H77"];
+const ORGANISATIONS: [&str; 14] =
+    ["H0", "H1", "H1.1", "H1.2", "H2", "H2.1", "H3", "H0.1", "H0.2", "H2.2", "H3.1", "H3.2", "000.00.01.H2", "H77"];
+/// More of the first 12 than share a row of the views.
+const MANY: usize = 9;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -65,7 +68,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let agency = 0..AGENCIES;
-    let to = proptest::collection::vec(prop_oneof![40 => 0..8usize, 1 => Just(8usize)], 1..5);
+    let few = proptest::collection::vec(prop_oneof![36 => 0..7usize, 4 => Just(12usize), 1 => Just(13usize)], 1..5);
+    let many = proptest::sample::subsequence((0..12usize).collect::<Vec<_>>(), MANY..=12);
+    let to = prop_oneof![8 => few, 1 => many];
     prop_oneof![
         12 => (agency.clone(), to, prop_oneof![16 => Just(0i64), 2 => -3i64..0, 1 => 4_000i64..4_200], 0u8..4)
             .prop_map(|(from, to, off, urgency)| Step::Send { from, to, off, urgency }),

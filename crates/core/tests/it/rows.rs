@@ -44,6 +44,7 @@ impl Store {
         for (place, row) in rows.apart {
             let earlier = self.apart.remove(&place);
             assert!(earlier.is_some() || row.is_some(), "no row goes that is not there");
+            assert!(row.as_ref().is_none_or(MessageRow::stands_apart), "a message of few recipients shares a row");
             self.apart.extend(row.map(|row| (place, row)));
         }
     }
