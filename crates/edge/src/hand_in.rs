@@ -322,6 +322,11 @@ impl HandIn {
         sizes.iter().map(|size| digest(*size)).collect::<io::Result<_>>().map_err(|cause| storage(&cause))
     }
 
+    /// Whether anything is kept: of a small document usually nothing ever was.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.folder().exists()
+    }
+
     /// The document is recorded, or can never be: nothing is kept. Blocking.
     pub(crate) fn forget(&self) {
         if let Err(cause) = remove_folder(&self.folder()) {

@@ -70,7 +70,7 @@ pub(crate) async fn watch(node: Arc<Node>, gauges: Arc<Gauges>) -> Infallible {
 async fn backlog(node: &Node) -> Result<Backlog, Refusal> {
     let limit = Duration::from_millis(READINESS_PROBE_MILLIS_MAX);
     let late = |_| Refusal::new(Reason::JournalStorage, format!("the rows were not read within {READINESS_PROBE_MILLIS_MAX} ms"));
-    tokio::time::timeout(limit, node.store.read(|state| state.backlog(METRICS_ROWS_MAX))).await.map_err(late)?
+    tokio::time::timeout(limit, node.store.search(|state| state.backlog(METRICS_ROWS_MAX))).await.map_err(late)?
 }
 
 /// Gauges that are looked at.

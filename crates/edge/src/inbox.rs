@@ -25,6 +25,8 @@ use crate::{edxml, feed, transfer, witness};
 
 /// Deliveries in work at once, each of which downloads one attachment at a time.
 const IN_HAND: u32 = 24;
+/// Deliveries after which their room is given back to the axis: a message for several, and enough left meanwhile.
+const CREDIT_STEP: u32 = IN_HAND / 4;
 /// Feed items that wait to be stored: what the protocol lets the broker send unconfirmed.
 const FEED_WAITING_MAX: usize = 256;
 /// Pause after a delivery that could not be taken: the axis offers it again, and a full disk is not made worse.
@@ -43,7 +45,7 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, term: EdgeTerm) -> Result<I
     let (feed_items, feed_receiver) = mpsc::channel(FEED_WAITING_MAX);
     let mut feed = JoinSet::new();
     feed.spawn(feed::run(Arc::clone(&node), link.clone(), feed_cursor, feed_receiver, requests.clone()));
-    let mut work = JoinSet::new();
+    let (mut work, mut done_since) = (JoinSet::new(), 0);
     loop {
         tokio::select! {
             message = stream.message() => match message.map_err(|status| opened_by_other(status.into(), term))?.and_then(|message| message.response) {
@@ -69,6 +71,7 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, term: EdgeTerm) -> Result<I
             },
             Some(done) = work.join_next() => {
                 let (lease, taken) = done.map_err(|cause| LinkError::Away(cause.to_string()))?;
+                let taken_ill = taken.is_err();
                 if let Err(cause) = taken {
                     node.meters.given_back.inc();
                     if matches!(cause, LinkError::Untrusted(_)) {
@@ -79,7 +82,11 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, term: EdgeTerm) -> Result<I
                 } else {
                     node.meters.taken.inc();
                 }
-                requests.send(say(Request::Credit(Credit { deliveries: 1 }))).await.map_err(|_| gone())?;
+                done_since += 1;
+                if done_since >= CREDIT_STEP || taken_ill {
+                    requests.send(say(Request::Credit(Credit { deliveries: done_since }))).await.map_err(|_| gone())?;
+                    done_since = 0;
+                }
             }
             Some(ended) = feed.join_next() => return ended.map_err(|cause| LinkError::Away(cause.to_string()))?,
         }
@@ -135,7 +142,8 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
     let (envelope, file, verified, fact) = checked?;
     let message_id = envelope.message_id;
     let (organisation, wanted) = (envelope.sender.organisation.clone(), recipient.clone());
-    let known = node.store.read(move |state| Ok((state.inbox(&message_id, &wanted)?.is_some(), state.served_by(&organisation)?))).await?;
+    // Nothing is said to the axis because of it but that there is room for the next one.
+    let known = node.store.peek(|state| Ok((state.inbox(&message_id, &wanted)?.is_some(), state.served_by(&organisation)?)))?;
     if known.0 {
         // It is stored, and by the same record its receipt is on its way or in the log.
         tracing::debug!(%message_id, %recipient, attempt = delivery.attempt, "delivered again");

@@ -12,6 +12,7 @@ mod edxml;
 mod error;
 mod evidence;
 mod feed;
+mod fresh;
 mod grpc;
 mod hand_in;
 mod health;

@@ -14,10 +14,12 @@ use truc_types::{AgencyCode, Digest, EdgeTerm, Reason, Refusal};
 
 use crate::config::EdgeConfig;
 use crate::error::EdgeError;
+use crate::fresh::Fresh;
 use crate::hand_in::HandIns;
 use crate::meters::Meters;
 use crate::sealer::Sealer;
 use crate::store::Store;
+use crate::transfer::AtAxis;
 use crate::trust::{Trust, TrustError};
 
 /// One running edge.
@@ -39,6 +41,10 @@ pub(crate) struct Node {
     pub(crate) streams: Semaphore,
     /// Uploads at a time: well below what the broker allows one agency, so that broken ones can be resumed beside them.
     pub(crate) uploads: Semaphore,
+    /// What was handed in and nobody has begun to bring.
+    pub(crate) fresh: Arc<Fresh>,
+    /// What the axis has of this agency's attachments.
+    pub(crate) at_axis: AtAxis,
     /// One writer per content at a time.
     pub(crate) writing: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
     /// One reader of the registry at a time.

@@ -14,9 +14,10 @@ use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::submit_response::Outcome;
 use truc_signing::statement::Envelope;
 use truc_transport::status;
-use truc_types::{EdgeTerm, MessageId, Reason, Refusal, Retry};
+use truc_types::{Digest, EdgeTerm, MessageId, Reason, Refusal, Retry};
 
 use crate::backoff::Backoff;
+use crate::fresh::FreshDocument;
 use crate::node::{LinkError, Node};
 use crate::record::Record;
 use crate::session::Link;
@@ -51,17 +52,18 @@ struct Outbox {
     work: JoinSet<(MessageId, Result<Brought, LinkError>)>,
     in_hand: HashSet<MessageId>,
     deferred: HashMap<MessageId, (Instant, Backoff)>,
+    /// The rows name open documents that are neither in hand nor deferred nor fresh.
+    behind: bool,
 }
 
 /// Runs until the connection ends.
 pub(crate) async fn run(node: Arc<Node>, link: Link, submitter: Submitter, term: EdgeTerm) -> Result<Infallible, LinkError> {
     let mut handed_in = node.store.signals().outbox.subscribe();
     let (work, in_hand, deferred) = (JoinSet::new(), HashSet::new(), HashMap::new());
-    let mut outbox = Outbox { node, link, submitter, term, work, in_hand, deferred };
+    let mut outbox = Outbox { node, link, submitter, term, work, in_hand, deferred, behind: true };
     loop {
         outbox.begin_work().await?;
-        let due = outbox.deferred.values().map(|(due, _)| *due).min();
-        let due = due.unwrap_or_else(|| Instant::now() + PAUSE_MAX);
+        let due = outbox.next_due().unwrap_or_else(|| Instant::now() + PAUSE_MAX);
         tokio::select! {
             Some(done) = outbox.work.join_next() => outbox.settle(done.map_err(|cause| LinkError::Away(cause.to_string()))?)?,
             changed = handed_in.changed() => changed.map_err(|_| LinkError::Away("the recorder has gone".to_owned()))?,
@@ -71,27 +73,78 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, submitter: Submitter, term:
 }
 
 impl Outbox {
-    /// Begins work on open documents, urgent ones first.
+    /// Begins work on open documents, urgent ones first: from the rows as long as they know of more than is in memory here, else what is fresh.
     async fn begin_work(&mut self) -> Result<(), LinkError> {
+        self.begin_deferred();
+        if self.behind || self.node.fresh.missed() {
+            return self.begin_from_rows().await;
+        }
+        while self.has_room()
+            && let Some(document) = self.node.fresh.next()
+        {
+            self.begin(document.message_id, Some(document));
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_hand.len() < IN_HAND_MAX && self.deferred.len() < DEFERRED_MAX + self.in_hand.len()
+    }
+
+    async fn begin_from_rows(&mut self) -> Result<(), LinkError> {
         let now = Instant::now();
+        // What comes in from here on is fresh again, and perhaps in the rows that are read as well.
+        self.node.fresh.clear();
+        self.behind = true;
         let mut after: Option<Vec<u8>> = None;
-        while self.in_hand.len() < IN_HAND_MAX && self.deferred.len() < DEFERRED_MAX + self.in_hand.len() {
+        while self.has_room() {
             let from = after.take();
-            let (open, next) = self.node.store.read(move |state| state.open_documents(from.as_deref(), 4 * IN_HAND_MAX)).await?;
+            let (open, next) = self.node.store.search(move |state| state.open_documents(from.as_deref(), 4 * IN_HAND_MAX)).await?;
             for message_id in open {
-                let waits = self.deferred.get(&message_id).is_some_and(|(due, _)| *due > now);
-                if waits || self.in_hand.len() == IN_HAND_MAX || !self.in_hand.insert(message_id) {
-                    continue;
+                if self.in_hand.len() >= IN_HAND_MAX {
+                    return Ok(());
                 }
-                let (node, link, submitter, term) = (Arc::clone(&self.node), self.link.clone(), self.submitter.clone(), self.term);
-                self.work.spawn(async move { (message_id, bring(&node, &link, &submitter, term, message_id).await) });
+                if self.deferred.get(&message_id).is_none_or(|(due, _)| *due <= now) {
+                    self.begin(message_id, None);
+                }
             }
             match next {
                 Some(key) => after = Some(key),
-                None => break,
+                None => {
+                    self.behind = false;
+                    break;
+                }
             }
         }
         Ok(())
+    }
+
+    /// When the next pause is over; a document in hand has none, and with full hands there is nothing to wait for.
+    fn next_due(&self) -> Option<Instant> {
+        let waiting = self.deferred.iter().filter(|(message_id, _)| !self.in_hand.contains(*message_id));
+        waiting.map(|(_, (due, _))| *due).min().filter(|_| self.in_hand.len() < IN_HAND_MAX)
+    }
+
+    /// Documents whose pause is over.
+    fn begin_deferred(&mut self) {
+        let now = Instant::now();
+        if self.next_due().is_none_or(|due| due > now) {
+            return;
+        }
+        let due: Vec<_> = self.deferred.iter().filter(|(_, (due, _))| *due <= now).map(|(message_id, _)| *message_id).collect();
+        for message_id in due {
+            if self.in_hand.len() < IN_HAND_MAX {
+                self.begin(message_id, None);
+            }
+        }
+    }
+
+    fn begin(&mut self, message_id: MessageId, fresh: Option<FreshDocument>) {
+        if !self.in_hand.insert(message_id) {
+            return;
+        }
+        let (node, link, submitter, term) = (Arc::clone(&self.node), self.link.clone(), self.submitter.clone(), self.term);
+        self.work.spawn(async move { (message_id, bring(&node, &link, &submitter, term, message_id, fresh).await) });
     }
 
     fn settle(&mut self, (message_id, brought): (MessageId, Result<Brought, LinkError>)) -> Result<(), LinkError> {
@@ -121,16 +174,51 @@ impl Outbox {
     }
 }
 
-async fn bring(node: &Arc<Node>, link: &Link, submitter: &Submitter, term: EdgeTerm, message_id: MessageId) -> Result<Brought, LinkError> {
-    let row = node.store.read(move |state| state.outbox(&message_id)).await?;
-    let Some(row) = row.filter(|row| row.accepted.is_none() && row.refusal.is_none()) else { return Ok(Brought::Done) };
-    let draft = draft_of(node, &row).await?;
-    let (mut sealed_in, mut file) = match row.sealed {
-        Some(sealed) => (sealed.term, sealed_file(node, sealed.position).await?),
-        None => {
-            upload_all(node, link, &draft).await?;
-            (term, seal(node, message_id, &draft, term).await?)
+/// A document as it is now: what has to be at the axis before it, and its seal if it has one.
+struct Open {
+    draft: Vec<u8>,
+    carried: Vec<(Digest, u64)>,
+    sealed: Option<(EdgeTerm, Vec<u8>)>,
+    /// It was sealed by an earlier connection, after its attachments had been uploaded; or by an earlier life, and then the axis asks for them.
+    is_earlier: bool,
+}
+
+/// Reads an open document; `None` if it is open no more.
+async fn open(node: &Node, message_id: MessageId, fresh: Option<FreshDocument>) -> Result<Option<Open>, LinkError> {
+    if let Some(FreshDocument { draft, carried, sealed, .. }) = fresh {
+        // It may have been found in the rows and brought meanwhile.
+        let row = node.store.peek(|state| state.outbox(&message_id))?;
+        if row.is_some_and(|row| row.accepted.is_none() && row.refusal.is_none() && row.sealed.is_some() == sealed.is_some()) {
+            return Ok(Some(Open { draft, carried, sealed, is_earlier: false }));
         }
+    }
+    let row = node.store.read(|state| state.outbox(&message_id)).await?;
+    let Some(row) = row.filter(|row| row.accepted.is_none() && row.refusal.is_none()) else { return Ok(None) };
+    let draft = draft_of(node, &row).await?;
+    let carried = Envelope::parse(&draft).map_err(|cause| cause.to_refusal())?.carried();
+    let sealed = match row.sealed {
+        Some(sealed) => Some((sealed.term, sealed_file(node, sealed.position).await?)),
+        None => None,
+    };
+    let is_earlier = sealed.is_some();
+    Ok(Some(Open { draft, carried, sealed, is_earlier }))
+}
+
+async fn bring(
+    node: &Arc<Node>,
+    link: &Link,
+    submitter: &Submitter,
+    term: EdgeTerm,
+    message_id: MessageId,
+    fresh: Option<FreshDocument>,
+) -> Result<Brought, LinkError> {
+    let Some(Open { draft, carried, sealed, is_earlier }) = open(node, message_id, fresh).await? else { return Ok(Brought::Done) };
+    if !is_earlier {
+        upload_all(node, link, &carried).await?;
+    }
+    let (mut sealed_in, mut file) = match sealed {
+        Some(sealed) => sealed,
+        None => (term, seal(node, message_id, &draft, term).await?),
     };
     for _ in 0..SEALS_MAX {
         let refusal = match submitter.submit(file.clone(), false).await? {
@@ -140,13 +228,16 @@ async fn bring(node: &Arc<Node>, link: &Link, submitter: &Submitter, term: EdgeT
         match judge(&refusal) {
             Judgement::Superseded => superseded(sealed_in, term, &refusal)?,
             Judgement::SealAnew => {}
-            Judgement::Upload => upload_all(node, link, &draft).await?,
+            Judgement::Upload => {
+                carried.iter().for_each(|(digest, _)| node.at_axis.forget(digest));
+                upload_all(node, link, &carried).await?;
+            }
             Judgement::Defer(refusal) => return Ok(Brought::Deferred(refusal)),
             Judgement::Final(refusal) => return refuse(node, message_id, refusal).await,
         }
         if matches!(judge(&refusal), Judgement::Superseded | Judgement::SealAnew) {
             tracing::info!(%message_id, reason = %refusal.reason, "the document is sealed anew");
-            upload_all(node, link, &draft).await?;
+            upload_all(node, link, &carried).await?;
             file = seal(node, message_id, &draft, term).await?;
             sealed_in = term;
         }
@@ -198,10 +289,9 @@ async fn sealed_file(node: &Node, position: truc_types::Position) -> Result<Vec<
     }
 }
 
-async fn upload_all(node: &Node, link: &Link, draft: &[u8]) -> Result<(), LinkError> {
-    let envelope = Envelope::parse(draft).map_err(|cause| cause.to_refusal())?;
-    for (digest, size) in envelope.carried() {
-        transfer::upload(node, link, digest, size).await?;
+async fn upload_all(node: &Node, link: &Link, carried: &[(Digest, u64)]) -> Result<(), LinkError> {
+    for (digest, size) in carried {
+        transfer::upload(node, link, *digest, *size).await?;
     }
     Ok(())
 }

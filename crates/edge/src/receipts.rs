@@ -18,13 +18,15 @@ use crate::backoff::Backoff;
 use crate::node::{LinkError, Node};
 use crate::record::{Fate, Record};
 use crate::sealer::fitting;
-use crate::state::{Event, ReceiptRow};
+use crate::state::{Event, ItemRow, ReceiptRow, State};
 use crate::store::refusal_of;
 use crate::submit::Submitter;
 use crate::term::superseded;
 
 /// Event and sender pairs in work at once.
 const GROUPS_MAX: usize = 64;
+/// Pairs that a connection begins with: three events of more agencies than there are.
+const GROUPS_KNOWN_MAX: usize = 3 * 1_000;
 /// Longest pause of one pair after refusals that may pass.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -36,16 +38,20 @@ pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -
     let mut pending = node.store.signals().receipts.subscribe();
     let mut in_hand: HashSet<Group> = HashSet::new();
     let mut work: JoinSet<(Group, Result<(), LinkError>)> = JoinSet::new();
+    // What was added before this connection; the rest is told.
+    let mut waiting: HashSet<Group> = node.store.search(|state| state.pending_groups(GROUPS_KNOWN_MAX)).await?.into_iter().collect();
     loop {
-        let groups = node.store.read(|state| state.pending_groups(2 * GROUPS_MAX)).await?;
-        for group in groups {
-            if in_hand.len() < GROUPS_MAX && in_hand.insert(group.clone()) {
-                let (node, submitter) = (Arc::clone(&node), submitter.clone());
-                work.spawn(async move {
-                    let drained = drain(&node, &submitter, term, &group).await;
-                    (group, drained)
-                });
-            }
+        waiting.extend(node.store.take_touched());
+        let room = GROUPS_MAX.saturating_sub(in_hand.len());
+        let next: Vec<Group> = waiting.iter().filter(|group| !in_hand.contains(*group)).take(room).cloned().collect();
+        for group in next {
+            waiting.remove(&group);
+            in_hand.insert(group.clone());
+            let (node, submitter) = (Arc::clone(&node), submitter.clone());
+            work.spawn(async move {
+                let drained = drain(&node, &submitter, term, &group).await;
+                (group, drained)
+            });
         }
         tokio::select! {
             Some(done) = work.join_next() => {
@@ -61,14 +67,17 @@ pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -
 /// Receipts that an earlier connection or life left behind: at most one per pair.
 async fn settle_earlier(node: &Arc<Node>, submitter: &Submitter, term: EdgeTerm) -> Result<(), LinkError> {
     loop {
-        let waiting = node.store.read(|state| state.waiting_receipts(GROUPS_MAX)).await?;
+        let waiting = node.store.search(|state| state.waiting_receipts(GROUPS_MAX)).await?;
         if waiting.is_empty() {
             return Ok(());
         }
         let mut work = JoinSet::new();
         for (receipt_id, row) in waiting {
             let (node, submitter) = (Arc::clone(node), submitter.clone());
-            work.spawn(async move { bring(&node, &submitter, term, receipt_id, &row, &mut Backoff::up_to(PAUSE_MAX)).await });
+            work.spawn(async move {
+                let file = sealed_file(&node, row.position).await?;
+                bring(&node, &submitter, term, receipt_id, &row, file, &mut Backoff::up_to(PAUSE_MAX)).await
+            });
         }
         while let Some(brought) = work.join_next().await {
             brought.map_err(|cause| LinkError::Away(cause.to_string()))??;
@@ -79,27 +88,37 @@ async fn settle_earlier(node: &Arc<Node>, submitter: &Submitter, term: EdgeTerm)
 /// Seals and brings receipts of one pair until nothing is pending.
 async fn drain(node: &Arc<Node>, submitter: &Submitter, term: EdgeTerm, group: &Group) -> Result<(), LinkError> {
     let mut backoff = Backoff::up_to(PAUSE_MAX);
-    while let Some((receipt_id, row)) = seal_next(node, term, group).await? {
-        bring(node, submitter, term, receipt_id, &row, &mut backoff).await?;
+    // What is pending is looked for again where the receipt is sealed.
+    while node.store.peek(|state| state.is_pending(group.0, &group.1))?
+        && let Some((receipt_id, row, file)) = seal_next(node, term, group).await?
+    {
+        bring(node, submitter, term, receipt_id, &row, file, &mut backoff).await?;
     }
     Ok(())
 }
 
 /// Seals the next receipt of a pair; `None` when nothing is pending.
-async fn seal_next(node: &Arc<Node>, term: EdgeTerm, (event, sender): &Group) -> Result<Option<(MessageId, ReceiptRow)>, LinkError> {
+async fn seal_next(
+    node: &Arc<Node>,
+    term: EdgeTerm,
+    (event, sender): &Group,
+) -> Result<Option<(MessageId, ReceiptRow, Vec<u8>)>, LinkError> {
     let (sealer, event, sender) = (node.sealer.clone(), *event, sender.clone());
     let observed = node.trust.observed().for_statements();
-    let sealed = node.store.record(move |state| {
+    let seal = move |state: &State| {
         let items = fitting(state.pending_items(event, &sender).map_err(refusal_of)?);
         if items.is_empty() {
             return Ok((Vec::new(), None));
         }
+        let rows =
+            items.iter().map(|item| ItemRow { message_id: item.message_id, recipient: item.recipient.clone(), pending: item.row.clone() });
+        let row = ReceiptRow { position: state.applied(), term, event, sender: sender.clone(), items: rows.collect() };
         let (receipt_id, file) = sealer.receipt(event, &sender, items, term, observed);
-        Ok((vec![Record::ReceiptSealed { receipt_id, file }], Some(receipt_id)))
-    });
-    let Some(receipt_id) = sealed.await? else { return Ok(None) };
-    let row = node.store.read(move |state| state.receipt(&receipt_id)).await?;
-    Ok(row.map(|row| (receipt_id, row)))
+        Ok((vec![Record::ReceiptSealed { receipt_id, file: file.clone() }], Some((receipt_id, row, file))))
+    };
+    // The DMS waits for `fetched`, its own answers travel as they can.
+    let sealed = if event == Event::Fetched { node.store.record(seal).await } else { node.store.record_later(seal).await };
+    Ok(sealed?)
 }
 
 /// Submits a sealed receipt until it is in the log or given back.
@@ -109,15 +128,20 @@ async fn bring(
     term: EdgeTerm,
     receipt_id: MessageId,
     row: &ReceiptRow,
+    file: Vec<u8>,
     backoff: &mut Backoff,
 ) -> Result<(), LinkError> {
-    let file = sealed_file(node, row.position).await?;
     loop {
         let refusal = match submitter.submit(file.clone(), false).await? {
             Outcome::Accepted(acceptance) => {
                 let accepted = node.trust.check_acceptance(&file, &acceptance)?;
                 let record = Record::ReceiptLogged { receipt_id, leaf: accepted.leaf, checkpoint: accepted.checkpoint };
-                node.store.record_all(vec![record]).await?;
+                let logged = move |_: &State| Ok((vec![record], ()));
+                if row.event == Event::Fetched {
+                    node.store.record(logged).await?
+                } else {
+                    node.store.record_later(logged).await?
+                }
                 for item in &row.items {
                     tracing::info!(message_id = %item.message_id, recipient = %item.recipient, event = ?row.event, "receipt is in the log");
                 }
@@ -204,7 +228,7 @@ fn judge(row: &ReceiptRow, refusal: &pb::Refusal) -> Judgement {
         // The seal, the identity or the axis is at fault, not an item: nothing is given up, the operator sees the log line.
         _ => return Judgement::Wait,
     };
-    let named = |item: &&crate::state::ItemRow| {
+    let named = |item: &&ItemRow| {
         refusal.values.get("message_id").is_some_and(|id| *id == item.message_id.to_string())
             && refusal.values.get("recipient").is_some_and(|recipient| recipient == item.recipient.as_str())
     };

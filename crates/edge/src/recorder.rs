@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use truc_journal::{Block, BlockHeader, BlockKind, Journal};
 use truc_ledger::{Frontier, leaf_hash};
@@ -36,10 +37,16 @@ pub(crate) struct Decided {
 /// A command: looks at the state, with the effect of all commands before it.
 pub(crate) type Decide = Box<dyn FnOnce(&State) -> Decided + Send>;
 
+/// Commands that nobody waits for: they share the block, and the sync, of whatever comes next. Not decided before, because readers wait until what they saw
+/// is durable. Each of the loops that put something in waits for its answer: there are fewer than a block takes.
+pub(crate) type Later = Arc<Mutex<Vec<Decide>>>;
+
 /// What the recorder is told.
 pub(crate) enum Command {
     /// Decide and record.
     Decide(Decide),
+    /// Decide and record what is in [`Later`].
+    DecideLater,
     /// A second passed: bring the journal's mark and the view up to date.
     Settle,
     /// Nothing comes after this.
@@ -55,33 +62,28 @@ pub(crate) struct Signals {
     pub(crate) statuses: watch::Sender<u64>,
     /// The DMS handed a document in.
     pub(crate) outbox: watch::Sender<u64>,
-    /// Something has to stand in a receipt.
+    /// Something has to stand in a receipt: told when it is decided, because the receipt's own block comes behind it.
     pub(crate) receipts: watch::Sender<u64>,
     /// Something happened to a document.
     pub(crate) events: watch::Sender<u64>,
 }
 
 impl Signals {
+    /// Wakes each reader once, however many records of the block are his.
     fn tell(&self, records: &[Record]) {
-        let bump = |signal: &watch::Sender<u64>| signal.send_modify(|count| *count += 1);
-        if !records.is_empty() {
-            bump(&self.events);
-        }
+        let (mut outbox, mut statuses, mut arrivals) = (false, false, false);
         for record in records {
             match record {
-                Record::Drafted { .. } => bump(&self.outbox),
+                Record::Drafted { .. } => outbox = true,
                 Record::Sealed { .. } | Record::Accepted { .. } | Record::RefusedByAxis { .. } | Record::FeedReceipt { .. } => {
-                    bump(&self.statuses)
+                    statuses = true;
                 }
-                Record::Arrived { .. } | Record::Answered { .. } => bump(&self.receipts),
-                Record::ReceiptLogged { .. } => bump(&self.arrivals),
-                Record::ReceiptReturned { .. } => {
-                    bump(&self.arrivals);
-                    bump(&self.receipts);
-                }
+                Record::ReceiptLogged { .. } | Record::ReceiptReturned { .. } => arrivals = true,
                 Record::TermOpening { .. }
                 | Record::TermOpened { .. }
                 | Record::ArrivedEnvelope { .. }
+                | Record::Arrived { .. }
+                | Record::Answered { .. }
                 | Record::ReceiptSealed { .. }
                 | Record::Confirmed { .. }
                 | Record::CheckpointSeen { .. }
@@ -90,7 +92,13 @@ impl Signals {
                 | Record::RegistryEntry { .. } => {}
             }
         }
+        let told = [(outbox, &self.outbox), (statuses, &self.statuses), (arrivals, &self.arrivals), (!records.is_empty(), &self.events)];
+        told.into_iter().filter(|(changed, _)| *changed).for_each(|(_, signal)| bump(signal));
     }
+}
+
+fn bump(signal: &watch::Sender<u64>) {
+    signal.send_modify(|count| *count = count.wrapping_add(1));
 }
 
 /// What the thread shares with everybody.
@@ -109,6 +117,7 @@ pub(crate) struct Recorder {
     origin: String,
     frontier: Frontier,
     writer: Writer,
+    later: Later,
     /// A batch that the view's writer had no room for.
     held: Option<ViewBatch>,
 }
@@ -125,8 +134,15 @@ struct Batch {
 }
 
 impl Recorder {
-    pub(crate) fn new(shared: Arc<Shared>, journal: Box<dyn Journal>, origin: String, frontier: Frontier, writer: Writer) -> Self {
-        Self { shared, journal, origin, frontier, writer, held: None }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        journal: Box<dyn Journal>,
+        origin: String,
+        frontier: Frontier,
+        writer: Writer,
+        later: Later,
+    ) -> Self {
+        Self { shared, journal, origin, frontier, writer, later, held: None }
     }
 
     /// Starts the thread; it ends when the last sender is gone, or when the journal fails.
@@ -138,7 +154,11 @@ impl Recorder {
     }
 
     fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        if let Err(cause) = self.record_all(&mut commands) {
+        let recorded = self.record_all(&mut commands);
+        // Nothing comes in any more, and what waits is dropped: its callers learn that the outcome is unknown.
+        drop(commands);
+        drop(std::mem::take(&mut *self.later.lock()));
+        if let Err(cause) = recorded {
             tracing::error!(reason = %cause.reason(), %cause, "the journal stopped: the edge ends");
             self.shared.failed.send_replace(Some(Arc::new(cause)));
             // Callers in the queue learn by their dropped answers that the outcome is unknown.
@@ -154,10 +174,12 @@ impl Recorder {
         let mut open = true;
         while open && let Some(first) = commands.blocking_recv() {
             let mut batch = Batch::default();
+            self.decide_later(&mut batch)?;
             let mut next = Some(first);
             while let Some(command) = next.take() {
                 match command {
                     Command::Decide(decide) => self.decide(decide, &mut batch)?,
+                    Command::DecideLater => self.decide_later(&mut batch)?,
                     Command::Settle => self.settle()?,
                     Command::Close => open = false,
                 }
@@ -171,6 +193,11 @@ impl Recorder {
             }
         }
         self.write_view(true)
+    }
+
+    fn decide_later(&mut self, batch: &mut Batch) -> Result<(), EdgeError> {
+        let later = std::mem::take(&mut *self.later.lock());
+        later.into_iter().try_for_each(|decide| self.decide(decide, batch))
     }
 
     fn decide(&mut self, decide: Decide, batch: &mut Batch) -> Result<(), EdgeError> {
@@ -193,6 +220,9 @@ impl Recorder {
         for record in &decided.records {
             let position = shared.state.applied();
             shared.state.apply(position, time, record).map_err(|cause| state_error(position, cause))?;
+        }
+        if shared.state.is_touched() {
+            bump(&shared.signals.receipts);
         }
         batch.bytes += bytes;
         batch.entries.extend(entries);

@@ -54,9 +54,13 @@ impl Sealer {
         seq: SenderSeq,
         observed_log: Option<ObservedLog>,
     ) -> Result<Record, StatementError> {
-        let mut envelope = Envelope::parse(draft)?;
+        Ok(self.record(Envelope::parse(draft)?, term, seq, observed_log))
+    }
+
+    /// Seals a document whose draft was just made, under a number.
+    pub(crate) fn record(&self, mut envelope: Envelope, term: EdgeTerm, seq: SenderSeq, observed_log: Option<ObservedLog>) -> Record {
         let file = self.seal(&mut envelope, term, seq, observed_log);
-        Ok(Record::Sealed { message_id: envelope.message_id, term, seq, file })
+        Record::Sealed { message_id: envelope.message_id, term, seq, file }
     }
 
     /// Fills in what the sealing fills in, and seals; the DSSE file.

@@ -107,6 +107,7 @@ pub(crate) async fn keep_connected(node: Arc<Node>) -> EdgeError {
 
 async fn session(node: &Arc<Node>) -> Result<Infallible, LinkError> {
     let link = Link::connect(&node.config).await?;
+    node.at_axis.clear();
     witness::catch_up(node, &link).await?;
     witness::read_registry(node, &link).await?;
     let (submitter, mut answers) = Submitter::open(&link, Arc::clone(&node.meters)).await?;

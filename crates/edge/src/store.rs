@@ -1,5 +1,6 @@
 //! Opens journal and view of a data folder, and is everybody's way to them: commands to the recorder, reads that wait until what they saw is durable.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use truc_journal::segment::{SegmentJournal, SegmentOptions};
-use truc_journal::{Journal, JournalReader};
+use truc_journal::{Journal, JournalReader, ReadError};
 use truc_ledger::{Frontier, leaf_hash};
 use truc_types::names::EDGE_ORIGIN_PREFIX;
 use truc_types::{AgencyCode, Digest, Position, Reason, Refusal, Timestamp};
@@ -16,11 +17,13 @@ use truc_views::{Overlay, ViewFormat, ViewStore, Writer};
 
 use crate::error::EdgeError;
 use crate::record::Record;
-use crate::recorder::{Command, Decided, Recorder, Shared, Signals, peaks_row, state_error};
-use crate::state::{META, PEAKS_KEY, ROWS_FORMAT, State, StateError};
+use crate::recorder::{Command, Decide, Decided, Later, Recorder, Shared, Signals, peaks_row, state_error};
+use crate::state::{Event, META, PEAKS_KEY, ROWS_FORMAT, State, StateError};
 
 /// Memory for the view's cache: 94 edges in one process stay below 200 MB.
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
+/// How long what nobody waits for may wait for other things to share a block with: a block costs about as much as what is in it.
+const PATIENCE: Duration = Duration::from_millis(5);
 /// Rows after which a replay writes the view.
 const REPLAY_ROWS_MAX: usize = 20_000;
 
@@ -29,6 +32,7 @@ const REPLAY_ROWS_MAX: usize = 20_000;
 pub(crate) struct Store {
     shared: Arc<Shared>,
     reader: Arc<dyn JournalReader>,
+    later: Later,
     commands: mpsc::Sender<Command>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -66,9 +70,11 @@ impl Store {
             failed: watch::Sender::new(None),
             signals: Signals::default(),
         });
-        let (commands, thread) = Recorder::new(Arc::clone(&shared), Box::new(journal), origin, frontier, writer).start()?;
+        let later = Later::default();
+        let (commands, thread) =
+            Recorder::new(Arc::clone(&shared), Box::new(journal), origin, frontier, writer, Arc::clone(&later)).start()?;
         tokio::spawn(tick(commands.downgrade()));
-        Ok(Self { shared, reader, commands, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { shared, reader, later, commands, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Decides on the recorder's thread and records what was decided. The answer comes after it is durable.
@@ -79,19 +85,42 @@ impl Store {
         &self,
         decide: impl FnOnce(&State) -> Result<(Vec<Record>, T), Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let (answer, answered) = oneshot::channel();
-        let decide = move |state: &State| {
-            let (records, outcome) = match decide(state) {
-                Ok((records, value)) => (records, Ok(value)),
-                Err(refusal) => (Vec::new(), Err(refusal)),
-            };
-            let settle = Box::new(move |durable: bool| {
-                // A caller that went away learns at its next call what happened.
-                let _gone = answer.send(if durable { outcome } else { Err(outcome_unknown()) });
-            });
-            Decided { records, settle }
+        self.record_then(decide, std::convert::identity).await
+    }
+
+    /// As [`Store::record`]; `then` has what was decided once it is durable, whether or not the caller still waits, and makes the answer of it.
+    pub(crate) async fn record_then<D: Send + 'static, T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(Vec<Record>, D), Refusal> + Send + 'static,
+        then: impl FnOnce(D) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (decide, answered) = prepared(decide, then);
+        self.commands.send(Command::Decide(decide)).await.map_err(|_| outcome_unknown())?;
+        answered.await.unwrap_or_else(|_| Err(outcome_unknown()))
+    }
+
+    /// As [`Store::record`], for what nobody waits for: it may be some milliseconds later, in the block of something else.
+    pub(crate) async fn record_later<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(Vec<Record>, T), Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (decide, answered) = prepared(decide, std::convert::identity);
+        let is_first = {
+            let mut later = self.later.lock();
+            later.push(decide);
+            later.len() == 1
         };
-        self.commands.send(Command::Decide(Box::new(decide))).await.map_err(|_| outcome_unknown())?;
+        if is_first {
+            // A task of its own: if this caller goes away, the others still get their block.
+            let (commands, later) = (self.commands.clone(), Arc::clone(&self.later));
+            tokio::spawn(async move {
+                tokio::time::sleep(PATIENCE).await;
+                if commands.send(Command::DecideLater).await.is_err() {
+                    // The recorder has ended: nobody else would drop them.
+                    drop(std::mem::take(&mut *later.lock()));
+                }
+            });
+        }
         answered.await.unwrap_or_else(|_| Err(outcome_unknown()))
     }
 
@@ -100,11 +129,23 @@ impl Store {
         self.record(move |_| Ok((records, ()))).await
     }
 
-    /// Reads the state; what was read is durable when this returns.
+    /// Reads a few rows on the thread of the caller; what was read is durable when this returns. Rows that were not just written cost a look into the page
+    /// cache: less than handing the work to another thread does. What walks over many rows is for [`Store::search`].
     ///
     /// # Errors
     /// When the view fails, or the journal.
-    pub(crate) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T>(&self, query: impl FnOnce(&State) -> Result<T, StateError>) -> Result<T, Refusal> {
+        let value = query(&self.shared.state);
+        let begun = self.shared.state.begun();
+        self.wait_for(begun).await?;
+        value.map_err(refusal_of)
+    }
+
+    /// Reads many rows, on a thread for that; what was read is durable when this returns.
+    ///
+    /// # Errors
+    /// When the view fails, or the journal.
+    pub(crate) async fn search<T: Send + 'static>(
         &self,
         query: impl FnOnce(&State) -> Result<T, StateError> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -114,13 +155,26 @@ impl Store {
             (value, state.begun())
         };
         let (value, begun) = tokio::task::spawn_blocking(work).await.map_err(|cause| internal(&cause.to_string()))?;
+        self.wait_for(begun).await?;
+        value.map_err(refusal_of)
+    }
+
+    /// Reads a few rows that may not be durable yet: only for a decision of which nothing leaves this process before a later record is durable, or that is
+    /// taken again by whoever decides on the recorder's thread.
+    pub(crate) fn peek<T>(&self, query: impl FnOnce(&State) -> Result<T, StateError>) -> Result<T, Refusal> {
+        query(&self.shared.state).map_err(refusal_of)
+    }
+
+    async fn wait_for(&self, begun: Position) -> Result<(), Refusal> {
+        if *self.shared.durable.borrow() >= begun {
+            return Ok(());
+        }
         let mut durable = self.shared.durable.subscribe();
         let mut failed = self.shared.failed.subscribe();
         tokio::select! {
-            reached = durable.wait_for(|position| *position >= begun) => reached.map(|_| ()).map_err(|_| outcome_unknown())?,
-            _ = failed.wait_for(Option::is_some) => return Err(outcome_unknown()),
+            reached = durable.wait_for(|position| *position >= begun) => reached.map(|_| ()).map_err(|_| outcome_unknown()),
+            _ = failed.wait_for(Option::is_some) => Err(outcome_unknown()),
         }
-        value.map_err(refusal_of)
     }
 
     /// The record at a position.
@@ -128,12 +182,8 @@ impl Store {
     /// # Errors
     /// When the journal cannot be read there.
     pub(crate) async fn record_at(&self, position: Position) -> Result<Record, Refusal> {
-        let reader = Arc::clone(&self.reader);
-        let read = move || {
-            let bytes = reader.entry(position).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
-            Record::parse(&bytes).map_err(|cause| Refusal::new(Reason::JournalCorrupt, format!("position {position}: {cause}")))
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|cause| internal(&cause.to_string()))?
+        let record = self.at(position, |reader, position| reader.entry(position)).await?;
+        Record::parse(&record).map_err(|cause| Refusal::new(Reason::JournalCorrupt, format!("position {position}: {cause}")))
     }
 
     /// Block time of the record at a position.
@@ -141,9 +191,28 @@ impl Store {
     /// # Errors
     /// When the journal cannot be read there.
     pub(crate) async fn time_at(&self, position: Position) -> Result<Timestamp, Refusal> {
+        self.at(position, |reader, position| reader.block_at(position).map(|block| block.header.time)).await
+    }
+
+    /// Reads the journal at a position. What stands in the segment that grows is a block in the page cache and is read here and now; an older one may lie
+    /// on the disk alone and has to be unpacked, which is for a thread of its own.
+    async fn at<T: Send + 'static>(
+        &self,
+        position: Position,
+        read: impl FnOnce(&dyn JournalReader, Position) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let refused = |cause: ReadError| Refusal::new(cause.reason(), cause.to_string());
+        if position >= self.reader.indexed_through() {
+            return read(self.reader.as_ref(), position).map_err(refused);
+        }
         let reader = Arc::clone(&self.reader);
-        let read = move || reader.block_at(position).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()));
-        tokio::task::spawn_blocking(read).await.map_err(|cause| internal(&cause.to_string()))?.map(|block| block.header.time)
+        let read = tokio::task::spawn_blocking(move || read(reader.as_ref(), position));
+        read.await.map_err(|cause| internal(&cause.to_string()))?.map_err(refused)
+    }
+
+    /// The groups to which something was added that has to stand in a receipt, since the last call.
+    pub(crate) fn take_touched(&self) -> HashSet<(Event, AgencyCode)> {
+        self.shared.state.take_touched()
     }
 
     /// What changes.
@@ -170,6 +239,26 @@ impl Store {
             tracing::error!("the recorder did not end well");
         }
     }
+}
+
+/// A command, and its answer.
+fn prepared<D: Send + 'static, T: Send + 'static>(
+    decide: impl FnOnce(&State) -> Result<(Vec<Record>, D), Refusal> + Send + 'static,
+    then: impl FnOnce(D) -> T + Send + 'static,
+) -> (Decide, oneshot::Receiver<Result<T, Refusal>>) {
+    let (answer, answered) = oneshot::channel();
+    let decide = move |state: &State| {
+        let (records, outcome) = match decide(state) {
+            Ok((records, value)) => (records, Ok(value)),
+            Err(refusal) => (Vec::new(), Err(refusal)),
+        };
+        let settle = Box::new(move |durable: bool| {
+            // A caller that went away learns at its next call what happened.
+            let _gone = answer.send(if durable { outcome.map(then) } else { Err(outcome_unknown()) });
+        });
+        Decided { records, settle }
+    };
+    (Box::new(decide), answered)
 }
 
 /// Tells the recorder every second that a second passed, as long as anybody else uses it.

@@ -1,10 +1,11 @@
 //! Attachments on the line: uploads to the broker and downloads from it, each resumed at the byte where the last one broke off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use truc_blobs::{BlobStore, UploadState};
@@ -20,11 +21,53 @@ use crate::session::Link;
 const READ_AHEAD: usize = 4;
 /// Uploads of one edge at a time: they fill the line, and leave the broker's places for resumed ones.
 pub(crate) const UPLOADS_MAX: usize = 8;
+/// Contents that are remembered as uploaded: 40 bytes each.
+const AT_AXIS_MAX: usize = 4_096;
 /// Tries at one upload on one connection.
 const UPLOAD_TRIES: u32 = 3;
 
+/// Contents of which the axis said on this connection that it has them whole from this agency: letterheads, forms and annexes that many documents carry are
+/// asked for once. A content that it dropped since is asked back for by the refusal of the document that names it.
+#[derive(Debug, Default)]
+pub(crate) struct AtAxis {
+    known: Mutex<HashMap<Digest, u64>>,
+}
+
+impl AtAxis {
+    fn has(&self, digest: &Digest, size: u64) -> bool {
+        self.known.lock().get(digest) == Some(&size)
+    }
+
+    fn add(&self, digest: Digest, size: u64) {
+        let mut known = self.known.lock();
+        if known.len() >= AT_AXIS_MAX {
+            known.clear();
+        }
+        known.insert(digest, size);
+    }
+
+    /// The axis does not have it after all.
+    pub(crate) fn forget(&self, digest: &Digest) {
+        self.known.lock().remove(digest);
+    }
+
+    /// Another connection: perhaps another axis, restored from a backup.
+    pub(crate) fn clear(&self) {
+        self.known.lock().clear();
+    }
+}
+
 /// Uploads content that this edge holds; content that the broker has already costs one question.
 pub(crate) async fn upload(node: &Node, link: &Link, digest: Digest, size: u64) -> Result<(), LinkError> {
+    if node.at_axis.has(&digest, size) {
+        return Ok(());
+    }
+    upload_now(node, link, digest, size).await?;
+    node.at_axis.add(digest, size);
+    Ok(())
+}
+
+async fn upload_now(node: &Node, link: &Link, digest: Digest, size: u64) -> Result<(), LinkError> {
     let sha256 = Bytes::copy_from_slice(&digest.0);
     let _place = node.uploads.acquire().await.map_err(|cause| LinkError::Away(cause.to_string()))?;
     for _ in 0..UPLOAD_TRIES {
@@ -102,6 +145,10 @@ impl Drop for Held {
 
 /// Downloads content of a message, unless this edge holds it. Durable, of the right length and digest when this returns.
 pub(crate) async fn download(node: &Arc<Node>, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
+    // Looked for here and now: remembered after the first time, two looks at the folder before.
+    if node.blobs.pin(node.agency(), &digest).map_err(|cause| cause.to_refusal())?.is_some_and(|(_, found)| found == size) {
+        return Ok(());
+    }
     let _alone = Held::new(node, [digest]).await;
     download_alone(node, link, message_id, digest, size).await
 }

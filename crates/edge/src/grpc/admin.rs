@@ -52,7 +52,7 @@ fn not_local(address: SocketAddr) -> Refusal {
 
 async fn trace(node: &Node, id: &str) -> Result<pb::TraceLocalMessageResponse, Refusal> {
     let id = message_id(id)?;
-    let (sent, arrived) = node.store.read(move |state| Ok((state.outbox(&id)?, state.arrivals_of(&id)?))).await?;
+    let (sent, arrived) = node.store.search(move |state| Ok((state.outbox(&id)?, state.arrivals_of(&id)?))).await?;
     if sent.is_none() && arrived.is_empty() {
         return Err(unknown(&id));
     }
@@ -139,7 +139,7 @@ async fn arrived_steps(node: &Node, recipient: &str, row: &InboxRow, steps: &mut
 }
 
 async fn health(node: &Node) -> Result<pb::GetEdgeHealthResponse, Refusal> {
-    let read = node.store.read(|state| {
+    let read = node.store.search(|state| {
         let (open, _) = state.open_documents(None, PAGE_ITEMS_MAX)?;
         // Ids are ordered by the time at which the DMS handed the document in.
         let oldest = match open.iter().min() {

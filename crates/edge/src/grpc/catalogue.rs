@@ -21,7 +21,7 @@ pub(super) async fn get(node: &Node, request: pb::GetDocumentRequest) -> Result<
         let recipient = organisation("recipient", &request.recipient)?;
         return receive::received(node, message_id, recipient).await.map(Found::Received);
     }
-    let rows = node.store.read(move |state| Ok((state.outbox(&message_id)?, state.arrivals_of(&message_id)?)));
+    let rows = node.store.search(move |state| Ok((state.outbox(&message_id)?, state.arrivals_of(&message_id)?)));
     let (sent, arrivals) = rows.await?;
     if let Some(row) = sent {
         return sent_document(node, message_id, &row).await.map(Found::Sent);
@@ -86,7 +86,7 @@ pub(super) async fn list(node: &Node, request: pb::ListDocumentsRequest) -> Resu
         notation: request.notation,
         open_only: request.open_only,
     };
-    let (lines, next) = node.store.read(move |state| find(state, &filter, &from, after, limit)).await?;
+    let (lines, next) = node.store.search(move |state| find(state, &filter, &from, after, limit)).await?;
     let (documents, cut) = summaries(node, lines).await?;
     let next = cut.or(next).map(|key| token(&key)).unwrap_or_default();
     Ok(pb::ListDocumentsResponse { documents, next_page_token: next })
@@ -163,7 +163,7 @@ impl Filter {
 pub(super) async fn thread(node: &Node, request: pb::GetThreadRequest) -> Result<pb::GetThreadResponse, Refusal> {
     let message_id = message_id(&request.message_id)?;
     let (limit, after) = (page_size(request.page_size), page_token(&request.page_token)?);
-    let thread = node.store.read(move |state| state.thread(&message_id)).await?;
+    let thread = node.store.search(move |state| state.thread(&message_id)).await?;
     if thread.lines.is_empty() {
         return Err(unknown(&message_id));
     }

@@ -1,5 +1,8 @@
 //! A document in the words of the DMS becomes a draft: the envelope without what the sealing fills in. Recorded once per client reference.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use truc_proto::edge::v1 as pb;
 use truc_signing::statement::{
     Attachment, Business, Contact, Doc, DocType, DocumentReference, Encoding, Envelope, Secrecy, Sender, Signer,
@@ -10,6 +13,7 @@ use truc_types::limits::{ATTACHMENTS_MAX, CLIENT_REFERENCE_BYTES_MAX, ENVELOPE_C
 use truc_types::{AgencyCode, Date, Digest, EdgeTerm, MessageId, OrganisationCode, Reason, Refusal, SenderSeq, Timestamp, Urgency};
 
 use super::{invalid, organisation};
+use crate::fresh::FreshDocument;
 use crate::node::Node;
 use crate::record::Record;
 use crate::state::State;
@@ -251,20 +255,41 @@ fn known(state: &State, reference: &str, request: &Digest) -> Result<Option<Mess
 /// # Errors
 /// [`Reason::ReferenceConflict`].
 pub(super) async fn recorded_before(node: &Node, reference: &str, envelope: &Envelope) -> Result<Option<MessageId>, Refusal> {
-    let (reference, request) = (reference.to_owned(), sha256(&envelope.to_json()));
-    node.store.record(move |state| Ok((Vec::new(), known(state, &reference, &request)?))).await
+    let request = sha256(&envelope.to_json());
+    node.store.read(|state| Ok(known(state, reference, &request))).await?
 }
 
-/// Records a document once per client reference.
+/// Records a document once per client reference; with its seal if it can be brought at once.
 pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelope) -> Result<MessageId, Refusal> {
     // Without id, keys and times: what the DMS said and nothing else.
     let request = sha256(&envelope.to_json());
     let minted = clock::mint();
     envelope.message_id = minted;
-    let draft = node.sealer.draft(envelope).map_err(|cause| fault(&cause))?;
-    let recorded = node.store.record(move |state| match known(state, &reference, &request)? {
-        Some(message_id) => Ok((Vec::new(), message_id)),
-        None => Ok((vec![Record::Drafted { message_id: minted, reference, request, draft }], minted)),
+    let draft = node.sealer.draft(envelope.clone()).map_err(|cause| fault(&cause))?;
+    let term = node.term.lock().filter(|_| node.connected.load(Ordering::Relaxed) && node.fresh.may_seal());
+    let (sealer, observed, fresh) = (node.sealer.clone(), node.trust.observed().for_statements(), Arc::clone(&node.fresh));
+    let (lane, carried) = (envelope.urgency().lane() as u8, envelope.carried());
+    let decide = move |state: &State| {
+        if let Some(message_id) = known(state, &reference, &request)? {
+            return Ok((Vec::new(), (message_id, None)));
+        }
+        let meta = state.meta().map_err(refusal_of)?;
+        let term = term.filter(|term| meta.term == *term && meta.term_open);
+        let sealed = term.map(|term| sealer.record(envelope, term, meta.seq.next(), observed));
+        let file = match &sealed {
+            Some(Record::Sealed { term, file, .. }) => Some((*term, file.clone())),
+            _ => None,
+        };
+        let document = FreshDocument { message_id: minted, lane, draft: draft.clone(), carried, sealed: file };
+        let drafted = Record::Drafted { message_id: minted, reference, request, draft };
+        Ok((std::iter::once(drafted).chain(sealed).collect(), (minted, Some(document))))
+    };
+    // By the recorder itself, so that a caller who goes away leaves no document behind that only a restart would find.
+    let recorded = node.store.record_then(decide, move |(message_id, document)| {
+        if let Some(document) = document {
+            fresh.put(document);
+        }
+        message_id
     });
     let message_id = recorded.await?;
     tracing::info!(%message_id, repeated = message_id != minted, "document handed in");

@@ -60,7 +60,7 @@ const LISTS: &[(&str, usize, usize)] = &[
 /// Who this edge is.
 pub(super) async fn info(node: &Node) -> Result<pb::GetEdgeInfoResponse, Refusal> {
     let agency = node.agency().clone();
-    let found = node.store.read(move |state| Ok((state.meta()?.registry_version, state.organisations_of(&agency, PAGE_ITEMS_MAX)?)));
+    let found = node.store.search(move |state| Ok((state.meta()?.registry_version, state.organisations_of(&agency, PAGE_ITEMS_MAX)?)));
     let (registry_version, (organisations, organisations_incomplete)) = found.await?;
     Ok(pb::GetEdgeInfoResponse {
         agency: node.agency().to_string(),

@@ -151,7 +151,7 @@ pub(super) async fn draft_of(node: &Node, message_id: &MessageId, row: &OutboxRo
 /// The attachment of a document that arrived and was shown, or was sent.
 pub(super) async fn attachment(node: &Node, request: &pb::DownloadAttachmentRequest) -> Result<Digest, Refusal> {
     let message_id = message_id(&request.message_id)?;
-    let rows = node.store.read(move |state| Ok((state.arrivals_of(&message_id)?, state.outbox(&message_id)?))).await?;
+    let rows = node.store.search(move |state| Ok((state.arrivals_of(&message_id)?, state.outbox(&message_id)?))).await?;
     let shown = rows.0.iter().find(|(_, row)| matches!(row.visibility, Visibility::Shown(_)));
     let envelope = match (shown, rows.1) {
         (Some((_, row)), _) => envelope_of(node, row).await?,

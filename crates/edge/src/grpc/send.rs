@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use truc_blobs::BlobStore;
@@ -19,6 +19,8 @@ use super::{draft, invalid, next};
 use crate::hand_in::{HandIn, Takeover, superseded};
 use crate::node::Node;
 
+/// Attachments of a document that are taken in memory, all together: as much as one piece of a stream, of which every stream may have some in memory anyway.
+const SMALL_BYTES_MAX: u64 = BLOB_CHUNK_BYTES as u64;
 /// Chunks that wait for the disk.
 const CHUNKS_WAITING: usize = 4;
 
@@ -31,6 +33,7 @@ pub(super) async fn send_document(
         return Ok(Err(invalid("request", "the first request must be the header")));
     };
     match begin(node, header, resume_from).await {
+        Ok(begun) if begun.is_small => take_small(node, begun, stream).await,
         Ok(begun) => take(node, begun, stream).await,
         Err(refusal) => Ok(Err(refusal)),
     }
@@ -43,6 +46,8 @@ struct Begun {
     hand_in: HandIn,
     takeover: Takeover,
     from: u64,
+    /// Taken whole in memory or not at all.
+    is_small: bool,
 }
 
 async fn begin(node: &Arc<Node>, header: pb::DocumentHeader, resume_from: Option<u64>) -> Result<Begun, Refusal> {
@@ -51,10 +56,95 @@ async fn begin(node: &Arc<Node>, header: pb::DocumentHeader, resume_from: Option
     let envelope = draft::from_header(node, header)?;
     draft::check_sendable(node, &reference, &envelope).await?;
     let (hand_in, takeover) = node.hand_ins.enter(&reference).await?;
+    if resume_from.is_none_or(|from| from == 0) && sizes(&envelope).iter().sum::<u64>() <= SMALL_BYTES_MAX {
+        return Ok(Begun { reference, envelope, hand_in, takeover, from: 0, is_small: true });
+    }
     let digest = sha256(&envelope.to_json());
     let begun = tokio::task::spawn_blocking(move || hand_in.begin(digest, resume_from).map(|from| (hand_in, from)));
     let (hand_in, from) = begun.await.map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))??;
-    Ok(Begun { reference, envelope, hand_in, takeover, from })
+    Ok(Begun { reference, envelope, hand_in, takeover, from, is_small: false })
+}
+
+/// The bytes of a message after the header.
+fn data_of(message: pb::SendDocumentRequest) -> Result<Bytes, Refusal> {
+    match message {
+        pb::SendDocumentRequest { request: Some(Request::Data(data)), resume_from: None } => check_chunk(&data).map(|()| data),
+        _ => Err(invalid("request", "after the header only data may come")),
+    }
+}
+
+/// Takes a document whose attachments stay in memory until they are published. A line that breaks leaves nothing: what there was is one piece to be sent
+/// again. Durable before the answer like every other: the attachments first, then the record that names them.
+async fn take_small(
+    node: &Arc<Node>,
+    begun: Begun,
+    mut stream: Streaming<pb::SendDocumentRequest>,
+) -> Result<Result<MessageId, Refusal>, Status> {
+    let Begun { reference, mut envelope, hand_in, mut takeover, .. } = begun;
+    let sizes = sizes(&envelope);
+    let total = sizes.iter().sum::<u64>();
+    let mut bytes = BytesMut::new();
+    loop {
+        let message = tokio::select! {
+            message = next(&mut stream) => message?,
+            () = takeover.happened() => return Ok(Err(superseded())),
+        };
+        let Some(message) = message else { break };
+        match data_of(message) {
+            Ok(data) => bytes.extend_from_slice(&data),
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+        if bytes.len() as u64 > total {
+            return Ok(Err(too_many(total)));
+        }
+    }
+    if (bytes.len() as u64) < total {
+        return Ok(Err(too_few(bytes.len() as u64, total, "nothing is kept of so few: begin anew")));
+    }
+    let mut bytes = bytes.freeze();
+    let pieces: Vec<Bytes> =
+        sizes.iter().map(|size| bytes.split_to(usize::try_from(*size).unwrap_or(usize::MAX).min(bytes.len()))).collect();
+    let known = match put_digests(&mut envelope, pieces.iter().map(|piece| sha256(piece)).collect()) {
+        Ok(()) => draft::recorded_before(node, &reference, &envelope).await,
+        Err(refusal) => Err(refusal),
+    };
+    let recorded = match known {
+        Ok(None) => match publish(node, &envelope, pieces).await {
+            Ok(()) => draft::record(node, reference, envelope).await,
+            Err(refusal) => return Ok(Err(refusal)),
+        },
+        Ok(Some(message_id)) => Ok(message_id),
+        Err(refusal) => Err(refusal),
+    };
+    // Of an earlier try with other attachments.
+    if hand_in.is_kept() {
+        forget(hand_in, &recorded).await?;
+    }
+    Ok(recorded)
+}
+
+/// Keeps attachments of which this edge does not have the bytes yet.
+async fn publish(node: &Node, envelope: &Envelope, pieces: Vec<Bytes>) -> Result<(), Refusal> {
+    let mut missing = Vec::new();
+    for (attachment, piece) in envelope.attachments.iter().zip(pieces) {
+        if node.blobs.pin(node.agency(), &attachment.sha256).map_err(|cause| cause.to_refusal())?.is_none() {
+            missing.push(piece);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let agency = node.agency().clone();
+    let put = move |blobs: &dyn BlobStore| missing.iter().try_for_each(|piece| blobs.put_from_reader(&agency, &mut &**piece).map(|_| ()));
+    node.with_blobs(put).await
+}
+
+/// Whatever a refusal says, these bytes under this header get no other answer; an unknown outcome does.
+async fn forget(hand_in: HandIn, recorded: &Result<MessageId, Refusal>) -> Result<(), Status> {
+    if recorded.as_ref().map_or_else(|refusal| refusal.reason != Reason::OutcomeUnknown, |_| true) {
+        tokio::task::spawn_blocking(move || hand_in.forget()).await.map_err(|cause| Status::internal(cause.to_string()))?;
+    }
+    Ok(())
 }
 
 async fn take(
@@ -62,7 +152,7 @@ async fn take(
     begun: Begun,
     mut stream: Streaming<pb::SendDocumentRequest>,
 ) -> Result<Result<MessageId, Refusal>, Status> {
-    let Begun { reference, mut envelope, hand_in, mut takeover, from } = begun;
+    let Begun { reference, mut envelope, hand_in, mut takeover, from, .. } = begun;
     let (chunks, intake) = Intake::new();
     let sizes = sizes(&envelope);
     let taking = sizes.clone();
@@ -77,12 +167,8 @@ async fn take(
             message = next(&mut stream) => message?,
             () = takeover.happened() => return Ok(Err(superseded())),
         };
-        let checked = match message {
-            Some(pb::SendDocumentRequest { request: Some(Request::Data(data)), resume_from: None }) => check_chunk(&data).map(|()| data),
-            Some(_) => Err(invalid("request", "after the header only data may come")),
-            None => break,
-        };
-        match checked {
+        let Some(message) = message else { break };
+        match data_of(message) {
             Ok(data) => {
                 // The storing side has ended early: it says why.
                 if chunks.send(data).await.is_err() {
@@ -124,10 +210,7 @@ async fn take(
         Ok(Some(message_id)) => (hand_in, Ok(message_id)),
         Err(refusal) => (hand_in, Err(refusal)),
     };
-    // Whatever a refusal says, these bytes under this header get no other answer; an unknown outcome does.
-    if recorded.as_ref().map_or_else(|refusal| refusal.reason != Reason::OutcomeUnknown, |_| true) {
-        tokio::task::spawn_blocking(move || hand_in.forget()).await.map_err(|cause| Status::internal(cause.to_string()))?;
-    }
+    forget(hand_in, &recorded).await?;
     Ok(recorded)
 }
 
@@ -172,18 +255,26 @@ pub(super) fn check_chunk(data: &Bytes) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn too_few(found: u64, declared: u64, advice: &str) -> Refusal {
+    let message = format!("{found} bytes of the attachments have come, {declared} were declared; {advice}");
+    Refusal::new(Reason::AttachmentSizeMismatch, message).with("found", found).with("declared", declared)
+}
+
+fn too_many(declared: u64) -> Refusal {
+    let message = format!("more bytes came than the {declared} that the attachments' sizes say");
+    Refusal::new(Reason::AttachmentSizeMismatch, message).with("declared", declared)
+}
+
 /// Takes the bytes that are still to come; the digests of all attachments.
 fn take_bytes(sizes: &[u64], from: u64, hand_in: &HandIn, mut intake: Intake) -> Result<Vec<Digest>, Refusal> {
     let total = sizes.iter().sum::<u64>();
     let there = hand_in.take(from, total, &mut intake)?;
     if there < total {
         hand_in.cut();
-        let message = format!("{there} bytes of the attachments have come, {total} were declared; GetSendProgress says where to go on");
-        return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("found", there).with("declared", total));
+        return Err(too_few(there, total, "GetSendProgress says where to go on"));
     }
     if intake.has_more() {
-        let message = format!("more bytes came than the {total} that the attachments' sizes say");
-        return Err(Refusal::new(Reason::AttachmentSizeMismatch, message).with("declared", total));
+        return Err(too_many(total));
     }
     hand_in.digests(sizes)
 }

@@ -241,7 +241,20 @@ impl State {
             answer_logged_at: None,
         };
         self.write(INBOX, &inbox_key(message_id, recipient), &row)?;
-        self.write(PENDING, &pending_key(Event::Fetched, sender, message_id, recipient), &pending)
+        self.pend(Event::Fetched, sender, (message_id, recipient), &pending)
+    }
+
+    /// Something has to stand in a receipt.
+    fn pend(
+        &self,
+        event: Event,
+        sender: &AgencyCode,
+        (message_id, recipient): (&MessageId, &OrganisationCode),
+        row: &PendingRow,
+    ) -> Result<(), StateError> {
+        self.write(PENDING, &pending_key(event, sender, message_id, recipient), row)?;
+        self.touched.lock().insert((event, sender.clone()));
+        Ok(())
     }
 
     fn answered(
@@ -260,7 +273,7 @@ impl State {
             Answer::Refused(reason) => (Event::Refused, None, Some(reason.clone())),
         };
         let pending = PendingRow { envelope: row.envelope, at, queue_position: row.queue_position, arrival_number, reason, alone: false };
-        self.write(PENDING, &pending_key(event, &row.sender, message_id, recipient), &pending)
+        self.pend(event, &row.sender, (message_id, recipient), &pending)
     }
 
     fn change_inbox(
@@ -319,7 +332,7 @@ impl State {
             moment.event_for(Kind::Discarded, &item.message_id, &item.recipient, moment.time);
             let row = self.change_inbox(&item.message_id, &item.recipient, |row| row.decided(Visibility::Discarded, moment.position))?;
             let pending = PendingRow { arrival_number: None, reason: Some(reason), alone: false, ..item.pending.clone() };
-            return self.write(PENDING, &pending_key(Event::Refused, &row.sender, &item.message_id, &item.recipient), &pending);
+            return self.pend(Event::Refused, &row.sender, (&item.message_id, &item.recipient), &pending);
         }
         moment.event_for(Kind::Shown, &item.message_id, &item.recipient, moment.time);
         self.list(&item.message_id, Some(&item.recipient), moment.time)?;
@@ -350,8 +363,8 @@ impl State {
                     moment.events.push(event.reason(reason, ""));
                 }
                 _ => {
-                    let key = pending_key(receipt.event, &receipt.sender, &item.message_id, &item.recipient);
-                    self.write(PENDING, &key, &PendingRow { alone: item.pending.alone || apart, ..item.pending.clone() })?;
+                    let row = PendingRow { alone: item.pending.alone || apart, ..item.pending.clone() };
+                    self.pend(receipt.event, &receipt.sender, (&item.message_id, &item.recipient), &row)?;
                 }
             }
         }

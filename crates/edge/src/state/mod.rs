@@ -10,12 +10,14 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use truc_types::Position;
+use truc_types::{AgencyCode, Position};
 use truc_views::{KeyRange, Overlay, Table, ViewError};
 
 pub(crate) use catalogue::{ListKey, ListRow, list_key};
@@ -23,7 +25,7 @@ pub(crate) use events::{EventRow, Kind};
 pub(crate) use queries::{Backlog, PendingItem};
 pub(crate) use rows::{
     Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SeenCheckpoint, Step,
-    Visibility, WatchRow,
+    Visibility, WatchRow, open_key,
 };
 
 /// Why the state could not be read or changed.
@@ -44,12 +46,14 @@ pub(crate) struct State {
     /// The position after the last record of which a reader may have seen rows.
     begun: AtomicU64,
     applied: AtomicU64,
+    /// Groups to which something was added that has to stand in a receipt, since somebody asked. At most three for each agency of the registry.
+    touched: Mutex<HashSet<(Event, AgencyCode)>>,
 }
 
 impl State {
     /// The state over an open view that has reached `position`.
     pub(crate) fn new(rows: Arc<Overlay>, position: Position) -> Self {
-        Self { rows, begun: AtomicU64::new(position.0), applied: AtomicU64::new(position.0) }
+        Self { rows, begun: AtomicU64::new(position.0), applied: AtomicU64::new(position.0), touched: Mutex::default() }
     }
 
     /// The position after the last applied record.
@@ -60,6 +64,16 @@ impl State {
     /// The position that must be durable before anybody is told what was read until now: rows of a record can be seen before all of it is applied.
     pub(crate) fn begun(&self) -> Position {
         Position(self.begun.load(Ordering::Acquire))
+    }
+
+    /// The groups to which something was added since the last call: what can be put into a receipt, without looking through the rows.
+    pub(crate) fn take_touched(&self) -> HashSet<(Event, AgencyCode)> {
+        std::mem::take(&mut self.touched.lock())
+    }
+
+    /// Whether there are such groups.
+    pub(crate) fn is_touched(&self) -> bool {
+        !self.touched.lock().is_empty()
     }
 
     /// The rows, for the recorder that hands them to the view's writer.

@@ -145,6 +145,11 @@ impl State {
         Ok(groups)
     }
 
+    /// Whether something of one kind could be sealed now.
+    pub(crate) fn is_pending(&self, event: Event, sender: &AgencyCode) -> Result<bool, StateError> {
+        Ok(!self.scan(PENDING, &KeyRange::prefix(&pending_prefix(event, sender)), 1)?.rows.is_empty())
+    }
+
     /// The items of the next receipt of one kind, oldest message first; one alone if it was set apart.
     pub(crate) fn pending_items(&self, event: Event, sender: &AgencyCode) -> Result<Vec<PendingItem>, StateError> {
         let page = self.scan(PENDING, &KeyRange::prefix(&pending_prefix(event, sender)), RECEIPT_ITEMS_MAX)?;
@@ -159,11 +164,6 @@ impl State {
             }
         }
         Ok(items)
-    }
-
-    /// A sealed receipt that is not in the log yet.
-    pub(crate) fn receipt(&self, receipt_id: &MessageId) -> Result<Option<ReceiptRow>, StateError> {
-        self.read(RECEIPT, &receipt_id.to_bytes())
     }
 
     /// Sealed receipts that are not in the log yet, oldest first.
