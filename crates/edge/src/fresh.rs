@@ -53,12 +53,14 @@ impl Fresh {
     pub(crate) fn put(&self, document: FreshDocument) {
         let mut inner = self.inner.lock();
         let bytes = document.bytes();
-        if inner.documents.len() >= DOCUMENTS_MAX || inner.bytes + bytes > BYTES_MAX {
-            inner.missed = true;
-            return;
-        }
         inner.bytes += bytes;
         inner.documents.insert(open_key(document.lane, &document.message_id), document);
+        while inner.documents.len() > DOCUMENTS_MAX || inner.bytes > BYTES_MAX {
+            inner.missed = true;
+            // The least urgent and newest one.
+            let Some((_, last)) = inner.documents.pop_last() else { return };
+            inner.bytes -= last.bytes();
+        }
     }
 
     /// Whether a document may be sealed with its hand-in.
@@ -66,10 +68,14 @@ impl Fresh {
         self.inner.lock().documents.len() < SEALED_MAX
     }
 
-    /// The next one, the most urgent first.
-    pub(crate) fn next(&self) -> Option<FreshDocument> {
+    /// The next one, the most urgent first, if it stands before this key of the rows.
+    pub(crate) fn next_before(&self, key: Option<&[u8]>) -> Option<FreshDocument> {
         let mut inner = self.inner.lock();
-        let (_, document) = inner.documents.pop_first()?;
+        let first = inner.documents.first_entry()?;
+        if key.is_some_and(|key| key < first.key().as_slice()) {
+            return None;
+        }
+        let document = first.remove();
         inner.bytes -= document.bytes();
         Some(document)
     }
@@ -100,17 +106,23 @@ mod tests {
         for (number, lane) in [(1, 0), (2, 3), (3, 0)] {
             fresh.put(document(number, lane, 10));
         }
-        let order: Vec<_> = std::iter::from_fn(|| fresh.next()).map(|document| document.message_id).collect();
-        assert_eq!(order, [id(2), id(1), id(3)]);
+        // One of the rows, less urgent than the second and older than the third.
+        let row = open_key(0, &id(2));
+        assert_eq!(fresh.next_before(Some(&row)).map(|document| document.message_id), Some(id(2)));
+        assert_eq!(fresh.next_before(Some(&row)).map(|document| document.message_id), Some(id(1)));
+        assert!(fresh.next_before(Some(&row)).is_none());
+        assert_eq!(fresh.next_before(None).map(|document| document.message_id), Some(id(3)));
         assert!(!fresh.missed());
         fresh.put(document(1, 0, BYTES_MAX));
         fresh.put(document(2, 0, 1));
         assert!(fresh.missed());
         fresh.clear();
-        assert!(!fresh.missed() && fresh.next().is_none());
+        assert!(!fresh.missed() && fresh.next_before(None).is_none());
         (0..=u8::MAX).for_each(|number| fresh.put(document(number, 0, 1)));
         assert!(!fresh.missed() && !fresh.may_seal());
+        // The one without room is the least urgent, not the newest.
         fresh.put(document(0, 1, 1));
         assert!(fresh.missed());
+        assert_eq!(fresh.next_before(None).map(|document| document.lane), Some(1));
     }
 }

@@ -3,7 +3,7 @@
 //! A sealed document is first submitted as it is, even if the term has changed since: if it was accepted before a crash, the axis answers with the
 //! original acceptance; if not, it says so, and only then is it sealed anew. Not here: what the recipients say (`feed`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::fresh::FreshDocument;
 use crate::node::{LinkError, Node};
 use crate::record::Record;
 use crate::session::Link;
-use crate::state::OutboxRow;
+use crate::state::{OutboxRow, message_of_open_key};
 use crate::store::refusal_of;
 use crate::submit::Submitter;
 use crate::term::superseded;
@@ -52,7 +52,9 @@ struct Outbox {
     work: JoinSet<(MessageId, Result<Brought, LinkError>)>,
     in_hand: HashSet<MessageId>,
     deferred: HashMap<MessageId, (Instant, Backoff)>,
-    /// The rows name open documents that are neither in hand nor deferred nor fresh.
+    /// Keys of open documents that were read from the rows and nobody has begun.
+    read: BTreeSet<Vec<u8>>,
+    /// The rows name more of them.
     behind: bool,
 }
 
@@ -60,7 +62,7 @@ struct Outbox {
 pub(crate) async fn run(node: Arc<Node>, link: Link, submitter: Submitter, term: EdgeTerm) -> Result<Infallible, LinkError> {
     let mut handed_in = node.store.signals().outbox.subscribe();
     let (work, in_hand, deferred) = (JoinSet::new(), HashSet::new(), HashMap::new());
-    let mut outbox = Outbox { node, link, submitter, term, work, in_hand, deferred, behind: true };
+    let mut outbox = Outbox { node, link, submitter, term, work, in_hand, deferred, read: BTreeSet::new(), behind: true };
     loop {
         outbox.begin_work().await?;
         let due = outbox.next_due().unwrap_or_else(|| Instant::now() + PAUSE_MAX);
@@ -73,16 +75,22 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, submitter: Submitter, term:
 }
 
 impl Outbox {
-    /// Begins work on open documents, urgent ones first: from the rows as long as they know of more than is in memory here, else what is fresh.
+    /// Begins work on open documents, urgent ones first, whether they are fresh or were read from the rows.
     async fn begin_work(&mut self) -> Result<(), LinkError> {
         self.begin_deferred();
-        if self.behind || self.node.fresh.missed() {
-            return self.begin_from_rows().await;
+        if self.read.is_empty() && (self.behind || self.node.fresh.missed()) {
+            self.read_rows().await?;
         }
-        while self.has_room()
-            && let Some(document) = self.node.fresh.next()
-        {
-            self.begin(document.message_id, Some(document));
+        while self.has_room() {
+            let fresh = self.node.fresh.next_before(self.read.first().map(Vec::as_slice));
+            let (message_id, fresh) = match fresh {
+                Some(document) => (document.message_id, Some(document)),
+                None => match self.read.pop_first().and_then(|key| message_of_open_key(&key)) {
+                    Some(message_id) => (message_id, None),
+                    None => break,
+                },
+            };
+            self.begin(message_id, fresh);
         }
         Ok(())
     }
@@ -91,32 +99,22 @@ impl Outbox {
         self.in_hand.len() < IN_HAND_MAX && self.deferred.len() < DEFERRED_MAX + self.in_hand.len()
     }
 
-    async fn begin_from_rows(&mut self) -> Result<(), LinkError> {
-        let now = Instant::now();
+    /// Reads which documents are open: the first of those that nobody has begun. When there are more, it is read again once these are begun.
+    async fn read_rows(&mut self) -> Result<(), LinkError> {
         // What comes in from here on is fresh again, and perhaps in the rows that are read as well.
         self.node.fresh.clear();
-        self.behind = true;
         let mut after: Option<Vec<u8>> = None;
-        while self.has_room() {
+        loop {
             let from = after.take();
-            let (open, next) = self.node.store.search(move |state| state.open_documents(from.as_deref(), 4 * IN_HAND_MAX)).await?;
-            for message_id in open {
-                if self.in_hand.len() >= IN_HAND_MAX {
-                    return Ok(());
-                }
-                if self.deferred.get(&message_id).is_none_or(|(due, _)| *due <= now) {
-                    self.begin(message_id, None);
-                }
+            let (open, next) = self.node.store.search(move |state| state.open_keys(from.as_deref(), 4 * IN_HAND_MAX)).await?;
+            let begun = |message_id: MessageId| self.in_hand.contains(&message_id) || self.deferred.contains_key(&message_id);
+            self.read.extend(open.into_iter().filter(|key| !message_of_open_key(key).is_some_and(begun)));
+            self.behind = next.is_some();
+            if !self.behind || !self.read.is_empty() {
+                return Ok(());
             }
-            match next {
-                Some(key) => after = Some(key),
-                None => {
-                    self.behind = false;
-                    break;
-                }
-            }
+            after = next;
         }
-        Ok(())
     }
 
     /// When the next pause is over; a document in hand has none, and with full hands there is nothing to wait for.

@@ -1,6 +1,6 @@
 //! One view on disk: reading rows, and writing batches that become durable whole. Not opening it (`folder`) nor rows that wait (`overlay`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -33,6 +33,9 @@ pub struct ViewStore {
 
 /// Rows of a batch as sled will hold them, in the order of their keys; `None` deletes.
 type PhysicalRows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Rows as sled holds them now; `None` where there is none.
+type KnownRows = HashMap<Vec<u8>, Option<sled::IVec>>;
 
 impl ViewStore {
     /// Opens the view in `folder` and says from where the journal has to be replayed. `journal_end` is the position of the next entry to be appended.
@@ -96,8 +99,12 @@ impl ViewStore {
         let applied = contained(|| {
             let db = self.db()?;
             let mut batch = sled::Batch::default();
-            for (key, value) in self.physical(ops)? {
-                let old = db.get(&key)?;
+            let (physical, mut known) = self.physical(ops)?;
+            for (key, value) in physical {
+                let old = match known.remove(&key) {
+                    Some(old) => old,
+                    None => db.get(&key)?,
+                };
                 if old.as_deref() == value.as_deref() {
                     continue;
                 }
@@ -122,23 +129,23 @@ impl ViewStore {
         applied.map_err(|why| ViewError::Storage { doing: "write", why })
     }
 
-    /// The rows that the changes set and delete in sled: a value that was split loses its old parts.
-    fn physical(&self, ops: &[Op]) -> Result<PhysicalRows, sled::Error> {
+    /// The rows that the changes set and delete in sled, a value that was split loses its old parts; and what stood in those that were looked at for it.
+    fn physical(&self, ops: &[Op]) -> Result<(PhysicalRows, KnownRows), sled::Error> {
         let last: BTreeMap<_, _> = ops.iter().map(|(table, key, value)| ((*table, key.as_slice()), value.as_deref())).collect();
-        let mut physical = PhysicalRows::new();
+        let (mut physical, mut known) = (PhysicalRows::new(), KnownRows::with_capacity(last.len()));
         for ((table, key), value) in last {
             let head_key = rows::row_key(table, key);
-            if let Some(row) = self.db()?.get(&head_key)?
-                && let Some(Head::Split(length)) = rows::head(&row)
-            {
+            let old = self.db()?.get(&head_key)?;
+            if let Some(Head::Split(length)) = old.as_deref().and_then(rows::head) {
                 physical.extend(rows::part_keys(table, key, length).map(|part| (part, None)));
             }
+            known.insert(head_key.clone(), old);
             physical.insert(head_key, None);
             if let Some(value) = value {
                 physical.extend(rows::physical_rows(table, key, value).into_iter().map(|(key, value)| (key, Some(value))));
             }
         }
-        Ok(physical)
+        Ok((physical, known))
     }
 
     /// The value of a key.

@@ -77,13 +77,19 @@ impl State {
         self.read(OUTBOX, &message_id.to_bytes())
     }
 
-    /// Documents that still have to reach the axis, urgent ones first, after `after`.
+    /// Documents that still have to reach the axis, urgent ones first, after `after`; and where more of them begin.
     pub(crate) fn open_documents(&self, after: Option<&[u8]>, limit: usize) -> Result<(Vec<MessageId>, Option<Vec<u8>>), StateError> {
+        let (keys, next) = self.open_keys(after, limit)?;
+        let messages = keys.iter().map(|key| message_of_open_key(key).ok_or_else(|| unreadable(OPEN, "its key")));
+        Ok((messages.collect::<Result<_, _>>()?, next))
+    }
+
+    /// Their keys.
+    pub(crate) fn open_keys(&self, after: Option<&[u8]>, limit: usize) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), StateError> {
         let range = after.map_or_else(KeyRange::all, |key| KeyRange::all().after(key));
         let page = self.scan(OPEN, &range, limit)?;
         let next = page.more.then(|| page.rows.last().map(|(key, _)| key.clone())).flatten();
-        let messages = page.rows.iter().map(|(key, _)| message_of_open_key(key).ok_or_else(|| unreadable(OPEN, "its key")));
-        Ok((messages.collect::<Result<_, _>>()?, next))
+        Ok((page.rows.into_iter().map(|(key, _)| key).collect(), next))
     }
 
     /// A document that arrived for one recipient.

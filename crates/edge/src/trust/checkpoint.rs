@@ -18,6 +18,9 @@ use crate::state::SeenCheckpoint;
 /// Checkpoints of the last moments that are remembered, to see two roots of one size among those that no consistency proof was asked for.
 const RECENT_MAX: usize = 256;
 
+/// Checkpoints whose text is remembered with what it says: those of the answers, the deliveries and the feed of a few blocks.
+const OPENED_MAX: usize = 16;
+
 /// The checkpoints that were seen.
 #[derive(Debug)]
 pub(crate) struct Observed {
@@ -32,8 +35,8 @@ struct Inner {
     largest: Option<(Checkpoint, String)>,
     /// The last ones with a good signature.
     recent: VecDeque<(u64, Digest)>,
-    /// The last text that was opened: one checkpoint covers many deliveries.
-    last: Option<(String, Checkpoint)>,
+    /// The last texts that were opened: one checkpoint covers many deliveries, and several streams come along at their own pace.
+    opened: VecDeque<(String, Checkpoint)>,
 }
 
 impl Observed {
@@ -88,12 +91,13 @@ impl Observed {
         if inner.largest.as_ref().is_none_or(|(largest, _)| largest.size < checkpoint.size) {
             inner.largest = Some((checkpoint.clone(), text.to_owned()));
         }
-        inner.last = Some((text.to_owned(), checkpoint.clone()));
+        inner.opened.truncate(OPENED_MAX - 1);
+        inner.opened.push_front((text.to_owned(), checkpoint.clone()));
         Ok(())
     }
 
     fn cached(&self, text: &str) -> Option<Checkpoint> {
-        self.inner.lock().last.as_ref().filter(|(last, _)| last == text).map(|(_, checkpoint)| checkpoint.clone())
+        self.inner.lock().opened.iter().find(|(opened, _)| opened == text).map(|(_, checkpoint)| checkpoint.clone())
     }
 }
 
