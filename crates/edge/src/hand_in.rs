@@ -7,7 +7,7 @@
 //! ```
 //!
 //! After a crash of the process the length of `data` is what has come, because the kernel has it; after a crash of the machine only what was synced
-//! counts. Not the document: that is a record once it is complete.
+//! counts. Not the document: that is a record once it is complete. Nor a small one, whose bytes wait in memory for their end (`grpc::send`).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

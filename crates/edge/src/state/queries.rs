@@ -19,6 +19,9 @@ pub(crate) struct PendingItem {
     pub(crate) row: PendingRow,
 }
 
+/// Keys of open documents, and the key after which there are more.
+pub(crate) type OpenKeys = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
 /// How much is waiting, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Backlog {
@@ -85,7 +88,7 @@ impl State {
     }
 
     /// Their keys.
-    pub(crate) fn open_keys(&self, after: Option<&[u8]>, limit: usize) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), StateError> {
+    pub(crate) fn open_keys(&self, after: Option<&[u8]>, limit: usize) -> Result<OpenKeys, StateError> {
         let range = after.map_or_else(KeyRange::all, |key| KeyRange::all().after(key));
         let page = self.scan(OPEN, &range, limit)?;
         let next = page.more.then(|| page.rows.last().map(|(key, _)| key.clone())).flatten();
