@@ -163,9 +163,9 @@ fn check_envelope(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Re
             );
         }
         Numbered::Outside => {
-            return Err(
-                Refusal::new(Reason::SequenceOutsideWindow, format!("sequence number {seq} is outside the window")).with("sender_seq", seq)
-            );
+            let highest = state.agency(agency).map_or(0, |agency| agency.window.highest().0);
+            let message = format!("sequence number {seq} is outside the window around {highest}");
+            return Err(Refusal::new(Reason::SequenceOutsideWindow, message).with("sender_seq", seq).with("highest", highest));
         }
     }
     check_room(state, agency, envelope)?;

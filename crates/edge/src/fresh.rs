@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use truc_types::{Digest, EdgeTerm, MessageId};
+use truc_types::{Digest, MessageId};
 
-use crate::state::open_key;
+use crate::state::{SealedAt, open_key};
 
 /// Documents that wait here, with their bytes: the outbox has 64 in its hands, and four times as many are a burst that has to be read from the rows.
 const DOCUMENTS_MAX: usize = 256;
 /// Bytes of their drafts and seals: of common documents all of them, of the longest a few.
 const BYTES_MAX: usize = 1024 * 1024;
-/// Documents that may wait sealed: numbers are used in the order of the seals, so that what waits longer is sealed when its turn comes.
+/// Documents that may wait here when another one is sealed: numbers are used in the order of the seals, so that what waits longer is sealed when its turn
+/// comes.
 const SEALED_MAX: usize = 64;
 
 /// A document that nobody has begun to bring.
@@ -23,8 +24,8 @@ pub(crate) struct FreshDocument {
     pub(crate) draft: Vec<u8>,
     /// What has to be at the axis before it: digests and sizes.
     pub(crate) carried: Vec<(Digest, u64)>,
-    /// Its seal, if it was made with the hand-in.
-    pub(crate) sealed: Option<(EdgeTerm, Vec<u8>)>,
+    /// Its seal, if it was made with the hand-in. The rows say whether it is still the one that counts.
+    pub(crate) sealed: Option<(SealedAt, Vec<u8>)>,
 }
 
 /// What was handed in since the outbox last read the rows.
@@ -40,6 +41,8 @@ struct Inner {
     bytes: usize,
     /// Something found no room: only the rows know all.
     missed: bool,
+    /// The outbox has nothing to bring but what is here, and little that waits.
+    is_in_step: bool,
 }
 
 impl FreshDocument {
@@ -63,9 +66,15 @@ impl Fresh {
         }
     }
 
-    /// Whether a document may be sealed with its hand-in.
+    /// Whether a document may be sealed with its hand-in: only if it is brought soon.
     pub(crate) fn may_seal(&self) -> bool {
-        self.inner.lock().documents.len() < SEALED_MAX
+        let inner = self.inner.lock();
+        inner.is_in_step && !inner.missed && inner.documents.len() < SEALED_MAX
+    }
+
+    /// The outbox says whether it has nothing to bring but what is here, and little that waits.
+    pub(crate) fn in_step(&self, is_in_step: bool) {
+        self.inner.lock().is_in_step = is_in_step;
     }
 
     /// The next one, the most urgent first, if it stands before this key of the rows.
@@ -112,11 +121,15 @@ mod tests {
         assert_eq!(fresh.next_before(Some(&row)).map(|document| document.message_id), Some(id(1)));
         assert!(fresh.next_before(Some(&row)).is_none());
         assert_eq!(fresh.next_before(None).map(|document| document.message_id), Some(id(3)));
-        assert!(!fresh.missed());
+        assert!(!fresh.missed() && !fresh.may_seal());
+        fresh.in_step(true);
+        assert!(fresh.may_seal());
         fresh.put(document(1, 0, BYTES_MAX));
         fresh.put(document(2, 0, 1));
-        assert!(fresh.missed());
+        assert!(fresh.missed() && !fresh.may_seal());
         fresh.clear();
+        assert!(!fresh.may_seal(), "the rows are not read yet");
+        fresh.in_step(true);
         assert!(!fresh.missed() && fresh.next_before(None).is_none());
         (0..=u8::MAX).for_each(|number| fresh.put(document(number, 0, 1)));
         assert!(!fresh.missed() && !fresh.may_seal());

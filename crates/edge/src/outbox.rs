@@ -21,7 +21,7 @@ use crate::fresh::FreshDocument;
 use crate::node::{LinkError, Node};
 use crate::record::Record;
 use crate::session::Link;
-use crate::state::{OutboxRow, message_of_open_key};
+use crate::state::{OutboxRow, message_of_open_key, open_key};
 use crate::store::refusal_of;
 use crate::submit::Submitter;
 use crate::term::superseded;
@@ -29,8 +29,9 @@ use crate::transfer;
 
 /// Documents in work at once: enough that uploads, seals and answers overlap.
 const IN_HAND_MAX: usize = 64;
-/// Documents that wait after a refusal that may pass; beyond, no new ones are begun until one of them has had its turn.
-const DEFERRED_MAX: usize = 10_000;
+/// Documents that wait after a refusal that may pass; beyond, no new ones are begun until one of them has had its turn. Each may hold a number: with those in
+/// hand and those that the hand-in sealed they are a third of the numbers that the axis takes in any order.
+const DEFERRED_MAX: usize = 1_024;
 /// Longest pause of one document.
 const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Seals of one document in one go: certificate, number and clock may each have to be put right once.
@@ -44,14 +45,24 @@ enum Brought {
     Deferred(Refusal),
 }
 
+/// A document that waits after a refusal that may pass.
+struct Deferred {
+    /// Its key among the open documents.
+    key: Vec<u8>,
+    due: Instant,
+    backoff: Backoff,
+}
+
 struct Outbox {
     node: Arc<Node>,
     link: Link,
     submitter: Submitter,
     term: EdgeTerm,
-    work: JoinSet<(MessageId, Result<Brought, LinkError>)>,
+    work: JoinSet<(MessageId, Vec<u8>, Result<Brought, LinkError>)>,
     in_hand: HashSet<MessageId>,
-    deferred: HashMap<MessageId, (Instant, Backoff)>,
+    deferred: HashMap<MessageId, Deferred>,
+    /// Keys of deferred documents whose pause is over.
+    again: BTreeSet<Vec<u8>>,
     /// Keys of open documents that were read from the rows and nobody has begun.
     read: BTreeSet<Vec<u8>>,
     /// The rows name more of them.
@@ -62,7 +73,8 @@ struct Outbox {
 pub(crate) async fn run(node: Arc<Node>, link: Link, submitter: Submitter, term: EdgeTerm) -> Result<Infallible, LinkError> {
     let mut handed_in = node.store.signals().outbox.subscribe();
     let (work, in_hand, deferred) = (JoinSet::new(), HashSet::new(), HashMap::new());
-    let mut outbox = Outbox { node, link, submitter, term, work, in_hand, deferred, read: BTreeSet::new(), behind: true };
+    let (again, read) = (BTreeSet::new(), BTreeSet::new());
+    let mut outbox = Outbox { node, link, submitter, term, work, in_hand, deferred, again, read, behind: true };
     loop {
         outbox.begin_work().await?;
         let due = outbox.next_due().unwrap_or_else(|| Instant::now() + PAUSE_MAX);
@@ -75,28 +87,34 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, submitter: Submitter, term:
 }
 
 impl Outbox {
-    /// Begins work on open documents, urgent ones first, whether they are fresh or were read from the rows.
+    /// Begins work on open documents, urgent ones first, whether they are fresh, were read from the rows or have waited.
     async fn begin_work(&mut self) -> Result<(), LinkError> {
-        self.begin_deferred();
+        self.wake_deferred();
         if self.read.is_empty() && (self.behind || self.node.fresh.missed()) {
             self.read_rows().await?;
         }
-        while self.has_room() {
-            let fresh = self.node.fresh.next_before(self.read.first().map(Vec::as_slice));
-            let (message_id, fresh) = match fresh {
-                Some(document) => (document.message_id, Some(document)),
-                None => match self.read.pop_first().and_then(|key| message_of_open_key(&key)) {
-                    Some(message_id) => (message_id, None),
-                    None => break,
-                },
-            };
-            self.begin(message_id, fresh);
+        while self.in_hand.len() < IN_HAND_MAX
+            && let Some((key, fresh)) = self.next()
+        {
+            self.begin(key, fresh);
         }
+        self.node.fresh.in_step(!self.behind && self.read.is_empty() && self.deferred.len() < IN_HAND_MAX);
         Ok(())
     }
 
-    fn has_room(&self) -> bool {
-        self.in_hand.len() < IN_HAND_MAX && self.deferred.len() < DEFERRED_MAX + self.in_hand.len()
+    /// The most urgent document that can be begun, the oldest of its lane.
+    fn next(&mut self) -> Option<(Vec<u8>, Option<FreshDocument>)> {
+        if self.deferred.len() >= DEFERRED_MAX + self.in_hand.len() {
+            return self.again.pop_first().map(|key| (key, None));
+        }
+        let first = self.again.first().into_iter().chain(self.read.first()).min();
+        if let Some(document) = self.node.fresh.next_before(first.map(Vec::as_slice)) {
+            return Some((open_key(document.lane, &document.message_id), Some(document)));
+        }
+        let first = first.cloned()?;
+        self.again.remove(&first);
+        self.read.remove(&first);
+        Some((first, None))
     }
 
     /// Reads which documents are open: the first of those that nobody has begun. When there are more, it is read again once these are begun.
@@ -120,55 +138,48 @@ impl Outbox {
     /// When the next pause is over; a document in hand has none, and with full hands there is nothing to wait for.
     fn next_due(&self) -> Option<Instant> {
         let waiting = self.deferred.iter().filter(|(message_id, _)| !self.in_hand.contains(*message_id));
-        waiting.map(|(_, (due, _))| *due).min().filter(|_| self.in_hand.len() < IN_HAND_MAX)
+        waiting.map(|(_, deferred)| deferred.due).min().filter(|_| self.in_hand.len() < IN_HAND_MAX)
     }
 
-    /// Documents whose pause is over.
-    fn begin_deferred(&mut self) {
+    /// Documents whose pause is over take their place among the others.
+    fn wake_deferred(&mut self) {
         let now = Instant::now();
-        if self.next_due().is_none_or(|due| due > now) {
-            return;
-        }
-        let due: Vec<_> = self.deferred.iter().filter(|(_, (due, _))| *due <= now).map(|(message_id, _)| *message_id).collect();
-        for message_id in due {
-            if self.in_hand.len() < IN_HAND_MAX {
-                self.begin(message_id, None);
-            }
-        }
+        let due = self.deferred.iter().filter(|(message_id, deferred)| deferred.due <= now && !self.in_hand.contains(*message_id));
+        self.again.extend(due.map(|(_, deferred)| deferred.key.clone()));
     }
 
-    fn begin(&mut self, message_id: MessageId, fresh: Option<FreshDocument>) {
-        if !self.in_hand.insert(message_id) {
+    /// Begins a document, unless it is in hand or waits: one may be fresh and in the rows at once.
+    fn begin(&mut self, key: Vec<u8>, fresh: Option<FreshDocument>) {
+        let Some(message_id) = message_of_open_key(&key) else { return };
+        let waits = self.deferred.get(&message_id).is_some_and(|deferred| deferred.due > Instant::now());
+        if waits || !self.in_hand.insert(message_id) {
             return;
         }
         let (node, link, submitter, term) = (Arc::clone(&self.node), self.link.clone(), self.submitter.clone(), self.term);
-        self.work.spawn(async move { (message_id, bring(&node, &link, &submitter, term, message_id, fresh).await) });
+        self.work.spawn(async move { (message_id, key, bring(&node, &link, &submitter, term, message_id, fresh).await) });
     }
 
-    fn settle(&mut self, (message_id, brought): (MessageId, Result<Brought, LinkError>)) -> Result<(), LinkError> {
+    fn settle(&mut self, (message_id, key, brought): (MessageId, Vec<u8>, Result<Brought, LinkError>)) -> Result<(), LinkError> {
         self.in_hand.remove(&message_id);
         match brought {
-            Ok(Brought::Done) => {
-                self.deferred.remove(&message_id);
-                Ok(())
-            }
-            Ok(Brought::Deferred(refusal)) => self.defer(message_id, &refusal),
+            Ok(Brought::Done) => drop(self.deferred.remove(&message_id)),
+            Ok(Brought::Deferred(refusal)) => self.defer(message_id, key, &refusal),
             // What the broker says to an upload concerns one document; the connection goes on.
-            Err(LinkError::Refused(refusal)) => self.defer(message_id, &refusal),
+            Err(LinkError::Refused(refusal)) => self.defer(message_id, key, &refusal),
             // So does an attachment that cannot be read.
             Err(LinkError::Local(refusal)) if matches!(refusal.reason, Reason::BlobStorage | Reason::DiskFull | Reason::Descriptors) => {
-                self.defer(message_id, &refusal)
+                self.defer(message_id, key, &refusal);
             }
-            Err(cause) => Err(cause),
+            Err(cause) => return Err(cause),
         }
+        Ok(())
     }
 
-    fn defer(&mut self, message_id: MessageId, refusal: &Refusal) -> Result<(), LinkError> {
-        let (_, mut backoff) = self.deferred.remove(&message_id).unwrap_or_else(|| (Instant::now(), Backoff::up_to(PAUSE_MAX)));
+    fn defer(&mut self, message_id: MessageId, key: Vec<u8>, refusal: &Refusal) {
+        let mut backoff = self.deferred.remove(&message_id).map_or_else(|| Backoff::up_to(PAUSE_MAX), |deferred| deferred.backoff);
         let pause = backoff.pause();
         tracing::warn!(%message_id, reason = %refusal.reason, message = %refusal.message, pause_millis = pause.as_millis(), "the document has to wait");
-        self.deferred.insert(message_id, (Instant::now() + pause, backoff));
-        Ok(())
+        self.deferred.insert(message_id, Deferred { key, due: Instant::now() + pause, backoff });
     }
 }
 
@@ -177,29 +188,26 @@ struct Open {
     draft: Vec<u8>,
     carried: Vec<(Digest, u64)>,
     sealed: Option<(EdgeTerm, Vec<u8>)>,
-    /// It was sealed by an earlier connection, after its attachments had been uploaded; or by an earlier life, and then the axis asks for them.
-    is_earlier: bool,
 }
 
 /// Reads an open document; `None` if it is open no more.
 async fn open(node: &Node, message_id: MessageId, fresh: Option<FreshDocument>) -> Result<Option<Open>, LinkError> {
     if let Some(FreshDocument { draft, carried, sealed, .. }) = fresh {
-        // It may have been found in the rows and brought meanwhile.
+        // It may have been found in the rows meanwhile, and been brought or sealed anew.
         let row = node.store.peek(|state| state.outbox(&message_id))?;
-        if row.is_some_and(|row| row.accepted.is_none() && row.refusal.is_none() && row.sealed.is_some() == sealed.is_some()) {
-            return Ok(Some(Open { draft, carried, sealed, is_earlier: false }));
+        if row.is_some_and(|row| row.is_open() && row.sealed == sealed.as_ref().map(|(at, _)| *at)) {
+            return Ok(Some(Open { draft, carried, sealed: sealed.map(|(at, file)| (at.term, file)) }));
         }
     }
     let row = node.store.read(|state| state.outbox(&message_id)).await?;
-    let Some(row) = row.filter(|row| row.accepted.is_none() && row.refusal.is_none()) else { return Ok(None) };
+    let Some(row) = row.filter(OutboxRow::is_open) else { return Ok(None) };
     let draft = draft_of(node, &row).await?;
     let carried = Envelope::parse(&draft).map_err(|cause| cause.to_refusal())?.carried();
     let sealed = match row.sealed {
         Some(sealed) => Some((sealed.term, sealed_file(node, sealed.position).await?)),
         None => None,
     };
-    let is_earlier = sealed.is_some();
-    Ok(Some(Open { draft, carried, sealed, is_earlier }))
+    Ok(Some(Open { draft, carried, sealed }))
 }
 
 async fn bring(
@@ -210,10 +218,9 @@ async fn bring(
     message_id: MessageId,
     fresh: Option<FreshDocument>,
 ) -> Result<Brought, LinkError> {
-    let Some(Open { draft, carried, sealed, is_earlier }) = open(node, message_id, fresh).await? else { return Ok(Brought::Done) };
-    if !is_earlier {
-        upload_all(node, link, &carried).await?;
-    }
+    let Some(Open { draft, carried, sealed }) = open(node, message_id, fresh).await? else { return Ok(Brought::Done) };
+    // One that is sealed may still lack them at the axis, which takes a document without its attachments for a fault of the sender.
+    upload_all(node, link, &carried).await?;
     let (mut sealed_in, mut file) = match sealed {
         Some(sealed) => sealed,
         None => (term, seal(node, message_id, &draft, term).await?),
@@ -235,7 +242,6 @@ async fn bring(
         }
         if matches!(judge(&refusal), Judgement::Superseded | Judgement::SealAnew) {
             tracing::info!(%message_id, reason = %refusal.reason, "the document is sealed anew");
-            upload_all(node, link, &carried).await?;
             file = seal(node, message_id, &draft, term).await?;
             sealed_in = term;
         }
@@ -259,6 +265,8 @@ fn judge(refusal: &pb::Refusal) -> Judgement {
     };
     match known.reason {
         Reason::TermSuperseded => Judgement::Superseded,
+        // It waits under its number: new ones would lie still further ahead, and those given up would never bring the window after them.
+        Reason::SequenceOutsideWindow if is_ahead(refusal) => Judgement::Defer(known),
         Reason::SealExpiredReseal | Reason::SequenceOutsideWindow | Reason::MessageTooOld | Reason::SequenceReused => Judgement::SealAnew,
         Reason::AttachmentMissing => Judgement::Upload,
         // The operator or time puts these right; the document is not at fault.
@@ -271,6 +279,12 @@ fn judge(refusal: &pb::Refusal) -> Judgement {
         reason if reason.retry() == Retry::Later => Judgement::Defer(known),
         _ => Judgement::Final(known),
     }
+}
+
+/// Whether a number outside the window lies above it, and can be used once others have been.
+fn is_ahead(refusal: &pb::Refusal) -> bool {
+    let number = |name: &str| refusal.values.get(name).and_then(|number| number.parse::<u64>().ok());
+    number("sender_seq").zip(number("highest")).is_some_and(|(seq, highest)| seq > highest)
 }
 
 async fn draft_of(node: &Node, row: &OutboxRow) -> Result<Vec<u8>, LinkError> {
@@ -331,4 +345,19 @@ async fn refuse(node: &Node, message_id: MessageId, refusal: Refusal) -> Result<
     let record = Record::RefusedByAxis { message_id, reason: refusal.reason.error_info(), message: refusal.message };
     node.store.record_all(vec![record]).await?;
     Ok(Brought::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_below_the_window_is_given_up_and_one_above_it_waits() {
+        let judged = |seq: u64, highest: u64| {
+            let refusal = Refusal::new(Reason::SequenceOutsideWindow, "outside").with("sender_seq", seq).with("highest", highest);
+            judge(&status::to_proto(&refusal))
+        };
+        assert!(matches!(judged(4_098, 1), Judgement::Defer(_)));
+        assert!(matches!(judged(1, 4_097), Judgement::SealAnew));
+    }
 }

@@ -16,8 +16,12 @@ use super::{invalid, organisation};
 use crate::fresh::FreshDocument;
 use crate::node::Node;
 use crate::record::Record;
-use crate::state::State;
+use crate::state::{SealedAt, State};
 use crate::store::refusal_of;
+
+/// Sealed documents without an answer of the axis, above which no more are sealed with their hand-in: four times what the outbox has in its hands. After a
+/// restart each of them is submitted once under a term that is over.
+const UNANSWERED_MAX: u64 = 256;
 
 /// A client reference that can be a key.
 pub(super) fn check_reference(reference: &str) -> Result<(), Refusal> {
@@ -274,10 +278,11 @@ pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelop
             return Ok((Vec::new(), (message_id, None)));
         }
         let meta = state.meta().map_err(refusal_of)?;
-        let term = term.filter(|term| meta.term == *term && meta.term_open);
+        let term = term.filter(|term| meta.term == *term && meta.term_open && meta.unanswered < UNANSWERED_MAX);
         let sealed = term.map(|term| sealer.record(envelope, term, meta.seq.next(), observed));
         let file = match &sealed {
-            Some(Record::Sealed { term, file, .. }) => Some((*term, file.clone())),
+            // Behind the draft.
+            Some(Record::Sealed { term, file, .. }) => Some((SealedAt { position: state.applied().next(), term: *term }, file.clone())),
             _ => None,
         };
         let document = FreshDocument { message_id: minted, lane, draft: draft.clone(), carried, sealed: file };

@@ -66,15 +66,20 @@ impl State {
                 self.drafted(moment, message_id, reference, draft)
             }
             Record::Sealed { message_id, term, seq, .. } => {
-                self.change_meta(|meta| meta.seq = meta.seq.max(*seq))?;
                 moment.event(Kind::Sealed, message_id, now);
-                self.change_outbox(message_id, |row| row.sealed = Some(SealedAt { position, term: *term }))
+                let mut is_first = false;
+                self.change_outbox(message_id, |row| is_first = row.sealed.replace(SealedAt { position, term: *term }).is_none())?;
+                self.change_meta(|meta| {
+                    meta.seq = meta.seq.max(*seq);
+                    meta.unanswered += u64::from(is_first);
+                })
             }
             Record::Accepted { message_id, fact, .. } => self.accepted(moment, message_id, fact),
             Record::RefusedByAxis { message_id, reason, message } => {
                 moment.events.push(EventRow::new(Kind::RefusedByAxis, message_id, now).reason(reason, message));
                 self.notice(position)?;
                 let refusal = Some((reason.clone(), message.clone()));
+                self.answered_by_axis(message_id)?;
                 let row = self.change_outbox_row(message_id, |row| (row.refusal, row.refused_at) = (refusal, Some(position.0)))?;
                 self.delete(OPEN, &open_key(row.lane, message_id))
             }
@@ -168,9 +173,20 @@ impl State {
         self.rows.put(OPEN, &open_key(lane, message_id), Vec::new()).map_err(Into::into)
     }
 
+    /// A sealed document is about to have its answer, perhaps once more.
+    fn answered_by_axis(&self, message_id: &MessageId) -> Result<(), StateError> {
+        match self.outbox(message_id)? {
+            Some(row) if row.sealed.is_some() && row.is_open() => {
+                self.change_meta(|meta| meta.unanswered = meta.unanswered.saturating_sub(1))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn accepted(&self, moment: &mut Moment, message_id: &MessageId, fact: &[u8]) -> Result<(), StateError> {
         let fact = accepted_fact(fact)?;
         moment.event(Kind::Accepted, message_id, fact.block_time);
+        self.answered_by_axis(message_id)?;
         let row = self.change_outbox_row(message_id, |row| {
             let at = fact.block_time;
             row.accepted = Some(AcceptedAt { position: moment.position, leaf: fact.leaf, at, envelope: fact.envelope });

@@ -24,8 +24,8 @@ pub(crate) use catalogue::{ListKey, ListRow, list_key};
 pub(crate) use events::{EventRow, Kind};
 pub(crate) use queries::{Backlog, PendingItem};
 pub(crate) use rows::{
-    Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SeenCheckpoint, Step,
-    Visibility, WatchRow, message_of_open_key, open_key,
+    Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SealedAt,
+    SeenCheckpoint, Step, Visibility, WatchRow, message_of_open_key, open_key,
 };
 
 /// Why the state could not be read or changed.

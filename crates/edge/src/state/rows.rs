@@ -9,7 +9,7 @@ use crate::record::{Answer, GivenReason};
 use crate::wire;
 
 /// Format of the rows: another one rebuilds the view.
-pub(crate) const ROWS_FORMAT: u32 = 3;
+pub(crate) const ROWS_FORMAT: u32 = 4;
 
 /// Single rows: [`Meta`], [`WatchRow`], and the peaks of the journal's tree.
 pub(crate) const META: Table = Table(0);
@@ -77,6 +77,8 @@ pub(crate) struct Meta {
     /// The last number used in it.
     #[serde(with = "wire::seq")]
     pub(crate) seq: SenderSeq,
+    /// Documents that are sealed and that the axis has not answered.
+    pub(crate) unanswered: u64,
     /// The last receipt of the feed that is stored.
     pub(crate) feed_cursor: u64,
     /// The last document that was shown to the DMS.
@@ -98,6 +100,7 @@ impl Default for Meta {
             term: EdgeTerm(0),
             term_open: false,
             seq: SenderSeq(0),
+            unanswered: 0,
             feed_cursor: 0,
             arrival_cursor: 0,
             confirmed: 0,
@@ -144,6 +147,13 @@ pub(crate) struct OutboxRow {
     pub(crate) refused_at: Option<u64>,
     /// In the order of the envelope.
     pub(crate) recipients: Vec<RecipientRow>,
+}
+
+impl OutboxRow {
+    /// Whether it still has to reach the axis.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.accepted.is_none() && self.refusal.is_none()
+    }
 }
 
 /// The seal that counts.

@@ -214,6 +214,27 @@ fn a_new_term_starts_its_own_numbers_and_is_not_open_before_it_is_accepted() {
 }
 
 #[test]
+fn a_sealed_document_counts_as_unanswered_once_however_often_it_is_sealed_and_answered() {
+    let mut bench = Bench::new();
+    let unanswered = |bench: &Bench| bench.state.meta().unwrap().unanswered;
+    bench.open_term(3);
+    bench.record(drafted(id(1), "HS-1", &["A80"]));
+    bench.record(drafted(id(2), "HS-2", &["A80"]));
+    assert_eq!(unanswered(&bench), 0);
+    bench.seal(id(1));
+    bench.seal(id(2));
+    bench.open_term(4);
+    let file = bench.seal(id(1));
+    assert_eq!(unanswered(&bench), 2);
+    for _ in 0..2 {
+        bench.record(accepted(id(1), &file, &["A80"]));
+        assert_eq!(unanswered(&bench), 1);
+    }
+    bench.record(Record::RefusedByAxis { message_id: id(2), reason: "RECIPIENT_UNKNOWN".to_owned(), message: "no such code".to_owned() });
+    assert_eq!(unanswered(&bench), 0);
+}
+
+#[test]
 fn open_documents_come_urgent_first_and_page_by_page() {
     let mut bench = Bench::new();
     for number in 1..=5 {
