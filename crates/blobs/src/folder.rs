@@ -14,7 +14,7 @@ use truc_types::{AgencyCode, Digest, Timestamp};
 use crate::contract::{BlobStore, Stored, UploadState};
 use crate::files::{Files, metadata, remove};
 use crate::pins::{BlobPin, PinTable};
-use crate::publish::{publish, unpublish};
+use crate::publish::{make_durable, publish, unpublish};
 use crate::seen::Seen;
 use crate::upload::{OPEN_UPLOADS_PER_AGENCY_MAX, Upload, Uploads};
 use crate::{BlobError, BlobReader, Usage, usage};
@@ -48,6 +48,13 @@ impl FolderStore {
     #[expect(clippy::indexing_slicing, reason = "there is a lock for every byte")]
     fn lock_blob(&self, digest: &Digest) -> MutexGuard<'_, Seen> {
         self.blob_locks[usize::from(digest.0[0])].lock()
+    }
+
+    fn publish(&self, part: &Path, agency: &AgencyCode, digest: &Digest) -> Result<(), BlobError> {
+        let mut blob = self.lock_blob(digest);
+        // It may replace one that was cut off.
+        blob.forget(digest);
+        publish(&self.files, part, agency, digest)
     }
 
     /// Runs `work` on an open upload; an upload that ended while this waited for it is not open. Forgets it if `work` ended it.
@@ -149,8 +156,7 @@ impl BlobStore for FolderStore {
     fn finish(&self, agency: &AgencyCode, digest: &Digest) -> Result<u64, BlobError> {
         let finished = self.with_upload(agency, digest, |upload| {
             let size = upload.verify()?;
-            let _blob = self.lock_blob(digest);
-            let published = publish(&self.files, upload.part(), agency, digest);
+            let published = make_durable(upload.part()).and_then(|()| self.publish(upload.part(), agency, digest));
             // Whatever happened to the file, this upload is over; after a failure beginning again finds what is there.
             upload.ended = true;
             published.map(|()| size)
@@ -171,8 +177,8 @@ impl BlobStore for FolderStore {
     fn put_from_reader(&self, agency: &AgencyCode, reader: &mut dyn Read) -> Result<Stored, BlobError> {
         let path = self.files.next_incoming();
         let stored = Self::copy_in(reader, &path).and_then(|stored| {
-            let _blob = self.lock_blob(&stored.digest);
-            publish(&self.files, &path, agency, &stored.digest).map(|()| stored)
+            make_durable(&path)?;
+            self.publish(&path, agency, &stored.digest).map(|()| stored)
         });
         if stored.is_err()
             && let Err(error) = remove(&path)

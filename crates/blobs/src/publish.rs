@@ -21,24 +21,42 @@ use std::path::Path;
 use truc_types::{AgencyCode, Digest};
 
 use crate::BlobError;
-use crate::files::{Files, remove, sync_file, sync_folder_of};
+use crate::files::{Files, metadata, remove, sync_file, sync_folder_of};
 
-/// Makes the verified file `part` the blob and the agency its owner. The caller holds the lock of the blob.
+/// The first step, before the lock of the blob is taken: others need not wait for it.
 ///
-/// If a sync fails, the part is dropped: after that the page cache may show what the disk does not have, and the bytes have to come again.
-pub(crate) fn publish(files: &Files, part: &Path, agency: &AgencyCode, digest: &Digest) -> Result<(), BlobError> {
+/// If it fails, the part is dropped: after that the page cache may show what the disk does not have, and the bytes have to come again.
+pub(crate) fn make_durable(part: &Path) -> Result<(), BlobError> {
     if let Err(error) = sync_file(part) {
         remove(part)?;
         return Err(error);
     }
-    let owner = files.owner(agency, digest);
+    Ok(())
+}
+
+/// Makes the verified and durable file `part` the blob and the agency its owner. The caller holds the lock of the blob.
+///
+/// A name of which it is not known whether it is durable is taken back, unless it stood there before: nobody must find the blob by it.
+pub(crate) fn publish(files: &Files, part: &Path, agency: &AgencyCode, digest: &Digest) -> Result<(), BlobError> {
+    let (owner, blob) = (files.owner(agency, digest), files.blob(digest));
+    let (was_owned, was_there) = (metadata(&owner)?.is_some(), metadata(&blob)?.is_some());
     files.ensure_folder_of(&owner)?;
-    File::create(&owner).and_then(|file| file.sync_all()).map_err(BlobError::storage("create", &owner))?;
-    sync_folder_of(&owner)?;
-    let blob = files.blob(digest);
+    let owned = File::create(&owner).and_then(|file| file.sync_all()).map_err(BlobError::storage("create", &owner));
+    if let Err(error) = owned.and_then(|()| sync_folder_of(&owner)) {
+        if !was_owned {
+            remove(&owner)?;
+        }
+        return Err(error);
+    }
     files.ensure_folder_of(&blob)?;
     fs::rename(part, &blob).map_err(BlobError::storage("rename to", &blob))?;
-    sync_folder_of(&blob)
+    if let Err(error) = sync_folder_of(&blob) {
+        if !was_there {
+            remove(&blob)?;
+        }
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Removes a blob and every ownership of it; answers whether the blob was there. The caller holds the lock of the blob and has looked for pins.

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, watch};
 use truc_signing::sha256;
 use truc_types::limits::{BLOB_CHUNK_BYTES, HAND_IN_AGE_MILLIS_MAX, HAND_INS_MAX};
 use truc_types::{Digest, Reason, Refusal};
@@ -64,9 +64,14 @@ impl Drop for Claim {
     }
 }
 
+/// One of the streams of the DMS that are taken at a time; given back with the last clone.
+pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
+
 /// The right of one call to write. Whoever holds it writes alone.
 #[derive(Debug)]
 pub(crate) struct HandIn {
+    /// Of the stream that it comes by: writing may go on after the call was given up.
+    _turn: Turn,
     /// Given back before the claim: whoever comes after that finds nobody writing.
     _alone: OwnedMutexGuard<()>,
     claim: Claim,
@@ -115,7 +120,7 @@ impl HandIns {
     }
 
     /// Takes the right to write under a reference, from whoever has it.
-    pub(crate) async fn enter(self: &Arc<Self>, reference: &str) -> Result<(HandIn, Takeover), Refusal> {
+    pub(crate) async fn enter(self: &Arc<Self>, reference: &str, turn: Turn) -> Result<(HandIn, Takeover), Refusal> {
         let key = sha256(reference.as_bytes());
         let (claim, writer, mut takeover) = {
             let mut table = self.active.lock();
@@ -133,7 +138,7 @@ impl HandIns {
             alone = writer.lock_owned() => alone,
             () = takeover.happened() => return Err(superseded()),
         };
-        Ok((HandIn { _alone: alone, claim }, takeover))
+        Ok((HandIn { _turn: turn, _alone: alone, claim }, takeover))
     }
 
     /// How many bytes are kept under a reference. Blocking.
@@ -322,7 +327,7 @@ impl HandIn {
         sizes.iter().map(|size| digest(*size)).collect::<io::Result<_>>().map_err(|cause| storage(&cause))
     }
 
-    /// Whether anything is kept: of a small document usually nothing ever was.
+    /// Whether anything is kept.
     pub(crate) fn is_kept(&self) -> bool {
         self.folder().exists()
     }
@@ -364,6 +369,10 @@ fn read_small(path: &Path) -> io::Result<Option<String>> {
 mod tests {
     use super::*;
 
+    fn turn() -> Turn {
+        Arc::new(Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap())
+    }
+
     fn header(text: &str) -> Digest {
         sha256(text.as_bytes())
     }
@@ -372,7 +381,7 @@ mod tests {
     async fn what_came_before_a_cut_is_kept_and_a_machine_that_fell_keeps_what_was_synced() {
         let folder = tempfile::tempdir().unwrap();
         let ins = Arc::new(HandIns::open(folder.path()).unwrap());
-        let (hand_in, _) = ins.enter("HS-1").await.unwrap();
+        let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
         assert_eq!(hand_in.begin(header("a"), None).unwrap(), 0);
         assert_eq!(hand_in.take(0, 10, &mut b"12345".as_slice()).unwrap(), 5);
         assert_eq!(hand_in.begin(header("b"), Some(5)).unwrap_err().reason, Reason::ReferenceConflict);
@@ -385,7 +394,7 @@ mod tests {
         fs::write(path.join("header"), format!("{} another-boot", header("a").to_hex())).unwrap();
         let ins = Arc::new(HandIns::open(folder.path()).unwrap());
         assert_eq!(ins.kept("HS-1").unwrap(), Some(5));
-        let (hand_in, _) = ins.enter("HS-1").await.unwrap();
+        let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
         assert_eq!(hand_in.begin(header("a"), Some(3)).unwrap(), 3);
         assert_eq!(hand_in.take(3, 10, &mut b"4567890".as_slice()).unwrap(), 10);
         let mut all = String::new();
@@ -399,10 +408,10 @@ mod tests {
     async fn a_second_call_takes_over_from_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let ins = Arc::new(HandIns::open(folder.path()).unwrap());
-        let (first, mut takeover) = ins.enter("HS-1").await.unwrap();
+        let (first, mut takeover) = ins.enter("HS-1", turn()).await.unwrap();
         let second = tokio::spawn({
             let ins = Arc::clone(&ins);
-            async move { ins.enter("HS-1").await.map(|(hand_in, _)| hand_in) }
+            async move { ins.enter("HS-1", turn()).await.map(|(hand_in, _)| hand_in) }
         });
         takeover.happened().await;
         drop(first);
@@ -416,10 +425,10 @@ mod tests {
     async fn a_call_that_nobody_waits_for_any_more_is_forgotten_and_never_makes_two_writers() {
         let folder = tempfile::tempdir().unwrap();
         let ins = Arc::new(HandIns::open(folder.path()).unwrap());
-        let (first, mut takeover) = ins.enter("HS-1").await.unwrap();
+        let (first, mut takeover) = ins.enter("HS-1", turn()).await.unwrap();
         let waiting = tokio::spawn({
             let ins = Arc::clone(&ins);
-            async move { ins.enter("HS-1").await.map(|_| ()) }
+            async move { ins.enter("HS-1", turn()).await.map(|_| ()) }
         });
         takeover.happened().await;
         // The line of the second call breaks while it waits: the first still writes, and whoever comes now has to wait for it.
@@ -427,7 +436,7 @@ mod tests {
         assert!(waiting.await.unwrap_err().is_cancelled());
         let third = tokio::spawn({
             let ins = Arc::clone(&ins);
-            async move { ins.enter("HS-1").await.map(|(hand_in, _)| hand_in) }
+            async move { ins.enter("HS-1", turn()).await.map(|(hand_in, _)| hand_in) }
         });
         while ins.active.lock().get(&header("HS-1")).map(|active| active.calls) != Some(2) {
             tokio::task::yield_now().await;

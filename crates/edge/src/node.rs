@@ -38,7 +38,7 @@ pub(crate) struct Node {
     /// Whether the connection to the axis stands.
     pub(crate) connected: AtomicBool,
     /// Streams of the DMS at a time: each holds a thread, and a DMS that stalls must not take those that everything else here needs.
-    pub(crate) streams: Semaphore,
+    pub(crate) streams: Arc<Semaphore>,
     /// Uploads at a time: well below what the broker allows one agency, so that broken ones can be resumed beside them.
     pub(crate) uploads: Semaphore,
     /// What was handed in and nobody has begun to bring.

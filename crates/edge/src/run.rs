@@ -135,7 +135,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         hand_ins: Arc::new(hand_ins),
         term: Mutex::default(),
         connected: AtomicBool::new(false),
-        streams: Semaphore::new(DMS_STREAMS_MAX),
+        streams: Arc::new(Semaphore::new(DMS_STREAMS_MAX)),
         uploads: Semaphore::new(UPLOADS_MAX),
         fresh: Arc::default(),
         at_axis: AtAxis::default(),

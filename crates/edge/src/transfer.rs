@@ -145,10 +145,6 @@ impl Drop for Held {
 
 /// Downloads content of a message, unless this edge holds it. Durable, of the right length and digest when this returns.
 pub(crate) async fn download(node: &Arc<Node>, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
-    // Looked for here and now: remembered after the first time, two looks at the folder before.
-    if node.blobs.pin(node.agency(), &digest).map_err(|cause| cause.to_refusal())?.is_some_and(|(_, found)| found == size) {
-        return Ok(());
-    }
     let _alone = Held::new(node, [digest]).await;
     download_alone(node, link, message_id, digest, size).await
 }

@@ -37,6 +37,18 @@ fn a_blob_that_was_cut_short_on_the_disk_fails_instead_of_ending_early() {
     assert_eq!(failed.kind(), io::ErrorKind::UnexpectedEof);
 }
 
+#[test]
+fn a_blob_that_was_cut_short_on_the_disk_is_whole_again_when_its_bytes_come_again() {
+    let scratch = Scratch::new();
+    let digest = scratch.upload(&ministry(), b"0123456789");
+    std::fs::File::options().write(true).open(scratch.blob(&digest)).unwrap().set_len(4).unwrap();
+    assert_eq!(scratch.store().owns(&ministry(), &digest).unwrap(), Some(4));
+    assert_eq!(scratch.store().pin(&ministry(), &digest).unwrap().map(|(_, size)| size), Some(4));
+    scratch.store().put_from_reader(&ministry(), &mut b"0123456789".as_slice()).unwrap();
+    assert_eq!(scratch.read(&digest, 0), b"0123456789");
+    assert_eq!(scratch.store().pin(&ministry(), &digest).unwrap().map(|(_, size)| size), Some(10));
+}
+
 /// Gives some bytes, then fails.
 struct Failing(&'static [u8]);
 

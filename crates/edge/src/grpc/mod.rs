@@ -40,6 +40,7 @@ use truc_types::{MessageId, OrganisationCode, Reason, Refusal};
 
 use crate::access::{Admission, Guard};
 use crate::error::EdgeError;
+use crate::hand_in::Turn;
 use crate::node::Node;
 
 /// Messages that wait for a slow reader, per stream.
@@ -170,17 +171,17 @@ async fn next<T>(stream: &mut Streaming<T>) -> Result<Option<T>, Status> {
 
 impl Documents {
     /// Takes a stream of the DMS as long as its token counts. One too many is refused and does not wait: what it sends meanwhile would fill the window of its
-    /// connection, and hold up those that are being read.
-    async fn taken<T, O, F>(&self, request: Request<Streaming<T>>, take: impl FnOnce(Streaming<T>) -> F) -> Result<O, Status>
+    /// connection, and hold up those that are being read. Its turn lasts longer than the call where work goes on that nobody waits for any more.
+    async fn taken<T, O, F>(&self, request: Request<Streaming<T>>, take: impl FnOnce(Streaming<T>, Turn) -> F) -> Result<O, Status>
     where
         F: Future<Output = Result<O, Status>>,
     {
         let admission = Admission::of(&request);
-        let _turn = self.node.streams.try_acquire().map_err(|_| {
+        let turn = Arc::clone(&self.node.streams).try_acquire_owned().map(Arc::new).map_err(|_| {
             let message = format!("{DMS_STREAMS_MAX} streams of this DMS are being taken");
             status_of(&Refusal::new(Reason::UploadTooMany, message).with("limit", DMS_STREAMS_MAX))
         })?;
-        Box::pin(admission.during(take(request.into_inner()))).await.map_err(|refusal| status_of(&refusal))?
+        Box::pin(admission.during(take(request.into_inner(), Arc::clone(&turn)))).await.map_err(|refusal| status_of(&refusal))?
     }
 
     /// A stream whose messages `produce` sends.
@@ -214,7 +215,7 @@ impl DocumentService for Documents {
         request: Request<Streaming<pb::SendDocumentRequest>>,
     ) -> Result<Response<pb::SendDocumentResponse>, Status> {
         self.node.meters.check_disk().map_err(|refusal| status_of(&refusal))?;
-        let sent = self.taken(request, |stream| send::send_document(&self.node, stream)).await?;
+        let sent = self.taken(request, |stream, turn| send::send_document(&self.node, stream, turn)).await?;
         answer(sent.map(|message_id| pb::SendDocumentResponse { message_id: message_id.to_string() }))
     }
 
@@ -228,11 +229,11 @@ impl DocumentService for Documents {
 
     async fn send_edxml(&self, request: Request<Streaming<pb::SendEdxmlRequest>>) -> Result<Response<pb::SendEdxmlResponse>, Status> {
         self.node.meters.check_disk().map_err(|refusal| status_of(&refusal))?;
-        self.taken(request, |stream| edxml::send_edxml(&self.node, stream)).await.map(Response::new)
+        self.taken(request, |stream, _| edxml::send_edxml(&self.node, stream)).await.map(Response::new)
     }
 
     async fn check_edxml(&self, request: Request<Streaming<pb::CheckEdxmlRequest>>) -> Result<Response<pb::CheckEdxmlResponse>, Status> {
-        self.taken(request, edxml::check_edxml).await.map(Response::new)
+        self.taken(request, |stream, _| edxml::check_edxml(stream)).await.map(Response::new)
     }
 
     type ReceiveEdxmlStream = Stream<pb::ReceiveEdxmlResponse>;

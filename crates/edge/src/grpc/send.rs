@@ -16,7 +16,7 @@ use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{AgencyCode, Digest, MessageId, Reason, Refusal};
 
 use super::{draft, invalid, next};
-use crate::hand_in::{HandIn, Takeover, superseded};
+use crate::hand_in::{HandIn, Takeover, Turn, superseded};
 use crate::node::Node;
 
 /// Attachments of a document that are taken in memory, all together: as much as one piece of a stream, of which every stream may have some in memory anyway.
@@ -28,11 +28,12 @@ const CHUNKS_WAITING: usize = 4;
 pub(super) async fn send_document(
     node: &Arc<Node>,
     mut stream: Streaming<pb::SendDocumentRequest>,
+    turn: Turn,
 ) -> Result<Result<MessageId, Refusal>, Status> {
     let Some(pb::SendDocumentRequest { request: Some(Request::Header(header)), resume_from }) = next(&mut stream).await? else {
         return Ok(Err(invalid("request", "the first request must be the header")));
     };
-    match begin(node, header, resume_from).await {
+    match begin(node, header, resume_from, turn).await {
         Ok(begun) if begun.is_small => take_small(node, begun, stream).await,
         Ok(begun) => take(node, begun, stream).await,
         Err(refusal) => Ok(Err(refusal)),
@@ -50,13 +51,14 @@ struct Begun {
     is_small: bool,
 }
 
-async fn begin(node: &Arc<Node>, header: pb::DocumentHeader, resume_from: Option<u64>) -> Result<Begun, Refusal> {
+async fn begin(node: &Arc<Node>, header: pb::DocumentHeader, resume_from: Option<u64>, turn: Turn) -> Result<Begun, Refusal> {
     let reference = header.client_reference.clone();
     draft::check_reference(&reference)?;
     let envelope = draft::from_header(node, header)?;
     draft::check_sendable(node, &reference, &envelope).await?;
-    let (hand_in, takeover) = node.hand_ins.enter(&reference).await?;
-    if resume_from.is_none_or(|from| from == 0) && sizes(&envelope).iter().sum::<u64>() <= SMALL_BYTES_MAX {
+    let (hand_in, takeover) = node.hand_ins.enter(&reference, turn).await?;
+    // What is kept of another document under this reference is overwritten or gone on with: nobody must be told of it when this one breaks off.
+    if resume_from.is_none_or(|from| from == 0) && sizes(&envelope).iter().sum::<u64>() <= SMALL_BYTES_MAX && !hand_in.is_kept() {
         return Ok(Begun { reference, envelope, hand_in, takeover, from: 0, is_small: true });
     }
     let digest = sha256(&envelope.to_json());
@@ -108,34 +110,31 @@ async fn take_small(
         Ok(()) => draft::recorded_before(node, &reference, &envelope).await,
         Err(refusal) => Err(refusal),
     };
-    let recorded = match known {
-        Ok(None) => match publish(node, &envelope, pieces).await {
-            Ok(()) => draft::record(node, reference, envelope).await,
-            Err(refusal) => return Ok(Err(refusal)),
+    match known {
+        Ok(None) => match publish(node, hand_in, &envelope, pieces).await {
+            Ok(_alone) => Ok(draft::record(node, reference, envelope).await),
+            Err(refusal) => Ok(Err(refusal)),
         },
-        Ok(Some(message_id)) => Ok(message_id),
-        Err(refusal) => Err(refusal),
-    };
-    // Of an earlier try with other attachments.
-    if hand_in.is_kept() {
-        forget(hand_in, &recorded).await?;
+        Ok(Some(message_id)) => Ok(Ok(message_id)),
+        Err(refusal) => Ok(Err(refusal)),
     }
-    Ok(recorded)
 }
 
-/// Keeps attachments of which this edge does not have the bytes yet.
-async fn publish(node: &Node, envelope: &Envelope, pieces: Vec<Bytes>) -> Result<(), Refusal> {
-    let mut missing = Vec::new();
-    for (attachment, piece) in envelope.attachments.iter().zip(pieces) {
-        if node.blobs.pin(node.agency(), &attachment.sha256).map_err(|cause| cause.to_refusal())?.is_none() {
-            missing.push(piece);
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
+/// Keeps attachments of which this edge does not have the bytes yet, or no longer all of them. A call that is given up meanwhile still writes alone.
+async fn publish(node: &Node, hand_in: HandIn, envelope: &Envelope, pieces: Vec<Bytes>) -> Result<HandIn, Refusal> {
+    if pieces.is_empty() {
+        return Ok(hand_in);
     }
     let agency = node.agency().clone();
-    let put = move |blobs: &dyn BlobStore| missing.iter().try_for_each(|piece| blobs.put_from_reader(&agency, &mut &**piece).map(|_| ()));
+    let pieces: Vec<_> = envelope.attachments.iter().map(|attachment| attachment.sha256).zip(pieces).collect();
+    let put = move |blobs: &dyn BlobStore| {
+        for (digest, piece) in &pieces {
+            if blobs.owns(&agency, digest)? != Some(piece.len() as u64) {
+                blobs.put_from_reader(&agency, &mut &**piece)?;
+            }
+        }
+        Ok(hand_in)
+    };
     node.with_blobs(put).await
 }
 
