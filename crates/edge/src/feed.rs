@@ -14,7 +14,8 @@ use truc_types::MessageId;
 use crate::node::{LinkError, Node};
 use crate::record::{COMMAND_RECORDS_MAX, Record};
 use crate::session::Link;
-use crate::state::OutboxRow;
+use crate::state::{OutboxRow, State};
+use crate::store::refusal_of;
 use crate::trust::{TrustError, VerifiedReceipt};
 use crate::witness;
 
@@ -49,8 +50,13 @@ pub(crate) async fn run(
             let VerifiedReceipt { file, leaf, checkpoint, .. } = check(&node, &link, &item).await?;
             records.push(Record::FeedReceipt { cursor, file, leaf, checkpoint });
         }
-        // Neither the axis nor anybody here waits for it: it shares a block.
-        node.store.record_later(|_| Ok((records, ()))).await?;
+        // Neither the axis nor anybody here waits for it: it shares a block. What a connection before had on its way is recorded once.
+        let decide = |state: &State| {
+            let known = state.meta().map_err(refusal_of)?.feed_cursor;
+            let is_new = |record: &Record| !matches!(record, Record::FeedReceipt { cursor, .. } if *cursor <= known);
+            Ok((records.into_iter().filter(is_new).collect(), ()))
+        };
+        node.store.record_later(decide).await?;
         let confirm = Request::Confirm(Confirm { feed_cursor: cursor });
         requests.send(pb::DeliverRequest { request: Some(confirm) }).await.map_err(|_| gone())?;
     }

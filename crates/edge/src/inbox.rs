@@ -25,7 +25,7 @@ use crate::{edxml, feed, transfer, witness};
 
 /// Deliveries in work at once, each of which downloads one attachment at a time.
 const IN_HAND: u32 = 24;
-/// Deliveries after which their room is given back to the axis: a message for several, and enough left meanwhile.
+/// Deliveries after which their room is given back to the axis, or when none is in work: a message for several, and enough left meanwhile.
 const CREDIT_STEP: u32 = IN_HAND / 4;
 /// Feed items that wait to be stored: what the protocol lets the broker send unconfirmed.
 const FEED_WAITING_MAX: usize = 256;
@@ -83,7 +83,7 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, term: EdgeTerm) -> Result<I
                     node.meters.taken.inc();
                 }
                 done_since += 1;
-                if done_since >= CREDIT_STEP || taken_ill {
+                if done_since >= CREDIT_STEP || taken_ill || work.is_empty() {
                     requests.send(say(Request::Credit(Credit { deliveries: done_since }))).await.map_err(|_| gone())?;
                     done_since = 0;
                 }

@@ -34,8 +34,6 @@ type Group = (Event, AgencyCode);
 
 /// Runs until the connection ends.
 pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -> Result<Infallible, LinkError> {
-    // Behind everything that an earlier connection left with the recorder: a receipt that was about to be sealed must be found now or never.
-    node.store.record_all(Vec::new()).await?;
     settle_earlier(&node, &submitter, term).await?;
     let mut pending = node.store.signals().receipts.subscribe();
     let mut in_hand: HashSet<Group> = HashSet::new();

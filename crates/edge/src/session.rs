@@ -118,13 +118,18 @@ async fn session(node: &Arc<Node>) -> Result<Infallible, LinkError> {
     tracing::info!(agency = %node.agency(), %term, "connected to the axis");
     node.connected.store(true, Ordering::Relaxed);
     node.meters.connected();
+    // Behind everything that the loops before left with the recorder: what they were about to record must be found by those that look now.
+    node.store.record_all(Vec::new()).await?;
     loops.spawn(witness::watch(Arc::clone(node), link.clone()));
     loops.spawn(outbox::run(Arc::clone(node), link.clone(), submitter.clone(), term));
     loops.spawn(receipts::run(Arc::clone(node), submitter, term));
     loops.spawn(inbox::run(Arc::clone(node), link, term));
-    match loops.join_next().await {
+    let ended = match loops.join_next().await {
         Some(Ok(ended)) => ended,
         Some(Err(cause)) => Err(LinkError::Away(format!("a loop of the edge broke: {cause}"))),
         None => Err(LinkError::Away("no loop was running".to_owned())),
-    }
+    };
+    // None of them goes on beside those of the next connection.
+    loops.shutdown().await;
+    ended
 }
