@@ -2,8 +2,11 @@
 //! no journal. Not what is sent through them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use truc_edge::EdgeConfig;
+use truc_proto::admin::v1::GetEdgeHealthRequest;
+use truc_proto::admin::v1::edge_admin_service_client::EdgeAdminServiceClient;
 use truc_types::AgencyCode;
 
 use super::axis::{Agency, Axis};
@@ -11,6 +14,11 @@ use crate::commands::remote::{Client, EdgeAddress};
 use crate::failure::Failure;
 use crate::local::Process;
 use crate::local::usage::{self, Usage};
+
+/// Time for an edge to reach the axis: twice the longest pause between its tries.
+const REACHED: Duration = Duration::from_secs(60);
+/// Pause between two looks at whether it has.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Real edges in one process.
 pub(super) struct Edges {
@@ -53,13 +61,27 @@ impl Edges {
         usage::of(self.id())
     }
 
-    /// A connection to each, as document-management systems have it.
+    /// A connection to each, as document-management systems have it, once all of them know the whole registry.
     pub(super) async fn connect(&self) -> Result<Vec<(AgencyCode, Client)>, Failure> {
         let mut clients = Vec::with_capacity(self.addresses.len());
         for (agency, address) in &self.addresses {
-            let client = EdgeAddress { url: format!("http://{address}"), ..EdgeAddress::default() }.connect().await?;
-            clients.push((agency.clone(), client));
+            let edge = EdgeAddress { url: format!("http://{address}"), ..EdgeAddress::default() };
+            let away = |_| Failure::Ended(format!("the edge of {agency} did not reach the axis within {} s", REACHED.as_secs()));
+            tokio::time::timeout(REACHED, reached(&edge)).await.map_err(away)??;
+            clients.push((agency.clone(), edge.connect().await?));
         }
         Ok(clients)
+    }
+}
+
+/// Asks an edge until it is connected to the axis: it has read the registry before.
+async fn reached(edge: &EdgeAddress) -> Result<(), Failure> {
+    let mut client = EdgeAdminServiceClient::new(edge.channel().await?);
+    loop {
+        let health = client.get_edge_health(GetEdgeHealthRequest {}).await.map_err(|status| edge.failure(&status))?;
+        if health.into_inner().connected {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
