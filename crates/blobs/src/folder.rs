@@ -57,6 +57,14 @@ impl FolderStore {
         publish(&self.files, part, agency, digest)
     }
 
+    /// The size of a blob that the agency owns. The caller holds its lock.
+    fn has_names(&self, agency: &AgencyCode, digest: &Digest) -> Result<Option<u64>, BlobError> {
+        match metadata(&self.files.owner(agency, digest))? {
+            Some(_) => self.size(digest),
+            None => Ok(None),
+        }
+    }
+
     /// Runs `work` on an open upload; an upload that ended while this waited for it is not open. Forgets it if `work` ended it.
     fn with_upload<T>(
         &self,
@@ -189,10 +197,9 @@ impl BlobStore for FolderStore {
     }
 
     fn owns(&self, agency: &AgencyCode, digest: &Digest) -> Result<Option<u64>, BlobError> {
-        match metadata(&self.files.owner(agency, digest))? {
-            Some(_) => self.size(digest),
-            None => Ok(None),
-        }
+        // While it is published its names are there, but not durable.
+        let _blob = self.lock_blob(digest);
+        self.has_names(agency, digest)
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
@@ -203,7 +210,7 @@ impl BlobStore for FolderStore {
         let mut blob = self.lock_blob(digest);
         let size = match blob.owned(agency, digest) {
             Some(size) => size,
-            None => match self.owns(agency, digest)? {
+            None => match self.has_names(agency, digest)? {
                 Some(size) => blob.see(agency, *digest, size),
                 None => return Ok(None),
             },

@@ -77,14 +77,15 @@ impl Fresh {
         self.inner.lock().is_in_step = is_in_step;
     }
 
-    /// The next one, the most urgent first, if it stands before this key of the rows.
-    pub(crate) fn next_before(&self, key: Option<&[u8]>) -> Option<FreshDocument> {
+    /// The key of the next one, the most urgent first.
+    pub(crate) fn first_key(&self) -> Option<Vec<u8>> {
+        self.inner.lock().documents.first_key_value().map(|(key, _)| key.clone())
+    }
+
+    /// The document with this key.
+    pub(crate) fn take(&self, key: &[u8]) -> Option<FreshDocument> {
         let mut inner = self.inner.lock();
-        let first = inner.documents.first_entry()?;
-        if key.is_some_and(|key| key < first.key().as_slice()) {
-            return None;
-        }
-        let document = first.remove();
+        let document = inner.documents.remove(key)?;
         inner.bytes -= document.bytes();
         Some(document)
     }
@@ -115,12 +116,9 @@ mod tests {
         for (number, lane) in [(1, 0), (2, 3), (3, 0)] {
             fresh.put(document(number, lane, 10));
         }
-        // One of the rows, less urgent than the second and older than the third.
-        let row = open_key(0, &id(2));
-        assert_eq!(fresh.next_before(Some(&row)).map(|document| document.message_id), Some(id(2)));
-        assert_eq!(fresh.next_before(Some(&row)).map(|document| document.message_id), Some(id(1)));
-        assert!(fresh.next_before(Some(&row)).is_none());
-        assert_eq!(fresh.next_before(None).map(|document| document.message_id), Some(id(3)));
+        let next = || fresh.take(&fresh.first_key()?);
+        let order: Vec<_> = std::iter::from_fn(next).map(|document| document.message_id).collect();
+        assert_eq!(order, [id(2), id(1), id(3)]);
         assert!(!fresh.missed() && !fresh.may_seal());
         fresh.in_step(true);
         assert!(fresh.may_seal());
@@ -130,12 +128,12 @@ mod tests {
         fresh.clear();
         assert!(!fresh.may_seal(), "the rows are not read yet");
         fresh.in_step(true);
-        assert!(!fresh.missed() && fresh.next_before(None).is_none());
+        assert!(!fresh.missed() && next().is_none());
         (0..=u8::MAX).for_each(|number| fresh.put(document(number, 0, 1)));
         assert!(!fresh.missed() && !fresh.may_seal());
         // The one without room is the least urgent, not the newest.
         fresh.put(document(0, 1, 1));
         assert!(fresh.missed());
-        assert_eq!(fresh.next_before(None).map(|document| document.lane), Some(1));
+        assert_eq!(next().map(|document| document.lane), Some(1));
     }
 }

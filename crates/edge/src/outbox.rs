@@ -21,7 +21,7 @@ use crate::fresh::FreshDocument;
 use crate::node::{LinkError, Node};
 use crate::record::Record;
 use crate::session::Link;
-use crate::state::{OutboxRow, message_of_open_key, open_key};
+use crate::state::{OutboxRow, message_of_open_key};
 use crate::store::refusal_of;
 use crate::submit::Submitter;
 use crate::term::superseded;
@@ -29,9 +29,9 @@ use crate::transfer;
 
 /// Documents in work at once: enough that uploads, seals and answers overlap.
 const IN_HAND_MAX: usize = 64;
-/// Documents that wait after a refusal that may pass; beyond, no new ones are begun until one of them has had its turn. Each may hold a number: with those in
-/// hand and those that the hand-in sealed they are a third of the numbers that the axis takes in any order.
-const DEFERRED_MAX: usize = 1_024;
+/// Documents of one lane that wait after a refusal that may pass; beyond, no new ones of the lane are begun until one of them has had its turn. Each may
+/// hold a number: of all four lanes, with those in hand and those that the hand-in sealed, they are a third of the numbers that the axis takes in any order.
+const DEFERRED_PER_LANE_MAX: usize = 256;
 /// Longest pause of one document.
 const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Seals of one document in one go: certificate, number and clock may each have to be put right once.
@@ -43,6 +43,8 @@ enum Brought {
     Done,
     /// Not now.
     Deferred(Refusal),
+    /// Not now: its number lies above those that the axis takes.
+    Ahead(Refusal),
 }
 
 /// A document that waits after a refusal that may pass.
@@ -51,6 +53,8 @@ struct Deferred {
     key: Vec<u8>,
     due: Instant,
     backoff: Backoff,
+    /// Its number waits for others to be used.
+    is_ahead: bool,
 }
 
 struct Outbox {
@@ -102,19 +106,24 @@ impl Outbox {
         Ok(())
     }
 
-    /// The most urgent document that can be begun, the oldest of its lane.
+    /// The most urgent document that can be begun, the oldest of its lane. Where too many of its lane wait, one whose pause is over.
     fn next(&mut self) -> Option<(Vec<u8>, Option<FreshDocument>)> {
-        if self.deferred.len() >= DEFERRED_MAX + self.in_hand.len() {
-            return self.again.pop_first().map(|key| (key, None));
-        }
-        let first = self.again.first().into_iter().chain(self.read.first()).min();
-        if let Some(document) = self.node.fresh.next_before(first.map(Vec::as_slice)) {
-            return Some((open_key(document.lane, &document.message_id), Some(document)));
-        }
-        let first = first.cloned()?;
-        self.again.remove(&first);
-        self.read.remove(&first);
-        Some((first, None))
+        let waited = self.again.first();
+        let (new, is_fresh) = match (self.node.fresh.first_key(), self.read.first()) {
+            (Some(fresh), read) if read.is_none_or(|read| fresh <= *read) => (Some(fresh), true),
+            (_, read) => (read.cloned(), false),
+        };
+        let new = new.filter(|new| waited.is_none_or(|waited| new < waited) && self.may_begin(new));
+        let Some(key) = new else { return self.again.pop_first().map(|key| (key, None)) };
+        self.read.remove(&key);
+        let document = if is_fresh { self.node.fresh.take(&key) } else { None };
+        Some((key, document))
+    }
+
+    /// Whether a document that has not waited may be begun.
+    fn may_begin(&self, key: &[u8]) -> bool {
+        let waiting = self.deferred.values().filter(|deferred| deferred.key.first() == key.first()).count();
+        waiting < DEFERRED_PER_LANE_MAX + self.in_hand.len()
     }
 
     /// Reads which documents are open: the first of those that nobody has begun. When there are more, it is read again once these are begun.
@@ -163,23 +172,38 @@ impl Outbox {
         self.in_hand.remove(&message_id);
         match brought {
             Ok(Brought::Done) => drop(self.deferred.remove(&message_id)),
-            Ok(Brought::Deferred(refusal)) => self.defer(message_id, key, &refusal),
+            Ok(Brought::Deferred(refusal)) => self.defer(message_id, key, &refusal, false),
+            Ok(Brought::Ahead(refusal)) => {
+                self.defer(message_id, key, &refusal, true);
+                self.renew_term_if_stuck()?;
+            }
             // What the broker says to an upload concerns one document; the connection goes on.
-            Err(LinkError::Refused(refusal)) => self.defer(message_id, key, &refusal),
+            Err(LinkError::Refused(refusal)) => self.defer(message_id, key, &refusal, false),
             // So does an attachment that cannot be read.
             Err(LinkError::Local(refusal)) if matches!(refusal.reason, Reason::BlobStorage | Reason::DiskFull | Reason::Descriptors) => {
-                self.defer(message_id, key, &refusal);
+                self.defer(message_id, key, &refusal, false);
             }
             Err(cause) => return Err(cause),
         }
         Ok(())
     }
 
-    fn defer(&mut self, message_id: MessageId, key: Vec<u8>, refusal: &Refusal) {
+    /// Where all that is left lies above the numbers that the axis takes, none of them will ever bring it there: those below were given up, thousands in a
+    /// row. Numbers begin anew in the next term.
+    fn renew_term_if_stuck(&self) -> Result<(), LinkError> {
+        if !self.in_hand.is_empty() || !self.deferred.values().all(|deferred| deferred.is_ahead) {
+            return Ok(());
+        }
+        tracing::warn!(waiting = self.deferred.len(), "no document has a number that the axis takes: a new term is opened");
+        *self.node.term.lock() = None;
+        Err(LinkError::Away("a new term is opened".to_owned()))
+    }
+
+    fn defer(&mut self, message_id: MessageId, key: Vec<u8>, refusal: &Refusal, is_ahead: bool) {
         let mut backoff = self.deferred.remove(&message_id).map_or_else(|| Backoff::up_to(PAUSE_MAX), |deferred| deferred.backoff);
         let pause = backoff.pause();
         tracing::warn!(%message_id, reason = %refusal.reason, message = %refusal.message, pause_millis = pause.as_millis(), "the document has to wait");
-        self.deferred.insert(message_id, Deferred { key, due: Instant::now() + pause, backoff });
+        self.deferred.insert(message_id, Deferred { key, due: Instant::now() + pause, backoff, is_ahead });
     }
 }
 
@@ -238,6 +262,7 @@ async fn bring(
                 upload_all(node, link, &carried).await?;
             }
             Judgement::Defer(refusal) => return Ok(Brought::Deferred(refusal)),
+            Judgement::Wait(refusal) => return Ok(Brought::Ahead(refusal)),
             Judgement::Final(refusal) => return refuse(node, message_id, refusal).await,
         }
         if matches!(judge(&refusal), Judgement::Superseded | Judgement::SealAnew) {
@@ -255,6 +280,8 @@ enum Judgement {
     SealAnew,
     Upload,
     Defer(Refusal),
+    /// Its number lies above those that the axis takes.
+    Wait(Refusal),
     Final(Refusal),
 }
 
@@ -266,7 +293,7 @@ fn judge(refusal: &pb::Refusal) -> Judgement {
     match known.reason {
         Reason::TermSuperseded => Judgement::Superseded,
         // It waits under its number: new ones would lie still further ahead, and those given up would never bring the window after them.
-        Reason::SequenceOutsideWindow if is_ahead(refusal) => Judgement::Defer(known),
+        Reason::SequenceOutsideWindow if is_ahead(refusal) => Judgement::Wait(known),
         Reason::SealExpiredReseal | Reason::SequenceOutsideWindow | Reason::MessageTooOld | Reason::SequenceReused => Judgement::SealAnew,
         Reason::AttachmentMissing => Judgement::Upload,
         // The operator or time puts these right; the document is not at fault.
@@ -357,7 +384,7 @@ mod tests {
             let refusal = Refusal::new(Reason::SequenceOutsideWindow, "outside").with("sender_seq", seq).with("highest", highest);
             judge(&status::to_proto(&refusal))
         };
-        assert!(matches!(judged(4_098, 1), Judgement::Defer(_)));
+        assert!(matches!(judged(4_098, 1), Judgement::Wait(_)));
         assert!(matches!(judged(1, 4_097), Judgement::SealAnew));
     }
 }

@@ -152,8 +152,9 @@ pub(crate) async fn download(node: &Arc<Node>, link: &Link, message_id: MessageI
 async fn download_alone(node: &Node, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
     let agency = node.agency().clone();
     let begun = node.with_blobs(move |blobs| match blobs.owns(&agency, &digest)? {
-        Some(_) => Ok(None),
-        None => blobs.begin_upload(&agency, &digest, size).map(Some),
+        Some(found) if found == size => Ok(None),
+        // One of another size is damaged: it is refused, never taken for what the axis sent.
+        _ => blobs.begin_upload(&agency, &digest, size).map(Some),
     });
     let mut offset = match begun.await? {
         None => return Ok(()),
