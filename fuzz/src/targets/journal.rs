@@ -100,8 +100,8 @@ fn sound(blocks: u64, options: &SegmentOptions) -> Files {
         journal.append(Block { header, entries: vec![entry] }).expect("the block is the next");
     }
     // The journal's own thread packs; only the last segment stays as it is.
-    let packed = |files: Files| files.iter().filter(|(name, _)| name.ends_with(".bundles")).count() as u64;
-    while options.packs && packed(read(folder.path())) + 1 < blocks {
+    let packed = || names(folder.path()).iter().filter(|name| name.ends_with(".bundles")).count() as u64;
+    while options.packs && packed() + 1 < blocks {
         std::thread::yield_now();
     }
     Box::new(journal).close().expect("the journal closes");
@@ -109,10 +109,15 @@ fn sound(blocks: u64, options: &SegmentOptions) -> Files {
 }
 
 #[expect(clippy::expect_used, reason = "a fixture that does not stand has nothing to fuzz")]
-fn read(folder: &Path) -> Files {
+fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the folder is there");
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| !name.contains("lock"));
-    let mut files: Files = names.map(|name| (name.clone(), std::fs::read(folder.join(name)).expect("a file of the journal"))).collect();
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| !name.contains("lock")).collect()
+}
+
+#[expect(clippy::expect_used, reason = "a fixture that does not stand has nothing to fuzz")]
+fn read(folder: &Path) -> Files {
+    let file = |name: String| (name.clone(), std::fs::read(folder.join(name)).expect("a file of the journal"));
+    let mut files: Files = names(folder).into_iter().map(file).collect();
     files.sort();
     files
 }
