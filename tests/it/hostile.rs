@@ -30,6 +30,8 @@ const PACE: Duration = Duration::from_millis(10);
 const TIMES_MAX: u32 = 5;
 const MIDDLE_MAX: Duration = Duration::from_millis(150);
 const SLOWEST_MAX: Duration = Duration::from_millis(600);
+/// How often it is measured beside an attacker: what others do to the machine passes, what an attacker does stays.
+const MEASURED_MAX: u32 = 3;
 
 /// One measurement at a time: each would be an attacker of the other.
 static ONE: Mutex<()> = Mutex::const_new(());
@@ -83,16 +85,21 @@ async fn beside(name: &str, attack: impl AsyncFnOnce(&Bare, &mut JoinSet<()>)) {
     let alone = latencies(&honest).await;
     let mut attackers = JoinSet::new();
     attack(&bare, &mut attackers).await;
-    let attacked = latencies(&honest).await;
-    assert!(!attackers.is_empty(), "the attack was over before it was measured");
-    attackers.abort_all();
     let show = |latencies: &[Duration]| format!("p50 {:?} p99 {:?}", percentile(latencies, 50), percentile(latencies, 99));
-    println!("{name}: alone {}; beside it {}", show(&alone), show(&attacked));
-    for (percent, longest) in [(50, MIDDLE_MAX), (99, SLOWEST_MAX)] {
-        let limit = (percentile(&alone, percent) * TIMES_MAX).max(longest);
-        let found = percentile(&attacked, percent);
-        assert!(found < limit, "{name}: {} beside {}, p{percent} at most {limit:?}", show(&attacked), show(&alone));
+    for measured in 1..=MEASURED_MAX {
+        let attacked = latencies(&honest).await;
+        println!("{name}: alone {}; beside it {}", show(&alone), show(&attacked));
+        assert!(!attackers.is_empty(), "the attack was over before it was measured");
+        let over = [(50, MIDDLE_MAX), (99, SLOWEST_MAX)].into_iter().find_map(|(percent, longest)| {
+            let limit = (percentile(&alone, percent) * TIMES_MAX).max(longest);
+            (percentile(&attacked, percent) >= limit).then(|| format!("p{percent} at most {limit:?}"))
+        });
+        match over {
+            None => break,
+            Some(over) => assert!(measured < MEASURED_MAX, "{name}: {} beside {}, {over}", show(&attacked), show(&alone)),
+        }
     }
+    attackers.abort_all();
     // A newcomer is let in, too.
     let newcomer = connect(&bare.url(), &bare.keys("H1").other_tls).await.expect("a new connection is taken");
     LogServiceClient::new(newcomer).get_checkpoint(pb::GetCheckpointRequest {}).await.expect("a new connection is served");
