@@ -109,6 +109,25 @@ async fn a_hand_in_resumes_at_any_byte_and_across_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_small_hand_in_that_breaks_resumes_too() {
+    let axis = Axis::running();
+    let dms = axis.dms("G22");
+    let letter = Letter { attachment: (0..200u8).cycle().take(5_000).collect(), ..Letter::new("small", &["G12"]) };
+    let header = letter.requests().remove(0);
+    let begun: Vec<_> = std::iter::once(header.clone()).chain(data(&letter.attachment[..1_234])).collect();
+    let broken = dms.client().await.unwrap().send_document(tokio_stream::iter(begun)).await.unwrap_err();
+    assert_eq!(reason(&broken), Reason::AttachmentSizeMismatch);
+    assert_eq!(dms.kept("small").await.unwrap(), Some(1_234));
+    let rest = std::iter::once(pb::SendDocumentRequest { resume_from: Some(1_234), ..header }).chain(data(&letter.attachment[1_234..]));
+    let rest: Vec<_> = rest.collect();
+    let message_id = dms.client().await.unwrap().send_document(tokio_stream::iter(rest)).await.unwrap().into_inner().message_id;
+    assert_eq!(dms.kept("small").await.unwrap(), None, "nothing is kept of what is recorded");
+    let recipient = axis.dms("G12");
+    recipient.receive(None, 1).await.unwrap();
+    assert_eq!(recipient.attachment(&message_id, 0, 0).await.unwrap(), letter.attachment);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_are_complete_and_in_order_across_kills_of_both_edges() {
     let mut axis = Axis::new();
     axis.start_broker();

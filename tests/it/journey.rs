@@ -1,6 +1,7 @@
 //! A document's journey: from one document-management system to another, and back as receipts.
 
 use std::collections::BTreeSet;
+
 use truc_proto::edge::v1::{Secrecy, Stage, Step};
 use truc_tests::axis::Axis;
 use truc_tests::dms::{Letter, settled};

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! After a crash of the process the length of `data` is what has come, because the kernel has it; after a crash of the machine only what was synced
-//! counts. Not the document: that is a record once it is complete. Nor a small one, whose bytes wait in memory for their end (`grpc::send`).
+//! counts. Not the document: that is a record once it is complete. Nor a small one as long as its line holds: its bytes are in memory (`grpc::small`).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -366,10 +366,10 @@ fn read_small(path: &Path) -> io::Result<Option<String>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn turn() -> Turn {
+    pub(crate) fn turn() -> Turn {
         Arc::new(Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap())
     }
 

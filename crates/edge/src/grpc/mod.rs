@@ -13,6 +13,7 @@ mod info;
 pub(crate) mod receive;
 mod receive_edxml;
 mod send;
+mod small;
 mod status;
 
 use std::sync::Arc;

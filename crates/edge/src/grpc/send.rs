@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use truc_blobs::BlobStore;
@@ -15,6 +15,7 @@ use truc_signing::statement::Envelope;
 use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{AgencyCode, Digest, MessageId, Reason, Refusal};
 
+use super::small::Small;
 use super::{draft, invalid, next};
 use crate::hand_in::{HandIn, Takeover, Turn, superseded};
 use crate::node::Node;
@@ -47,7 +48,7 @@ struct Begun {
     hand_in: HandIn,
     takeover: Takeover,
     from: u64,
-    /// Taken whole in memory or not at all.
+    /// Taken in memory.
     is_small: bool,
 }
 
@@ -75,35 +76,42 @@ fn data_of(message: pb::SendDocumentRequest) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Takes a document whose attachments stay in memory until they are published. A line that breaks leaves nothing: what there was is one piece to be sent
-/// again. Durable before the answer like every other: the attachments first, then the record that names them.
+/// Takes a document whose attachments stay in memory until they are published. Durable before the answer like every other: the attachments first, then the
+/// record that names them.
 async fn take_small(
     node: &Arc<Node>,
     begun: Begun,
     mut stream: Streaming<pb::SendDocumentRequest>,
 ) -> Result<Result<MessageId, Refusal>, Status> {
-    let Begun { reference, mut envelope, hand_in, mut takeover, .. } = begun;
+    let Begun { reference, envelope, hand_in, mut takeover, .. } = begun;
     let sizes = sizes(&envelope);
     let total = sizes.iter().sum::<u64>();
-    let mut bytes = BytesMut::new();
+    let mut small = Small::new(hand_in, envelope, total);
     loop {
         let message = tokio::select! {
-            message = next(&mut stream) => message?,
+            message = next(&mut stream) => message,
             () = takeover.happened() => return Ok(Err(superseded())),
         };
-        let Some(message) = message else { break };
-        match data_of(message) {
-            Ok(data) => bytes.extend_from_slice(&data),
-            Err(refusal) => return Ok(Err(refusal)),
-        }
-        if bytes.len() as u64 > total {
-            return Ok(Err(too_many(total)));
+        let data = match message {
+            Ok(Some(message)) => data_of(message),
+            Ok(None) => break,
+            Err(status) => {
+                small.keep().await;
+                return Err(status);
+            }
+        };
+        match data {
+            Ok(data) if small.extend(&data) > total => return refused(small, too_many(total)),
+            Ok(_) => {}
+            Err(refusal) => return refused(small, refusal),
         }
     }
-    if (bytes.len() as u64) < total {
-        return Ok(Err(too_few(bytes.len() as u64, total, "nothing is kept of so few: begin anew")));
+    let found = small.len();
+    if found < total {
+        small.keep().await;
+        return Ok(Err(too_few(found, total)));
     }
-    let mut bytes = bytes.freeze();
+    let Some((hand_in, mut envelope, mut bytes)) = small.take() else { return Ok(Err(superseded())) };
     let pieces: Vec<Bytes> =
         sizes.iter().map(|size| bytes.split_to(usize::try_from(*size).unwrap_or(usize::MAX).min(bytes.len()))).collect();
     let known = match put_digests(&mut envelope, pieces.iter().map(|piece| sha256(piece)).collect()) {
@@ -118,6 +126,12 @@ async fn take_small(
         Ok(Some(message_id)) => Ok(Ok(message_id)),
         Err(refusal) => Ok(Err(refusal)),
     }
+}
+
+/// A document that is refused leaves nothing behind.
+fn refused(small: Small, refusal: Refusal) -> Result<Result<MessageId, Refusal>, Status> {
+    drop(small.take());
+    Ok(Err(refusal))
 }
 
 /// Keeps attachments of which this edge does not have the bytes yet, or no longer all of them. A call that is given up meanwhile still writes alone.
@@ -254,8 +268,8 @@ pub(super) fn check_chunk(data: &Bytes) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn too_few(found: u64, declared: u64, advice: &str) -> Refusal {
-    let message = format!("{found} bytes of the attachments have come, {declared} were declared; {advice}");
+fn too_few(found: u64, declared: u64) -> Refusal {
+    let message = format!("{found} bytes of the attachments have come, {declared} were declared; GetSendProgress says where to go on");
     Refusal::new(Reason::AttachmentSizeMismatch, message).with("found", found).with("declared", declared)
 }
 
@@ -270,7 +284,7 @@ fn take_bytes(sizes: &[u64], from: u64, hand_in: &HandIn, mut intake: Intake) ->
     let there = hand_in.take(from, total, &mut intake)?;
     if there < total {
         hand_in.cut();
-        return Err(too_few(there, total, "GetSendProgress says where to go on"));
+        return Err(too_few(there, total));
     }
     if intake.has_more() {
         return Err(too_many(total));
