@@ -10,7 +10,7 @@ use prost::Message as _;
 use truc_core::{Admitted, Decision, Effect, Entry, State, Submit, decide};
 use truc_ledger::{Checkpoint, Extension, Frontier, InclusionProof, LogSigner, checkpoint, leaf_hash};
 use truc_proto::broker::v1 as pb;
-use truc_signing::statement::Statement;
+use truc_signing::statement::{Fact, Statement};
 use truc_signing::{DsseFile, pae, sha256};
 use truc_types::limits::BLOCK_COMMANDS_MAX;
 use truc_types::{Digest, Position};
@@ -18,9 +18,10 @@ use truc_types::{Digest, Position};
 use crate::{Axis, start, submit};
 
 /// The stages: what the table calls them, and the functions below. The symbol of each contains its name, and no name is the beginning of another.
-pub const STAGES: [(&str, &str); 12] = [
+pub const STAGES: [(&str, &str); 13] = [
     ("outer parse", "stage_outer_parse"),
     ("payload parse", "stage_payload_parse"),
+    ("fact parse, 94 recipients", "stage_fact_parse"),
     ("digest of the file", "stage_digest"),
     ("verify_strict", "stage_verify_strict"),
     ("admit, 1 recipient", "stage_admit"),
@@ -87,6 +88,10 @@ fn accept(
         assert_eq!(decision.entries.len(), 2, "the envelope is accepted: {:?}", decision.outcome);
         apply(&mut axis.state, &decision.entries, &mut effects);
         effects.clear();
+        if fan_out > 1 {
+            // What each recipient does with a fact about all of them.
+            decision.entries.iter().skip(1).for_each(|fact| drop(black_box(stage_fact_parse(black_box(&fact.bytes)))));
+        }
         entries.extend(decision.entries);
     }
     entries
@@ -121,6 +126,12 @@ fn stage_outer_parse(file: &[u8]) -> DsseFile {
 #[expect(clippy::expect_used, reason = "a count of a stage that fails says nothing")]
 fn stage_payload_parse(payload: &[u8]) -> Statement {
     Statement::parse(payload).expect("an envelope is a statement")
+}
+
+#[inline(never)]
+#[expect(clippy::expect_used, reason = "a count of a stage that fails says nothing")]
+fn stage_fact_parse(fact: &[u8]) -> Fact {
+    Fact::parse(fact).expect("a decided fact is one")
 }
 
 #[inline(never)]

@@ -8,7 +8,7 @@ use truc_types::Digest;
 use truc_types::limits::{PAYLOAD_BYTES_MAX, SIGNATURES_MAX, STATEMENT_FILE_BYTES_MAX};
 use truc_types::names::PAYLOAD_TYPE;
 
-use crate::json::{FromJson, Object, Path, Value, cut};
+use crate::json::{FromJson, Object, Path, Tape, Value, cut};
 use crate::statement::StatementError;
 use crate::write::{ToJson, Writer};
 
@@ -38,10 +38,11 @@ impl DsseFile {
     /// The first fault, with its path. The payload is not looked into.
     pub fn parse(file: &[u8]) -> Result<Self, StatementError> {
         let root = Path::ROOT;
-        let mut object = Object::new(Value::parse(file, STATEMENT_FILE_BYTES_MAX)?, &root)?;
+        let tape = Tape::parse(file, STATEMENT_FILE_BYTES_MAX)?;
+        let mut object = Object::new(tape.root(), &root)?;
         let payload_type = object.value("payloadType")?.into_text(&root.key("payloadType"))?;
         if payload_type != PAYLOAD_TYPE {
-            return Err(StatementError::PayloadType { found: cut(&payload_type) });
+            return Err(StatementError::PayloadType { found: cut(payload_type) });
         }
         let encoded = object.value("payload")?.into_text(&root.key("payload"))?;
         let signatures = object.value("signatures")?;
@@ -84,7 +85,7 @@ fn read_signatures(value: Value<'_>) -> Result<Vec<Signature>, StatementError> {
     if items.len() > SIGNATURES_MAX {
         return Err(StatementError::SignaturesTooMany { path: path.to_string(), found: items.len(), limit: SIGNATURES_MAX });
     }
-    items.into_iter().enumerate().map(|(index, item)| Signature::from_json(item, &path.index(index))).collect()
+    items.enumerate().map(|(index, item)| Signature::from_json(item, &path.index(index))).collect()
 }
 
 impl FromJson for Signature {

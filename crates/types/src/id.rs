@@ -34,6 +34,26 @@ pub enum IdError {
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
+/// What is no digit in [`VALUES`].
+const NO_DIGIT: u8 = 0xff;
+
+/// The value of each byte that is a digit: every statement has ids, and a receipt a hundred.
+#[expect(clippy::indexing_slicing, reason = "there is a row for each byte, and a constant that panics does not compile")]
+const VALUES: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 32 {
+        table[ALPHABET[value as usize] as usize] = value;
+        value += 1;
+    }
+    table
+};
+
+#[expect(clippy::indexing_slicing, reason = "there is a row for each byte")]
+fn value(digit: u8) -> u8 {
+    VALUES[usize::from(digit)]
+}
+
 impl MessageId {
     /// Mints an id from the time and 10 random bytes of the caller.
     #[must_use]
@@ -67,20 +87,26 @@ impl MessageId {
 impl FromStr for MessageId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let found = text.chars().count();
-        if found != 26 {
-            return Err(IdError::Length { found });
+        let digits = <&[u8; 26]>::try_from(text.as_bytes()).map_err(|_| fault(text))?;
+        let (mut id, mut seen) = (0u128, 0);
+        for digit in digits {
+            let value = value(*digit);
+            seen |= value;
+            id = (id << 5) | u128::from(value & 31);
         }
-        let mut value = 0u128;
-        for (i, c) in text.chars().enumerate() {
-            let digit = ALPHABET.iter().position(|a| char::from(*a) == c).ok_or(IdError::BadCharacter { found: c })?;
-            if i == 0 && digit > 7 {
-                return Err(IdError::Overflow);
-            }
-            value = (value << 5) | digit as u128;
-        }
-        Ok(Self(value))
+        // All bits of what is no digit are set, and a digit has the lower five at most.
+        if seen > 31 || value(digits[0]) > 7 { Err(fault(text)) } else { Ok(Self(id)) }
     }
+}
+
+/// What is wrong with a text that is no id.
+fn fault(text: &str) -> IdError {
+    let found = text.chars().count();
+    if found != 26 {
+        return IdError::Length { found };
+    }
+    let foreign = text.chars().find(|found| !ALPHABET.iter().any(|digit| char::from(*digit) == *found));
+    foreign.map_or(IdError::Overflow, |found| IdError::BadCharacter { found })
 }
 
 impl fmt::Display for MessageId {
@@ -127,5 +153,7 @@ mod tests {
         assert_eq!("8ZZZZZZZZZZZZZZZZZZZZZZZZZ".parse::<MessageId>(), Err(IdError::Overflow));
         assert_eq!("01ARYZ6S41TSV4RRFFQ69G5FAU".parse::<MessageId>(), Err(IdError::BadCharacter { found: 'U' }));
         assert_eq!("01".parse::<MessageId>(), Err(IdError::Length { found: 2 }));
+        assert_eq!("Đ1ARYZ6S41TSV4RRFFQ69G5FAV".parse::<MessageId>(), Err(IdError::BadCharacter { found: 'Đ' }));
+        assert_eq!("ĐĐĐĐĐĐĐĐĐĐĐĐĐ".parse::<MessageId>(), Err(IdError::Length { found: 13 }));
     }
 }

@@ -101,8 +101,8 @@ impl Attachment {
         }
         let size = size(&mut object, path, ATTACHMENT_BYTES_MAX)?;
         let text = object.value("encoding")?.into_text(&path.key("encoding"))?;
-        let encoding = Encoding::parse(&text)
-            .ok_or_else(|| StatementError::BadEncoding { path: path.key("encoding").to_string(), found: cut(&text) })?;
+        let encoding = Encoding::parse(text)
+            .ok_or_else(|| StatementError::BadEncoding { path: path.key("encoding").to_string(), found: cut(text) })?;
         let commit = object.optional("commit")?;
         object.finish()?;
         let commit_path = || path.key("commit").to_string();

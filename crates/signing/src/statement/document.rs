@@ -203,7 +203,7 @@ impl ToJson for Doc {
 
 impl FromJson for Secrecy {
     fn from_json(value: Value<'_>, path: &Path<'_>) -> Result<Self, StatementError> {
-        match value.into_text(path)?.as_ref() {
+        match value.into_text(path)? {
             "none" => Ok(Self::None),
             other => Err(StatementError::DocumentSecret { path: path.to_string(), found: cut(other) }),
         }

@@ -288,14 +288,14 @@ impl Envelope {
         if codes > ENVELOPE_CODES_MAX {
             return Err(StatementError::ListTooLong { path: "predicate.recipients".into(), found: codes, limit: ENVELOPE_CODES_MAX });
         }
-        let twice = |path: String, codes: &mut dyn Iterator<Item = &OrganisationCode>| match first_repeated(codes) {
-            Some(code) => Err(StatementError::RecipientTwice { path, found: code.to_string() }),
+        let twice = |path: &dyn Fn() -> String, found: Option<&OrganisationCode>| match found {
+            Some(code) => Err(StatementError::RecipientTwice { path: path(), found: code.to_string() }),
             None => Ok(()),
         };
-        twice("predicate.recipients".into(), &mut self.recipients.iter())?;
-        twice("predicate.updates".into(), &mut added.iter().chain(removed))?;
+        twice(&|| "predicate.recipients".into(), first_repeated(self.recipients.iter()))?;
+        twice(&|| "predicate.updates".into(), first_repeated(added.iter().chain(removed)))?;
         for (index, replacement) in self.replaces.iter().enumerate() {
-            twice(format!("predicate.replaces[{index}].recipients"), &mut replacement.recipients.iter())?;
+            twice(&|| format!("predicate.replaces[{index}].recipients"), first_repeated(replacement.recipients.iter()))?;
         }
         let found = self.attachments.iter().map(|attachment| attachment.size).sum::<u64>();
         if found > ATTACHMENTS_BYTES_MAX {
@@ -391,7 +391,7 @@ fn read_attachments(object: &mut Object<'_, '_>, path: &Path<'_>, subjects: &mut
         }
         _ => {
             let read = |(index, item)| Attachment::read(item, &path.index(index), || subjects.next(&attachment_subject(index)));
-            items.into_iter().enumerate().map(read).collect()
+            items.enumerate().map(read).collect()
         }
     }
 }

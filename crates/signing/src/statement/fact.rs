@@ -256,6 +256,6 @@ impl FromJson for Reason {
     fn from_json(value: Value<'_>, path: &Path<'_>) -> Result<Self, StatementError> {
         let text = value.into_text(path)?;
         let known = Self::ALL.iter().copied().find(|reason| reason.code() == text);
-        known.ok_or_else(|| StatementError::UnknownValue { path: path.to_string(), found: cut(&text) })
+        known.ok_or_else(|| StatementError::UnknownValue { path: path.to_string(), found: cut(text) })
     }
 }

@@ -28,7 +28,7 @@ pub use registry::{
 };
 pub use sender_head::{SenderHead, SenderHeadEvent, SenderHeadEventName};
 
-use crate::json::{Object, Path, Value, cut};
+use crate::json::{Object, Path, Tape, Value, cut};
 use crate::write::Writer;
 use parts::Subject;
 
@@ -53,9 +53,10 @@ impl Statement {
     /// # Errors
     /// The first fault, with its path.
     pub fn parse(payload: &[u8]) -> Result<Self, StatementError> {
-        let (subjects, predicate_type, predicate) = open(payload)?;
+        let tape = Tape::parse(payload, PAYLOAD_BYTES_MAX)?;
+        let (subjects, predicate_type, predicate) = open(&tape)?;
         let path = Path::ROOT.key("predicate");
-        match predicate_type.as_str() {
+        match predicate_type {
             ENVELOPE_V1 => Envelope::read(subjects, predicate, &path).map(|envelope| Self::Envelope(Box::new(envelope))),
             RECEIPT_V1 => Receipt::read(subjects, predicate, &path).map(Self::Receipt),
             FACT_V1 => Fact::read(subjects, predicate, &path).map(Self::Fact),
@@ -103,13 +104,13 @@ impl Statement {
 }
 
 /// Takes the four fields of an in-toto Statement apart.
-fn open(payload: &[u8]) -> Result<(Vec<Subject>, String, Value<'_>), StatementError> {
-    let mut object = Object::new(Value::parse(payload, PAYLOAD_BYTES_MAX)?, &Path::ROOT)?;
+fn open<'t>(tape: &'t Tape<'_>) -> Result<(Vec<Subject>, &'t str, Value<'t>), StatementError> {
+    let mut object = Object::new(tape.root(), &Path::ROOT)?;
     let statement_type = object.value("_type")?.into_text(&Path::ROOT.key("_type"))?;
     if statement_type != STATEMENT_TYPE {
-        return Err(StatementError::StatementType { found: cut(&statement_type) });
+        return Err(StatementError::StatementType { found: cut(statement_type) });
     }
-    let predicate_type = object.value("predicateType")?.into_text(&Path::ROOT.key("predicateType"))?.into_owned();
+    let predicate_type = object.value("predicateType")?.into_text(&Path::ROOT.key("predicateType"))?;
     // No statement has more subjects than an envelope may have codes; each predicate says exactly how many.
     let subjects = object.required_list("subject", ENVELOPE_CODES_MAX)?;
     let predicate = object.value("predicate")?;
@@ -122,9 +123,10 @@ fn parse_as<T>(
     predicate: &'static str,
     read: impl FnOnce(Vec<Subject>, Value<'_>, &Path<'_>) -> Result<T, StatementError>,
 ) -> Result<T, StatementError> {
-    match open(payload)? {
+    let tape = Tape::parse(payload, PAYLOAD_BYTES_MAX)?;
+    match open(&tape)? {
         (subjects, found, value) if found == predicate => read(subjects, value, &Path::ROOT.key("predicate")),
-        (_, found, _) => Err(StatementError::PredicateType { found: cut(&found) }),
+        (_, found, _) => Err(StatementError::PredicateType { found: cut(found) }),
     }
 }
 

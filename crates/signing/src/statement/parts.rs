@@ -2,6 +2,8 @@
 //!
 //! Not the statements themselves: one file each beside this one.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -38,7 +40,7 @@ macro_rules! text_enum {
                 let text = value.into_text(path)?;
                 Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or_else(|| $crate::statement::StatementError::UnknownValue {
                     path: path.to_string(),
-                    found: $crate::json::cut(&text),
+                    found: $crate::json::cut(text),
                 })
             }
         }
@@ -134,11 +136,18 @@ pub(super) fn required_signers(object: &mut Object<'_, '_>) -> Result<Vec<Requir
 }
 
 /// The first item that was there before.
-pub(super) fn first_repeated<T: Eq + std::hash::Hash + Clone>(items: impl Iterator<Item = T>) -> Option<T> {
-    let mut seen = std::collections::HashSet::new();
-    let mut items = items;
-    items.find(|item| !seen.insert(item.clone()))
+pub(super) fn first_repeated<T: Eq + Hash>(items: impl Iterator<Item = T> + Clone) -> Option<T> {
+    let mut rest = items.clone();
+    // Most lists have an item or two, for which making a set would take longer.
+    if items.size_hint().1.is_some_and(|count| count <= SEARCHED_MAX) {
+        return rest.enumerate().find(|(number, item)| items.clone().take(*number).any(|earlier| earlier == *item)).map(|(_, item)| item);
+    }
+    let mut seen = HashSet::new();
+    rest.find_map(|item| seen.replace(item))
 }
+
+/// Items among which a repeated one is searched.
+const SEARCHED_MAX: usize = 8;
 
 impl FromJson for ObservedLog {
     fn from_json(value: Value<'_>, path: &Path<'_>) -> Result<Self, StatementError> {
@@ -247,7 +256,7 @@ macro_rules! parsed_texts {
         impl FromJson for $type {
             fn from_json(value: Value<'_>, path: &Path<'_>) -> Result<Self, StatementError> {
                 let text = value.into_text(path)?;
-                Self::from_str(&text).map_err(|error| StatementError::$fault { path: path.to_string(), error })
+                Self::from_str(text).map_err(|error| StatementError::$fault { path: path.to_string(), error })
             }
         }
     )*};

@@ -199,7 +199,7 @@ impl Receipt {
     }
 
     fn check(&self) -> Result<(), StatementError> {
-        if let Some((message, recipient)) = first_repeated(self.items.iter().map(|item| (item.message_id, item.recipient.clone()))) {
+        if let Some((message, recipient)) = first_repeated(self.items.iter().map(|item| (item.message_id, &item.recipient))) {
             return Err(StatementError::Repeated { path: "predicate.items".into(), found: format!("{message} for {recipient}") });
         }
         if self.copy_destroyed && self.event != ReceiptEvent::RecallAgreed {
@@ -223,7 +223,7 @@ fn read_items(
     let values = object.value("items")?;
     let path = path.key("items");
     let values = values.into_list(&path, RECEIPT_ITEMS_MAX)?;
-    if values.is_empty() {
+    if values.len() == 0 {
         return Err(StatementError::ListEmpty { path: path.to_string() });
     }
     if values.len() != subjects.len() {
@@ -237,7 +237,7 @@ fn read_items(
         let message_id = subject.name.parse().map_err(|error| StatementError::BadId { path: format!("subject[{index}].name"), error })?;
         read_item(value, &path.index(index), event, message_id, subject.digest)
     };
-    values.into_iter().zip(subjects).enumerate().map(read).collect()
+    values.zip(subjects).enumerate().map(read).collect()
 }
 
 fn read_item(
@@ -280,7 +280,7 @@ impl FromJson for StatusCode {
         let text = value.into_text(path)?;
         let two_digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
         let code = text.parse().ok().filter(|_| two_digits).and_then(Self::new);
-        code.ok_or_else(|| StatementError::UnknownValue { path: path.to_string(), found: cut(&text) })
+        code.ok_or_else(|| StatementError::UnknownValue { path: path.to_string(), found: cut(text) })
     }
 }
 
