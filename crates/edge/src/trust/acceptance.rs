@@ -3,9 +3,9 @@
 use truc_ledger::{Checkpoint, InclusionProof, leaf_hash};
 use truc_proto::broker::v1 as pb;
 use truc_signing::statement::{Accepted, Envelope, Fact, Receipt, RequiredSigner, Statement};
-use truc_signing::{Sealed, open_sealed, sha256};
+use truc_signing::{DsseFile, Sealed, open_sealed, sha256, verify_seals};
 use truc_types::limits::STATEMENT_FILE_BYTES_MAX;
-use truc_types::{AgencyCode, LeafIndex, OrganisationCode, Timestamp};
+use truc_types::{AgencyCode, Digest, LeafIndex, OrganisationCode, Timestamp};
 
 use super::checkpoint::path;
 use super::{Trust, TrustError};
@@ -41,17 +41,22 @@ impl Trust {
 
     /// The answer to a statement that this edge submitted: `file` is what was sent.
     pub(crate) fn check_acceptance(&self, file: &[u8], acceptance: &pb::Acceptance) -> Result<Acceptance, TrustError> {
+        self.check_leaves(file, || sha256(file), acceptance)
+    }
+
+    /// The same for a file whose digest may be known.
+    fn check_leaves(&self, file: &[u8], digest: impl FnOnce() -> Digest, acceptance: &pb::Acceptance) -> Result<Acceptance, TrustError> {
         let checkpoint = self.open_checkpoint(&acceptance.checkpoint)?;
         let statement = acceptance.statement.as_ref().ok_or_else(|| TrustError::invalid("an acceptance without the statement's place"))?;
         let leaf = self.check_leaf(file, statement, &checkpoint)?;
-        let fact = acceptance.fact.as_ref().map(|fact| self.check_fact(file, leaf.index, fact, &checkpoint)).transpose()?;
+        let fact = acceptance.fact.as_ref().map(|fact| self.check_fact(digest(), leaf.index, fact, &checkpoint)).transpose()?;
         Ok(Acceptance { leaf, fact, checkpoint: acceptance.checkpoint.clone() })
     }
 
-    /// The fact about an envelope: a leaf too, about these bytes at this place.
+    /// The fact about an envelope: a leaf too, about the bytes with this digest at this place.
     fn check_fact(
         &self,
-        file: &[u8],
+        envelope: Digest,
         leaf: LeafIndex,
         entry: &pb::LoggedEntry,
         checkpoint: &Checkpoint,
@@ -65,7 +70,7 @@ impl Trust {
             Ok(other) => return Err(TrustError::invalid(format!("the fact of an acceptance says {}", other.event().as_str()))),
             Err(cause) => return Err(TrustError::Invalid(cause.to_refusal())),
         };
-        if fact.envelope != sha256(file) || fact.leaf != leaf {
+        if fact.envelope != envelope || fact.leaf != leaf {
             return Err(TrustError::invalid(format!("the fact at leaf {} is about other bytes", entry.leaf)));
         }
         Ok((entry.entry.to_vec(), fact_leaf, fact))
@@ -83,14 +88,13 @@ impl Trust {
         if file.is_empty() || file.len() > STATEMENT_FILE_BYTES_MAX {
             return Err(TrustError::invalid(format!("a delivery with an envelope of {} bytes", file.len())));
         }
-        let verified = self.check_acceptance(&file, acceptance)?;
+        let Sealed { statement, digest, dsse } = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
+        let Statement::Envelope(envelope) = statement else { return Err(TrustError::invalid("a delivery that is no envelope")) };
+        let verified = self.check_leaves(&file, || digest, acceptance)?;
         let (_, _, fact) = verified.fact.as_ref().ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
         let fact = fact.clone();
         self.check_registry(fact.registry_version)?;
-        let sealed = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
-        let Statement::Envelope(envelope) = &sealed.statement else { return Err(TrustError::invalid("a delivery that is no envelope")) };
-        let envelope = envelope.clone();
-        self.check_seals(&sealed, &envelope.required_signers, &envelope.sender.agency, fact.block_time)?;
+        self.check_seals(&dsse, &envelope.required_signers, &envelope.sender.agency, fact.block_time)?;
         let codes_match = envelope.recipients.iter().eq(fact.queue.iter().map(|queued| &queued.recipient));
         if fact.message_id != envelope.message_id || !codes_match {
             return Err(TrustError::invalid(format!("the fact about {} names another message or other recipients", envelope.message_id)));
@@ -109,15 +113,14 @@ impl Trust {
         let entry = item.statement.as_ref().ok_or_else(|| TrustError::invalid("a feed item without a statement"))?;
         let file = entry.entry.to_vec();
         let leaf = self.check_leaf(&file, entry, &checkpoint)?;
-        let sealed = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
-        let Statement::Receipt(receipt) = &sealed.statement else { return Err(TrustError::invalid("a feed item that is no receipt")) };
-        let receipt = receipt.clone();
+        let Sealed { statement, dsse, .. } = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
+        let Statement::Receipt(receipt) = statement else { return Err(TrustError::invalid("a feed item that is no receipt")) };
         if receipt.original_sender != *agency {
             return Err(TrustError::invalid(format!("receipt {} is about documents of {}", receipt.receipt_id, receipt.original_sender)));
         }
         // A receipt names no registry version and no time of the axis: its own time decides, and a key unknown here may be a new one.
         let at = receipt.created_at.min(at);
-        self.check_seals(&sealed, &receipt.required_signers, &receipt.issuer, at)?;
+        self.check_seals(&dsse, &receipt.required_signers, &receipt.issuer, at)?;
         Ok(VerifiedReceipt { receipt, file, leaf, checkpoint: item.checkpoint.clone() })
     }
 
@@ -127,7 +130,7 @@ impl Trust {
     }
 
     /// Every seal is by a key of the agency that the statement is of.
-    fn check_seals(&self, sealed: &Sealed, signers: &[RequiredSigner], agency: &AgencyCode, at: Timestamp) -> Result<(), TrustError> {
+    fn check_seals(&self, dsse: &DsseFile, signers: &[RequiredSigner], agency: &AgencyCode, at: Timestamp) -> Result<(), TrustError> {
         let registry = self.registry();
         let (known, keys) = (registry.version(), registry.keys());
         if signers.iter().any(|signer| keys.key(&signer.keyid).is_none()) {
@@ -136,6 +139,6 @@ impl Trust {
         if let Some(signer) = signers.iter().find(|signer| keys.key(&signer.keyid).and_then(|key| key.agency()) != Some(agency)) {
             return Err(TrustError::invalid(format!("key {} does not belong to {agency}", signer.keyid)));
         }
-        sealed.verify(at, |keyid| keys.key(keyid)).map_err(|cause| TrustError::Invalid(cause.to_refusal()))
+        verify_seals(dsse, signers, at, |keyid| keys.key(keyid)).map_err(|cause| TrustError::Invalid(cause.to_refusal()))
     }
 }
