@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Rust: strace, openssl, systemd-analyze, faketime, valgrind, Node.js, and in .test-tools/ a Python virtual environment, the packages of
+# Installs what the tests need beside Rust and a C compiler: make, strace, openssl, systemd-analyze, faketime, valgrind, Node.js, and in .test-tools/ a Python virtual environment, the packages of
 # the Node.js example, and promtool out of Debian's package, without the service that comes with it.
 # Idempotent. Run it once before `cargo test --workspace`; a test that misses a tool fails and names this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
-for tool in strace openssl python3 systemd-analyze faketime valgrind; do
+for tool in make strace openssl python3 systemd-analyze faketime valgrind; do
     # The package has another name than its tool.
     command -v "$tool" >/dev/null || missing+=("${tool%-analyze}")
 done

@@ -10,6 +10,9 @@ use truc::language::Language;
 use truc::output::Output;
 use truc_transport::logging::{self, LogFormat, LogLevel};
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
