@@ -1,7 +1,7 @@
 //! From bytes to the tape: the grammar of RFC 8259, with bounds on depth, keys and items, and no key twice in an object.
 //!
-//! Our own two hundred lines, because every byte that anybody seals, admits, delivers or verifies passes here: three times as fast as a general parser
-//! that fills a tree through callbacks. `tests` holds it against `serde_json`.
+//! Our own three hundred lines, because every byte that anybody admits, delivers or verifies passes here: a fact about 94 recipients takes a third fewer
+//! instructions than with a general parser that fills a tree through callbacks. `tests` holds it against `serde_json`.
 
 use std::borrow::Cow;
 
