@@ -12,6 +12,9 @@ use crate::json::{FromJson, Object, Path, Tape, Value, cut};
 use crate::statement::StatementError;
 use crate::write::{ToJson, Writer};
 
+/// Values of a file with two signatures, and some room.
+const VALUES: usize = 16;
+
 /// One signature of a DSSE file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature {
@@ -38,7 +41,7 @@ impl DsseFile {
     /// The first fault, with its path. The payload is not looked into.
     pub fn parse(file: &[u8]) -> Result<Self, StatementError> {
         let root = Path::ROOT;
-        let tape = Tape::parse(file, STATEMENT_FILE_BYTES_MAX)?;
+        let tape = Tape::parse(file, STATEMENT_FILE_BYTES_MAX, VALUES)?;
         let mut object = Object::new(tape.root(), &root)?;
         let payload_type = object.value("payloadType")?.into_text(&root.key("payloadType"))?;
         if payload_type != PAYLOAD_TYPE {

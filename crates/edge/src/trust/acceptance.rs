@@ -41,15 +41,21 @@ impl Trust {
 
     /// The answer to a statement that this edge submitted: `file` is what was sent.
     pub(crate) fn check_acceptance(&self, file: &[u8], acceptance: &pb::Acceptance) -> Result<Acceptance, TrustError> {
-        self.check_leaves(file, || sha256(file), acceptance)
+        let checkpoint = self.open_checkpoint(&acceptance.checkpoint)?;
+        self.check_leaves(file, || sha256(file), acceptance, &checkpoint)
     }
 
-    /// The same for a file whose digest may be known.
-    fn check_leaves(&self, file: &[u8], digest: impl FnOnce() -> Digest, acceptance: &pb::Acceptance) -> Result<Acceptance, TrustError> {
-        let checkpoint = self.open_checkpoint(&acceptance.checkpoint)?;
+    /// The same under a checkpoint that was opened; for the digest of the file is asked when there is a fact about it.
+    fn check_leaves(
+        &self,
+        file: &[u8],
+        digest: impl FnOnce() -> Digest,
+        acceptance: &pb::Acceptance,
+        checkpoint: &Checkpoint,
+    ) -> Result<Acceptance, TrustError> {
         let statement = acceptance.statement.as_ref().ok_or_else(|| TrustError::invalid("an acceptance without the statement's place"))?;
-        let leaf = self.check_leaf(file, statement, &checkpoint)?;
-        let fact = acceptance.fact.as_ref().map(|fact| self.check_fact(digest(), leaf.index, fact, &checkpoint)).transpose()?;
+        let leaf = self.check_leaf(file, statement, checkpoint)?;
+        let fact = acceptance.fact.as_ref().map(|fact| self.check_fact(digest(), leaf.index, fact, checkpoint)).transpose()?;
         Ok(Acceptance { leaf, fact, checkpoint: acceptance.checkpoint.clone() })
     }
 
@@ -88,9 +94,11 @@ impl Trust {
         if file.is_empty() || file.len() > STATEMENT_FILE_BYTES_MAX {
             return Err(TrustError::invalid(format!("a delivery with an envelope of {} bytes", file.len())));
         }
+        // First: two histories of the log are worse than whatever is wrong with the bytes.
+        let checkpoint = self.open_checkpoint(&acceptance.checkpoint)?;
         let Sealed { statement, digest, dsse } = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
         let Statement::Envelope(envelope) = statement else { return Err(TrustError::invalid("a delivery that is no envelope")) };
-        let verified = self.check_leaves(&file, || digest, acceptance)?;
+        let verified = self.check_leaves(&file, || digest, acceptance, &checkpoint)?;
         let (_, _, fact) = verified.fact.as_ref().ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
         let fact = fact.clone();
         self.check_registry(fact.registry_version)?;

@@ -216,7 +216,7 @@ impl<'t, 'p> Object<'t, 'p> {
         let (place, node) = match next {
             Some(node) => (self.next, node),
             None if self.keys & bit(key) == 0 => return None,
-            None => self.find(self.first, self.end, |_, node| node.key == key)?,
+            None => self.find(|_, node| node.key == key)?,
         };
         let taken = 1 << place.number;
         if self.taken & taken != 0 {
@@ -227,10 +227,10 @@ impl<'t, 'p> Object<'t, 'p> {
         Some(Value { tape: self.tape, at: place.at })
     }
 
-    /// The first such field from one on, of those before `end`.
-    fn find(&self, from: Place, end: usize, is: impl Fn(Place, &Node<'t>) -> bool) -> Option<(Place, &'t Node<'t>)> {
-        let mut place = from;
-        while place.at < end {
+    /// The first such field.
+    fn find(&self, is: impl Fn(Place, &Node<'t>) -> bool) -> Option<(Place, &'t Node<'t>)> {
+        let mut place = self.first;
+        while place.at < self.end {
             let node = self.tape.get(place.at)?;
             if is(place, node) {
                 return Some((place, node));
@@ -306,7 +306,7 @@ impl<'t, 'p> Object<'t, 'p> {
 
     /// Nothing may be left.
     pub(crate) fn finish(self) -> Result<(), StatementError> {
-        match self.find(self.first, self.end, |place, _| self.taken & (1 << place.number) == 0) {
+        match self.find(|place, _| self.taken & (1 << place.number) == 0) {
             None => Ok(()),
             Some((_, node)) => Err(StatementError::UnknownField { path: self.path.key(&cut(&node.key)).to_string() }),
         }

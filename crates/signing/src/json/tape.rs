@@ -13,11 +13,10 @@ use crate::statement::StatementError;
 pub(super) const DEPTH_MAX: usize = 8;
 /// Keys of one object: the largest, a document, has 26. A bit for each says whether it was taken.
 pub(super) const KEYS_MAX: u32 = 40;
+const _: () = assert!(KEYS_MAX <= u64::BITS, "the bits of an object's fields");
 /// Items of any one list; the getters hold the narrower limits.
 pub(super) const ITEMS_MAX: usize = 1_024;
-/// Bytes of a statement for each value in it, at least: room for so many values is made before the first is read.
-const BYTES_A_VALUE: usize = 20;
-/// Room that is made at most before it is needed: a fact about 94 recipients has 390 values.
+/// Values for which room is made at most before the first is read: a fact about 94 recipients has 390.
 const ROOM_MAX: usize = 512;
 
 /// A JSON text that was read: all values in the order of the text, in one piece of memory.
@@ -46,14 +45,13 @@ pub(super) enum Kind<'a> {
 }
 
 impl<'a> Tape<'a> {
-    /// Reads `bytes` completely; `limit` holds before anything is parsed or allocated.
-    pub(crate) fn parse(bytes: &'a [u8], limit: usize) -> Result<Self, StatementError> {
+    /// Reads `bytes` completely; `limit` holds before anything is parsed or allocated. `values`: how many there probably are.
+    pub(crate) fn parse(bytes: &'a [u8], limit: usize, values: usize) -> Result<Self, StatementError> {
         if bytes.len() > limit {
             return Err(StatementError::TooLarge { found: bytes.len(), limit });
         }
         let text = std::str::from_utf8(bytes).map_err(|error| StatementError::NotUtf8 { at: error.valid_up_to() })?;
-        let room = (bytes.len() / BYTES_A_VALUE + 1).min(ROOM_MAX);
-        let mut reader = Reader { text, at: 0, nodes: Vec::with_capacity(room) };
+        let mut reader = Reader { text, at: 0, nodes: Vec::with_capacity(values.min(ROOM_MAX)) };
         let read = reader.value(Cow::Borrowed(""), 0).and_then(|()| match reader.peek() {
             None => Ok(()),
             Some(_) => Err(Fault::malformed()),
@@ -128,7 +126,7 @@ impl Fault {
 
 struct Reader<'a> {
     text: &'a str,
-    /// The byte that comes next; after a fault in the grammar, the one that does not fit.
+    /// The byte that comes next; after a fault in the grammar, the one that does not fit, or with which the word or escape begins that does not.
     at: usize,
     nodes: Vec<Node<'a>>,
 }

@@ -32,6 +32,9 @@ use crate::json::{Object, Path, Tape, Value, cut};
 use crate::write::Writer;
 use parts::Subject;
 
+/// Bytes that a value takes in a statement with its key, mostly somewhat more.
+const BYTES_A_VALUE: usize = 20;
+
 /// Any statement.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Statement {
@@ -53,7 +56,7 @@ impl Statement {
     /// # Errors
     /// The first fault, with its path.
     pub fn parse(payload: &[u8]) -> Result<Self, StatementError> {
-        let tape = Tape::parse(payload, PAYLOAD_BYTES_MAX)?;
+        let tape = Tape::parse(payload, PAYLOAD_BYTES_MAX, payload.len() / BYTES_A_VALUE + 1)?;
         let (subjects, predicate_type, predicate) = open(&tape)?;
         let path = Path::ROOT.key("predicate");
         match predicate_type {
@@ -123,7 +126,7 @@ fn parse_as<T>(
     predicate: &'static str,
     read: impl FnOnce(Vec<Subject>, Value<'_>, &Path<'_>) -> Result<T, StatementError>,
 ) -> Result<T, StatementError> {
-    let tape = Tape::parse(payload, PAYLOAD_BYTES_MAX)?;
+    let tape = Tape::parse(payload, PAYLOAD_BYTES_MAX, payload.len() / BYTES_A_VALUE + 1)?;
     match open(&tape)? {
         (subjects, found, value) if found == predicate => read(subjects, value, &Path::ROOT.key("predicate")),
         (_, found, _) => Err(StatementError::PredicateType { found: cut(found) }),

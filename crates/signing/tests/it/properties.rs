@@ -34,6 +34,14 @@ proptest! {
     }
 
     #[test]
+    fn fields_may_stand_in_any_order(seed: u64) {
+        let statement = Draw::new(seed).statement();
+        // In the order of the alphabet, which ours is not.
+        let sorted: serde_json::Value = serde_json::from_slice(&statement.to_json()).unwrap();
+        prop_assert_eq!(Statement::parse(&serde_json::to_vec(&sorted).unwrap()), Ok(statement));
+    }
+
+    #[test]
     fn mutated_statements_never_panic_and_what_still_reads_is_written_and_read_back(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut payload = draw.statement().to_json();
