@@ -68,8 +68,8 @@ fn document(envelope: &Envelope, accepted: &Accepted, number: u64) -> [Entry; 2]
     let accepted = Accepted { message_id, envelope: digest, leaf: LeafIndex(number), queue, ..accepted.clone() };
     let bytes: Arc<[u8]> = Arc::from([]);
     [
-        Entry { bytes: bytes.clone(), digest, statement: Statement::Envelope(Box::new(envelope)) },
-        Entry { bytes, digest: sha256(b"fact"), statement: Statement::Fact(Fact::Accepted(accepted)) },
+        Entry { bytes: bytes.clone(), digest: Some(digest), statement: Statement::Envelope(Box::new(envelope)) },
+        Entry { bytes, digest: None, statement: Statement::Fact(Fact::Accepted(accepted)) },
     ]
 }
 

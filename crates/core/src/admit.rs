@@ -56,7 +56,7 @@ pub fn admit(now: Timestamp, registry: &Registry, connected: &AgencyCode, file: 
         Statement::SenderHead(head) => check_not_from_future(now, head.created_at)?,
         Statement::Fact(_) | Statement::Registry(_) => {}
     }
-    let digest = sealed.digest;
+    let digest = Some(sealed.digest);
     let entry = Entry { bytes: file, digest, statement: sealed.statement };
     Ok(Admitted { entry, id, agency })
 }

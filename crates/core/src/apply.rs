@@ -154,7 +154,7 @@ impl State {
         if position != self.next {
             return Err(ApplyError::Gap { expected: self.next, found: position });
         }
-        let known = Known { position, digest: entry.digest };
+        let known = || Known { position, digest: entry.digest() };
         let is_accepted_fact = matches!(&entry.statement, Statement::Fact(Fact::Accepted(_)));
         if self.pending.is_some() != is_accepted_fact {
             return Err(ApplyError::Unpaired { position });
@@ -165,10 +165,10 @@ impl State {
             return Err(ApplyError::IdRepeated { position, id });
         }
         match &entry.statement {
-            Statement::Envelope(envelope) => self.apply_envelope(known, envelope)?,
+            Statement::Envelope(envelope) => self.apply_envelope(known(), envelope)?,
             Statement::Fact(fact) => self.apply_fact(position, fact, effects)?,
-            Statement::Receipt(receipt) => self.apply_receipt(known, receipt, effects)?,
-            Statement::SenderHead(head) => self.apply_sender_head(known, head)?,
+            Statement::Receipt(receipt) => self.apply_receipt(known(), receipt, effects)?,
+            Statement::SenderHead(head) => self.apply_sender_head(known(), head)?,
             Statement::Registry(registry) => {
                 Arc::make_mut(&mut self.registry).apply(position, registry)?;
                 self.changes.registry = true;
@@ -243,7 +243,6 @@ impl State {
             *queue_last = found;
             let delivery = Delivery { message_id: pending.message_id, recipient: i, lane: pending.lane };
             effects.push(Effect::Queued { agency, position: queued.position, delivery });
-            let organisation = self.registry.spelling(organisation);
             recipients.push(RecipientState { organisation, agency, queue_position: queued.position, step: DeliveryStep::Waiting });
         }
         self.agency_mut(pending.sender).window.mark(pending.seq);
@@ -270,8 +269,9 @@ impl State {
             if message.digest != item.envelope || message.sender != sender {
                 return Err(misfit());
             }
-            let recipient = message.recipients.iter_mut().find(|recipient| recipient.organisation == item.recipient);
-            let recipient = recipient.filter(|recipient| recipient.agency == issuer).ok_or_else(misfit)?;
+            let mut recipients = message.recipients.iter_mut();
+            let recipient = recipients.find(|recipient| recipient.agency == issuer && recipient.organisation == item.recipient);
+            let recipient = recipient.ok_or_else(misfit)?;
             let step = step_after(recipient.step, receipt.event).ok_or_else(misfit)?;
             if recipient.step == DeliveryStep::Waiting {
                 let (agency, position) = (recipient.agency, recipient.queue_position);

@@ -1,17 +1,15 @@
 //! `decide`: what a command becomes, given the state. Pure: no clock, no IO; it changes nothing, `apply` does.
 
-use std::collections::HashSet;
-
 use truc_signing::statement::{
     Accepted, Business, Envelope, Fact, QueueEntry, Receipt, ReceiptEvent, Rejected, SenderHead, SenderHeadEvent, Statement,
 };
 use truc_types::names::ENVELOPE_V1;
-use truc_types::{LeafIndex, Position, QueuePosition, Reason, Refusal, Retry, Timestamp};
+use truc_types::{LeafIndex, OrganisationCode, Position, QueuePosition, Reason, Refusal, Retry, Timestamp};
 
 use crate::admit::{Admitted, check_signers, edge_term};
 use crate::apply::step_after;
 use crate::entry::Entry;
-use crate::registry::{AgencyIndex, Registry};
+use crate::registry::{AgencyIndex, Organisation, Registry};
 use crate::sequence::Numbered;
 use crate::state::{DeliveryStep, Known, State};
 
@@ -79,7 +77,7 @@ pub fn decide(block_time: Timestamp, shard_start: Position, state: &State, submi
     debug_assert!(!submit.is_stale(state), "the index was asked before the state forgot");
     let has_fact = matches!(submit.admitted.entry.statement, Statement::Envelope(_));
     if let Some(known) = state.known(&submit.admitted.id).or(submit.indexed) {
-        return if known.digest == submit.admitted.entry.digest {
+        return if known.digest == submit.admitted.entry.digest() {
             Decision { entries: Vec::new(), outcome: Outcome::Repeated { statement: known.position, has_fact } }
         } else {
             let message = format!("{} belongs to other bytes, which are in the log at position {}", submit.admitted.id, known.position);
@@ -153,7 +151,8 @@ fn check_envelope(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Re
         let message = format!("{} does not serve {sender}", envelope.sender.agency);
         return Err(Refusal::new(Reason::SenderUnknown, message).with("sender", sender).with("agency", &envelope.sender.agency));
     }
-    check_loopback(registry, agency, envelope)?;
+    let recipients: Vec<_> = envelope.recipients.iter().map(|code| registry.organisation(code)).collect();
+    check_loopback(registry, agency, envelope, &recipients)?;
     let seq = envelope.sender_seq;
     match state.look(agency, seq) {
         Numbered::Free => {}
@@ -169,7 +168,7 @@ fn check_envelope(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Re
         }
     }
     check_room(state, agency, envelope)?;
-    route(state, envelope)
+    route(state, envelope, &recipients)
 }
 
 /// Memory is bounded by configuration, not by load. The axis' own message tests the path and always has room.
@@ -183,7 +182,7 @@ fn check_room(state: &State, agency: AgencyIndex, envelope: &Envelope) -> Result
 }
 
 /// The axis' agency sends its loopback message to itself and nothing else; nobody else sends one, or anything to it.
-fn check_loopback(registry: &Registry, agency: AgencyIndex, envelope: &Envelope) -> Result<(), Refusal> {
+fn check_loopback(registry: &Registry, agency: AgencyIndex, envelope: &Envelope, recipients: &[Found<'_>]) -> Result<(), Refusal> {
     let is_axis = registry.axis_agency() == Some(agency);
     let kind = envelope.doc.doc_type.name.as_deref();
     let is_reserved = registry.genesis().is_some_and(|genesis| kind == Some(genesis.loopback_kind.as_str()));
@@ -191,8 +190,8 @@ fn check_loopback(registry: &Registry, agency: AgencyIndex, envelope: &Envelope)
         let message = format!("document type {kind:?} is that of the axis' own loopback message, which only the axis sends");
         return Err(Refusal::new(Reason::DocumentKindReserved, message));
     }
-    for code in &envelope.recipients {
-        let served_by = registry.organisation(code).map(|(_, organisation)| organisation.served_by);
+    for (code, found) in envelope.recipients.iter().zip(recipients) {
+        let served_by = found.map(|(_, organisation)| organisation.served_by);
         if served_by.is_some() && (served_by == registry.axis_agency()) != is_axis {
             return Err(Refusal::new(Reason::RecipientUnknown, format!("no organisation has the code {code}")).with("recipient", code));
         }
@@ -200,16 +199,21 @@ fn check_loopback(registry: &Registry, agency: AgencyIndex, envelope: &Envelope)
     Ok(())
 }
 
+/// What the registry has under a recipient's code: its own code, and the organisation.
+type Found<'a> = Option<(&'a OrganisationCode, &'a Organisation)>;
+
 /// The queue position of each recipient.
-fn route(state: &State, envelope: &Envelope) -> Result<Vec<QueueEntry>, Refusal> {
+fn route(state: &State, envelope: &Envelope, recipients: &[Found<'_>]) -> Result<Vec<QueueEntry>, Refusal> {
     let registry = state.registry();
-    let mut seen = HashSet::with_capacity(envelope.recipients.len());
     let mut last: Vec<Option<QueuePosition>> = vec![None; registry.agencies().len()];
     let mut queue = Vec::with_capacity(envelope.recipients.len());
-    for code in &envelope.recipients {
+    for (code, found) in envelope.recipients.iter().zip(recipients) {
         let unknown = || Refusal::new(Reason::RecipientUnknown, format!("no organisation has the code {code}")).with("recipient", code);
-        let (own_code, organisation) = registry.organisation(code).ok_or_else(unknown)?;
-        if !seen.insert(own_code) {
+        let (own_code, organisation) = found.ok_or_else(unknown)?;
+        // Only where its agency was named before can it have been; and the registry has each of its codes once.
+        let is_first_of_agency = last.get(usize::from(organisation.served_by.0)).is_some_and(Option::is_none);
+        let mut before = recipients.iter().take(queue.len()).flatten();
+        if !is_first_of_agency && before.any(|(known, _)| std::ptr::eq(*known, own_code)) {
             return Err(Refusal::new(Reason::RecipientTwice, format!("{code} is named twice")).with("recipient", code));
         }
         let agency = registry.agency(organisation.served_by).ok_or_else(unknown)?;
@@ -237,7 +241,7 @@ fn check_receipt(state: &State, agency: AgencyIndex, receipt: &Receipt) -> Resul
             // One answer for closed and never seen: which of the two it is depends on what the state still remembers.
             return Err(refusal(Reason::MessageUnknown, format!("{} is not open: nobody sent it, or it is closed", item.message_id)));
         };
-        let recipient = message.recipients.iter().find(|recipient| recipient.organisation == item.recipient && recipient.agency == agency);
+        let recipient = message.recipients.iter().find(|recipient| recipient.agency == agency && recipient.organisation == item.recipient);
         let Some(recipient) = recipient else {
             return Err(refusal(
                 Reason::ReceiptNotRecipient,
@@ -284,7 +288,7 @@ fn accept(block_time: Timestamp, shard_start: Position, state: &State, admitted:
     let fact = match &admitted.entry.statement {
         Statement::Envelope(envelope) => Some(Fact::Accepted(Accepted {
             message_id: envelope.message_id,
-            envelope: admitted.entry.digest,
+            envelope: admitted.entry.digest(),
             leaf: LeafIndex(statement.0 - shard_start.0),
             block_time,
             registry_version: state.registry().version(),
@@ -306,7 +310,7 @@ fn refuse(block_time: Timestamp, state: &State, admitted: &Admitted, refusal: Re
     let agency = state.registry().agency(admitted.agency);
     let entries = match agency {
         Some(agency) if refusal.reason.retry() == Retry::No && within_rate => vec![Entry::of_fact(Fact::Rejected(Rejected {
-            digest: admitted.entry.digest,
+            digest: admitted.entry.digest(),
             agency: agency.code.clone(),
             message_id: Some(admitted.id),
             reason: refusal.reason,

@@ -11,8 +11,8 @@ use truc_types::{Digest, MessageId};
 pub struct Entry {
     /// A DSSE file, or an axis fact (a plain statement).
     pub bytes: Arc<[u8]>,
-    /// SHA-256 of the bytes: by this others refer to the entry.
-    pub digest: Digest,
+    /// SHA-256 of the bytes, by which others refer to the entry. Nobody refers to a fact: it has none.
+    pub digest: Option<Digest>,
     /// What the bytes say.
     pub statement: Statement,
 }
@@ -30,13 +30,19 @@ impl Entry {
         if is_plain != matches!(statement, Statement::Fact(_)) {
             return Err(StatementError::PredicateType { found: statement.predicate_type().to_owned() });
         }
-        Ok(Self { digest: sha256(&bytes), bytes, statement })
+        Ok(Self { digest: (!is_plain).then(|| sha256(&bytes)), bytes, statement })
     }
 
     /// The entry that states a fact.
     pub(crate) fn of_fact(fact: Fact) -> Self {
         let bytes: Arc<[u8]> = fact.to_json().into();
-        Self { digest: sha256(&bytes), bytes, statement: Statement::Fact(fact) }
+        Self { digest: None, bytes, statement: Statement::Fact(fact) }
+    }
+
+    /// SHA-256 of the bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest.unwrap_or_else(|| sha256(&self.bytes))
     }
 
     /// The id by which a repetition of this statement is recognised; facts and registry statements have none.

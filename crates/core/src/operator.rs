@@ -48,7 +48,7 @@ pub fn admit_registry(now: Timestamp, registry: &Registry, file: Arc<[u8]>) -> R
             return Err(Refusal::new(Reason::StatementUnsupported, message).with("event", event.name().as_str()));
         }
     }
-    Ok(Entry { bytes: file, digest: sealed.digest, statement: sealed.statement })
+    Ok(Entry { bytes: file, digest: Some(sealed.digest), statement: sealed.statement })
 }
 
 /// Decides on a statement that [`admit_registry`] let through. Nothing is logged of one that is refused: the operator brought it, and is told.

@@ -151,12 +151,6 @@ impl Registry {
         listed.or_else(own)
     }
 
-    /// The same code, sharing its text with the registry where that has it: open messages name few codes many times.
-    pub(crate) fn spelling(&self, code: OrganisationCode) -> OrganisationCode {
-        let own = self.organisations.get(&code).map(|(own, _)| own);
-        own.or_else(|| self.aliases.get(&code).map(|(old, _)| old)).cloned().unwrap_or(code)
-    }
-
     /// The seal keys of all agencies.
     #[must_use]
     pub const fn keys(&self) -> &KeyRing {
@@ -279,15 +273,13 @@ impl Registry {
         if self.axis_agency.as_ref().is_some_and(|(axis, organisation)| *axis == added.code || organisation.served_by == served_by) {
             return Err(content(format!("{} is the axis itself or served by it", added.code)));
         }
-        // 110,000 organisations name few parents: they share the text.
-        let shared = |code: &OrganisationCode| self.spelling(code.clone());
         let organisation = Organisation {
             served_by,
             name: added.name.as_deref().map(Box::from),
             old_code: added.old_code.clone(),
-            parent: added.parent.as_ref().map(shared),
+            parent: added.parent.clone(),
             valid: (added.valid_from, added.valid_until),
-            successors: added.successors.iter().map(shared).collect(),
+            successors: added.successors.iter().cloned().collect(),
             added_in: version,
             changed_in: version,
         };

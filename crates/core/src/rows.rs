@@ -5,9 +5,10 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use truc_signing::statement::Statement;
-use truc_types::{Digest, EdgeTerm, Lane, MessageId, Position, QueuePosition, Timestamp};
+use truc_types::{Digest, EdgeTerm, Lane, MessageId, OrganisationCode, Position, QueuePosition, Timestamp};
 
 use crate::entry::Entry;
 use crate::open::{GROUP_PLACES, OpenMessages, SHARED_RECIPIENTS_MAX};
@@ -60,7 +61,24 @@ pub struct MessageRow {
     lane: u8,
     accepted_at: u64,
     /// Code, agency, queue position, step.
-    recipients: Vec<(String, u16, u64, u8)>,
+    recipients: Vec<(CodeText, u16, u64, u8)>,
+}
+
+/// A code, written as its text: a text of its own for each of 94 recipients costs more than the rest of the row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct CodeText(OrganisationCode);
+
+impl Serialize for CodeText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for CodeText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// Why rows do not make a state: the view is damaged and has to be rebuilt.
@@ -87,8 +105,7 @@ impl State {
         let groups = changed.groups.into_iter().map(|number| (number, GroupRow::of(&self.open, number).map(&group))).collect();
         let message = |at| self.open.apart(at).map(|(id, message)| apart(MessageRow::of(id, message)));
         let apart = changed.apart.into_iter().map(|at| (at, message(at))).collect();
-        let mut agencies: Vec<_> = std::mem::take(&mut self.changes.agencies).into_iter().collect();
-        agencies.sort_unstable();
+        let agencies = self.changes.agencies.take();
         let feed = self.take_feed_rows(&agencies);
         let agencies = agencies.into_iter().filter_map(|index| self.agency(index).map(|agency| (index, AgencyRow::of(agency)))).collect();
         let registry = if std::mem::take(&mut self.changes.registry) { self.registry.entries().to_vec() } else { Vec::new() };
@@ -151,10 +168,7 @@ impl State {
         }
         for (place, row) in messages {
             let id = MessageId::from_bytes(row.id);
-            let mut message = row.into_message()?;
-            for recipient in message.recipients.iter_mut() {
-                recipient.organisation = state.registry.spelling(recipient.organisation.clone());
-            }
+            let message = row.into_message()?;
             state.check_agency(message.sender)?;
             message.recipients.iter().try_for_each(|recipient| state.check_agency(recipient.agency))?;
             if message.position >= position {
@@ -166,7 +180,7 @@ impl State {
         }
         state.open.settle();
         state.restore_feed(position, feed)?;
-        state.changes.agencies.clear();
+        state.changes.agencies.take();
         state.changes.registry = false;
         state.next = position;
         Ok(state)
@@ -204,7 +218,7 @@ impl State {
             && let Some(id) = entry.id()
             && !self.open.contains(&id)
         {
-            self.remember(id, Known { position, digest: entry.digest });
+            self.remember(id, Known { position, digest: entry.digest() });
         }
     }
 
@@ -274,7 +288,8 @@ impl MessageRow {
             DeliveryStep::Refused => 3,
         };
         let recipient = |recipient: &RecipientState| {
-            (recipient.organisation.to_string(), recipient.agency.0, recipient.queue_position.0, step(recipient.step))
+            let code = CodeText(recipient.organisation.clone());
+            (code, recipient.agency.0, recipient.queue_position.0, step(recipient.step))
         };
         Self {
             id: id.to_bytes(),
@@ -288,7 +303,7 @@ impl MessageRow {
     }
 
     fn into_message(self) -> Result<OpenMessage, RowError> {
-        let recipient = |(organisation, agency, queue_position, step): (String, u16, u64, u8)| {
+        let recipient = |(CodeText(organisation), agency, queue_position, step): (CodeText, u16, u64, u8)| {
             let step = match step {
                 0 => DeliveryStep::Waiting,
                 1 => DeliveryStep::Fetched,
@@ -296,12 +311,7 @@ impl MessageRow {
                 3 => DeliveryStep::Refused,
                 _ => return Err(RowError::Impossible("step")),
             };
-            Ok(RecipientState {
-                organisation: organisation.parse().map_err(|_| RowError::Impossible("code"))?,
-                agency: AgencyIndex(agency),
-                queue_position: QueuePosition(queue_position),
-                step,
-            })
+            Ok(RecipientState { organisation, agency: AgencyIndex(agency), queue_position: QueuePosition(queue_position), step })
         };
         let lane = Lane::DRAIN_ORDER.into_iter().find(|lane| *lane as u8 == self.lane).ok_or(RowError::Impossible("lane"))?;
         Ok(OpenMessage {
@@ -318,9 +328,10 @@ impl MessageRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::de::value::BorrowedStrDeserializer;
 
     fn message(change: impl FnOnce(&mut MessageRow)) -> Result<OpenMessage, RowError> {
-        let recipients = vec![("H53".to_owned(), 0, 1, 3)];
+        let recipients = vec![(CodeText("H53".parse().unwrap()), 0, 1, 3)];
         let mut row = MessageRow { id: [5; 16], position: 7, digest: [1; 32], sender: 0, lane: 3, accepted_at: 9, recipients };
         change(&mut row);
         row.into_message()
@@ -342,6 +353,8 @@ mod tests {
     fn values_that_no_state_writes_are_refused() {
         assert_eq!(message(|row| row.lane = 4), Err(RowError::Impossible("lane")));
         assert_eq!(message(|row| row.recipients[0].3 = 4), Err(RowError::Impossible("step")));
-        assert_eq!(message(|row| row.recipients[0].0 = "h53".to_owned()), Err(RowError::Impossible("code")));
+        let code = |text| CodeText::deserialize(BorrowedStrDeserializer::<serde::de::value::Error>::new(text));
+        assert_eq!(code("H53"), Ok(CodeText("H53".parse().unwrap())));
+        assert!(code("h53").is_err(), "no code");
     }
 }

@@ -1,6 +1,6 @@
 //! What the entries of the log add up to: open messages, sender windows, counters. Changed by `apply` alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -203,9 +203,37 @@ pub(crate) struct PendingEnvelope {
 /// What has changed since the views were written last, but for the open messages: they know it themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    pub(crate) agencies: HashSet<AgencyIndex>,
+    pub(crate) agencies: ChangedAgencies,
     /// There are new registry statements.
     pub(crate) registry: bool,
+}
+
+/// Agencies that changed, each once. A document to all of them changes all of them, so it is a mark that is set, not a search.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedAgencies {
+    marks: Vec<bool>,
+    list: Vec<AgencyIndex>,
+}
+
+impl ChangedAgencies {
+    pub(crate) fn insert(&mut self, agency: AgencyIndex) {
+        let at = usize::from(agency.0);
+        if at >= self.marks.len() {
+            self.marks.resize(at + 1, false);
+        }
+        if let Some(mark) = self.marks.get_mut(at).filter(|mark| !**mark) {
+            *mark = true;
+            self.list.push(agency);
+        }
+    }
+
+    /// They, in order; none is left.
+    pub(crate) fn take(&mut self) -> Vec<AgencyIndex> {
+        self.marks.clear();
+        let mut taken = std::mem::take(&mut self.list);
+        taken.sort_unstable();
+        taken
+    }
 }
 
 impl State {

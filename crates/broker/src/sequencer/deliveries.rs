@@ -80,6 +80,9 @@ impl Sequencer {
 
     /// Leases what the agency's edge has credit for.
     pub(super) fn deliver(&mut self, agency: AgencyIndex) {
+        if !self.streams.get(usize::from(agency.0)).is_some_and(Option::is_some) {
+            return;
+        }
         let now = self.counted();
         loop {
             let Some(Some(stream)) = self.streams.get_mut(usize::from(agency.0)) else { return };
