@@ -1,21 +1,25 @@
 //! State and tree from the entries of the journal: those behind the views, or all of them. Not what is decided about the result (`boot`).
 //!
 //! One thread reads and unpacks blocks, some parse and hash their entries, and this one applies them in order: applying is a tenth of the work, and the
-//! only part that cannot be divided. At most some blocks wait at each step.
+//! only part that cannot be divided. At most some batches of blocks wait at each step.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use truc_core::{Entry, State};
 use truc_journal::{Block, JournalReader, ReadError};
 use truc_ledger::{TreeStore, leaf_hash};
+use truc_types::limits::BLOCK_BYTES_MAX;
 use truc_types::{Digest, Position, Reason, Refusal};
 use truc_views::ViewStore;
 
-use crate::published::storage;
+use crate::published::{block_bytes, storage};
 use crate::rows;
 
-/// Blocks that wait in front of and behind each parser: half a megabyte each at most.
-const BLOCKS_WAITING_MAX: usize = 4;
+/// Batches that wait in front of and behind each parser: a megabyte each at most.
+const BATCHES_WAITING_MAX: usize = 4;
+/// Entries or bytes that are handed on at once: one block of what came singly would be more waking of threads than parsing.
+const BATCH_ENTRIES: usize = 512;
+const BATCH_BYTES: usize = BLOCK_BYTES_MAX;
 /// Parsers; more than the one who applies can take in would only wait.
 const PARSERS_MAX: usize = 8;
 /// Entries after which the rows of a rebuilt view are written: what is held back for them stays small, and they need not all be taken in one piece.
@@ -23,10 +27,14 @@ const ROWS_ENTRIES: u64 = 131_072;
 /// Messages after whose change they are, too: receipts change up to 100 each.
 const ROWS_MESSAGES: usize = 131_072;
 
-/// A block, ready to be applied.
+/// Blocks in order, or what is wrong behind them.
+type Batch = Vec<Result<Block, ReadError>>;
+
+/// An entry, as far as it is needed: the tree has the roots of what is packed, and the views what was applied before.
 struct Parsed {
-    first: Position,
-    entries: Vec<(Digest, Option<Entry>)>,
+    position: Position,
+    leaf: Option<Digest>,
+    entry: Option<Entry>,
 }
 
 /// The state: from the views and the entries behind them, or from all entries. The tree: from what the journal keeps of packed leaves, and the leaves
@@ -43,16 +51,22 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
     std::thread::scope(|scope| {
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for _ in 0..parsers {
-            let (input, blocks) = sync_channel(BLOCKS_WAITING_MAX);
-            let (parsed, output) = sync_channel(BLOCKS_WAITING_MAX);
-            scope.spawn(move || parse(&blocks, &parsed, state_from));
+            let (input, blocks) = sync_channel(BATCHES_WAITING_MAX);
+            let (parsed, output) = sync_channel(BATCHES_WAITING_MAX);
+            scope.spawn(move || {
+                for batch in blocks {
+                    if parsed.send(parse(batch, state_from, tree_from)).is_err() {
+                        return;
+                    }
+                }
+            });
             inputs.push(input);
             outputs.push(output);
         }
         scope.spawn(move || {
             // In turns, and collected in the same turns.
-            for (block, input) in reader.blocks_from(state_from.min(tree_from)).zip(inputs.iter().cycle()) {
-                if input.send(block).is_err() {
+            for (batch, input) in batches(reader.blocks_from(state_from.min(tree_from))).zip(inputs.iter().cycle()) {
+                if input.send(batch).is_err() {
                     return;
                 }
             }
@@ -61,9 +75,8 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
         let mut written = state.next();
         for output in outputs.iter().cycle() {
             let Ok(parsed) = output.recv() else { break };
-            let parsed = parsed?;
-            for (position, (leaf, entry)) in (parsed.first.0..).map(Position).zip(parsed.entries) {
-                if position >= tree_from {
+            for Parsed { position, leaf, entry } in parsed? {
+                if let Some(leaf) = leaf {
                     tree.push(leaf);
                 }
                 let Some(entry) = entry else { continue };
@@ -96,20 +109,33 @@ fn write(views: &ViewStore, state: &mut State) {
     }
 }
 
-fn parse(blocks: &Receiver<Result<Block, ReadError>>, parsed: &SyncSender<Result<Parsed, Refusal>>, state_from: Position) {
-    for block in blocks {
-        let block = block.map_err(|cause| storage(&cause)).and_then(|block| {
-            let mut entries = Vec::with_capacity(block.entries.len());
-            for (position, bytes) in block.positioned() {
-                let entry = if position < state_from { None } else { Some(Entry::parse(bytes.clone())) };
-                entries.push((leaf_hash(bytes), entry.transpose().map_err(|cause| corrupt(position, &cause))?));
-            }
-            Ok(Parsed { first: block.header.position, entries })
-        });
-        if parsed.send(block).is_err() {
-            return;
+/// The blocks, gathered to batches.
+fn batches(mut blocks: impl Iterator<Item = Result<Block, ReadError>>) -> impl Iterator<Item = Batch> {
+    std::iter::from_fn(move || {
+        let (mut batch, mut entries, mut bytes) = (Vec::new(), 0, 0);
+        while entries < BATCH_ENTRIES && bytes < BATCH_BYTES {
+            let Some(block) = blocks.next() else { break };
+            let size = block.as_ref().ok().map(|block| (block.entries.len(), block_bytes(block)));
+            batch.push(block);
+            // Behind what cannot be read there is nothing.
+            let Some(size) = size else { break };
+            (entries, bytes) = (entries + size.0, bytes + size.1);
+        }
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+fn parse(batch: Batch, state_from: Position, tree_from: Position) -> Result<Vec<Parsed>, Refusal> {
+    let mut parsed = Vec::with_capacity(BATCH_ENTRIES);
+    for block in batch {
+        let block = block.map_err(|cause| storage(&cause))?;
+        for (position, bytes) in block.positioned() {
+            let leaf = (position >= tree_from).then(|| leaf_hash(bytes));
+            let entry = (position >= state_from).then(|| Entry::parse(bytes.clone())).transpose();
+            parsed.push(Parsed { position, leaf, entry: entry.map_err(|cause| corrupt(position, &cause))? });
         }
     }
+    Ok(parsed)
 }
 
 fn corrupt(position: Position, cause: &dyn std::fmt::Display) -> Refusal {
