@@ -8,7 +8,7 @@ use truc_types::Position;
 use truc_views::{KeyRange, Table, ViewBatch, ViewError, ViewFormat, ViewStore};
 
 /// Format of these rows: another one is rebuilt. They are written and, but for a start, not read: a small cache will do.
-pub(crate) const FORMAT: ViewFormat = ViewFormat { name: "truc-broker", format: 3, cache_bytes: 16 * 1024 * 1024 };
+pub(crate) const FORMAT: ViewFormat = ViewFormat { name: "truc-broker", format: 4, cache_bytes: 16 * 1024 * 1024 };
 
 /// Groups of open messages, by number.
 const GROUPS: Table = Table(1);
@@ -16,7 +16,7 @@ const GROUPS: Table = Table(1);
 const AGENCIES: Table = Table(2);
 /// Positions of the registry statements, under their number.
 const REGISTRY: Table = Table(3);
-/// Positions of the receipts that an agency has not confirmed, under its index and their cursor.
+/// Positions of the receipts that an agency has not confirmed, under its index and the cursor of the first in the row.
 const FEED: Table = Table(4);
 /// Open messages of many recipients, by place.
 const APART: Table = Table(5);
@@ -48,8 +48,8 @@ pub(crate) fn take(state: &mut State) -> ViewBatch {
     for (index, row) in rows.agencies {
         ops.push((AGENCIES, index.0.to_be_bytes().to_vec(), Some(encode(&row))));
     }
-    for (index, cursor, position) in rows.feed {
-        ops.push((FEED, feed_key(index, cursor), position.map(|position| position.0.to_be_bytes().to_vec())));
+    for (index, cursor, positions) in rows.feed {
+        ops.push((FEED, feed_key(index, cursor), positions.map(|positions| positions.iter().flat_map(|at| at.0.to_be_bytes()).collect())));
     }
     for (number, position) in (0u64..).zip(rows.registry) {
         ops.push((REGISTRY, number.to_be_bytes().to_vec(), Some(position.0.to_be_bytes().to_vec())));
@@ -72,12 +72,13 @@ pub(crate) fn restore(store: &ViewStore, reader: &dyn JournalReader) -> Result<S
         agencies.push((AgencyIndex(u16::from_be_bytes(fixed(AGENCIES, key)?)), decode(AGENCIES, value)?));
         Ok(())
     })?;
-    let mut feed: Vec<(AgencyIndex, u64, Position)> = Vec::new();
+    let mut feed: Vec<(AgencyIndex, u64, Vec<Position>)> = Vec::new();
     each(store, FEED, |key, value| {
         let key: [u8; 10] = fixed(FEED, key)?;
         let (index, cursor) = key.split_at(2);
         let index = AgencyIndex(u16::from_be_bytes(fixed(FEED, index)?));
-        feed.push((index, u64::from_be_bytes(fixed(FEED, cursor)?), Position(u64::from_be_bytes(fixed(FEED, value)?))));
+        let positions = value.chunks(8).map(|position| fixed(FEED, position).map(|bytes| Position(u64::from_be_bytes(bytes))));
+        feed.push((index, u64::from_be_bytes(fixed(FEED, cursor)?), positions.collect::<Result<_, _>>()?));
         Ok(())
     })?;
     // Read as they are taken in: a list of millions would be there twice. What fails ends the rows, and then the state is not used.

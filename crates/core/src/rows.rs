@@ -14,11 +14,13 @@ use crate::entry::Entry;
 use crate::open::{GROUP_PLACES, OpenMessages, SHARED_RECIPIENTS_MAX};
 use crate::registry::AgencyIndex;
 use crate::sequence::SequenceWindow;
-use crate::state::{AgencyState, DeliveryStep, Known, OpenMessage, RecipientState, Recipients, State};
+use crate::state::{AgencyState, DeliveryStep, FeedRow, Known, OpenMessage, RecipientState, Recipients, State};
 
 /// Rows of confirmed receipts that go in one write: an edge that was away for a year may confirm a million at once. The rest goes with later writes;
 /// until then a restored state offers those receipts once more, which their edge recognises.
-const FEED_ROWS_REMOVED_MAX: u64 = 10_000;
+const FEED_ROWS_REMOVED_MAX: usize = 10_000;
+/// Receipts that share a row of the feed: 4 kB.
+const FEED_ROW_RECEIPTS_MAX: usize = 512;
 
 /// Changes since the rows were taken last.
 #[derive(Debug, Default)]
@@ -29,8 +31,9 @@ pub struct Rows<G = GroupRow, M = MessageRow> {
     pub registry: Vec<Position>,
     /// Agencies that changed.
     pub agencies: Vec<(AgencyIndex, AgencyRow)>,
-    /// Receipts for agencies, by cursor; `None` where the row goes: the edge has stored it. One row each, so that no row grows with what waits.
-    pub feed: Vec<(AgencyIndex, u64, Option<Position>)>,
+    /// Receipts for agencies, by the cursor of the first in the row; `None` where the row goes: the edge has stored all of them. What is new shares a row,
+    /// because a row costs far more to write than its bytes do; none grows later.
+    pub feed: Vec<(AgencyIndex, u64, Option<Vec<Position>>)>,
     /// Groups of open messages that changed; `None` where the row goes.
     pub groups: Vec<(u32, Option<G>)>,
     /// Open messages of many recipients that changed, by place; `None` where the row goes.
@@ -120,22 +123,29 @@ impl State {
 
     /// What changed in the feeds of these agencies. All that is new; of what was confirmed as much as one write takes, lowest cursors first, so that
     /// the rows of a feed have no gap.
-    fn take_feed_rows(&mut self, changed: &[AgencyIndex]) -> Vec<(AgencyIndex, u64, Option<Position>)> {
+    fn take_feed_rows(&mut self, changed: &[AgencyIndex]) -> Vec<(AgencyIndex, u64, Option<Vec<Position>>)> {
         let (mut rows, mut room) = (Vec::new(), FEED_ROWS_REMOVED_MAX);
         for index in changed {
             let Some(agency) = self.agencies.get_mut(usize::from(index.0)) else { continue };
             let first = agency.feed_first();
-            let (from, until) = agency.feed_rows;
+            let until = agency.feed_rows.back().map_or(first, |row| row.until);
             // Where what is left has no receipt in common with what is new, all of it goes: a gap would read as damage.
-            let removed_until = if first > until { until } else { first.min(from + room) };
-            room = room.saturating_sub(removed_until - from);
-            rows.extend((from..removed_until).map(|cursor| (*index, cursor, None)));
-            let new = until.max(first);
-            let waiting = (first..).zip(&agency.feed).skip(usize::try_from(new - first).unwrap_or(usize::MAX));
-            rows.extend(waiting.map(|(cursor, position)| (*index, cursor, Some(*position))));
-            // Without rows the next ones begin at the first that is kept.
-            agency.feed_rows = if removed_until == until { (first, agency.feed_last + 1) } else { (removed_until, agency.feed_last + 1) };
-            if removed_until < first && removed_until < until {
+            let has_gap = first > until;
+            while let Some(row) = agency.feed_rows.front().filter(|row| row.until <= first && (room > 0 || has_gap)) {
+                rows.push((*index, row.first, None));
+                room = room.saturating_sub(1);
+                agency.feed_rows.pop_front();
+            }
+            let is_left = agency.feed_rows.front().is_some_and(|row| row.until <= first);
+            let mut next = until.max(first);
+            let new: Vec<_> = agency.feed.iter().skip(usize::try_from(next - first).unwrap_or(usize::MAX)).copied().collect();
+            for positions in new.chunks(FEED_ROW_RECEIPTS_MAX) {
+                let row = FeedRow { first: next, until: next + positions.len() as u64 };
+                rows.push((*index, row.first, Some(positions.to_vec())));
+                next = row.until;
+                agency.feed_rows.push_back(row);
+            }
+            if is_left {
                 self.changes.agencies.insert(*index);
             }
         }
@@ -150,7 +160,7 @@ impl State {
         position: Position,
         registry: impl IntoIterator<Item = (Position, Entry)>,
         agencies: impl IntoIterator<Item = (AgencyIndex, AgencyRow)>,
-        feed: impl IntoIterator<Item = (AgencyIndex, u64, Position)>,
+        feed: impl IntoIterator<Item = (AgencyIndex, u64, Vec<Position>)>,
         messages: impl IntoIterator<Item = (u32, MessageRow)>,
     ) -> Result<Self, RowError> {
         let mut state = Self::default();
@@ -187,28 +197,26 @@ impl State {
     }
 
     /// The receipts that wait, ordered by agency and cursor: without gaps up to the last one that was given out.
-    fn restore_feed(&mut self, end: Position, feed: impl IntoIterator<Item = (AgencyIndex, u64, Position)>) -> Result<(), RowError> {
-        for (index, cursor, position) in feed {
+    fn restore_feed(&mut self, end: Position, feed: impl IntoIterator<Item = (AgencyIndex, u64, Vec<Position>)>) -> Result<(), RowError> {
+        for (index, first, positions) in feed {
             self.check_agency(index)?;
             let agency = self.agency_mut(index);
-            let follows = agency.feed.back().is_none_or(|last| *last < position) && position < end;
-            if agency.feed.is_empty() {
-                agency.feed_rows = (cursor, cursor);
-            }
-            if !follows || cursor == 0 || cursor != agency.feed_rows.1 || cursor > agency.feed_last {
+            let follows = agency.feed_rows.back().is_none_or(|before| before.until == first);
+            let until = first.checked_add(positions.len() as u64).filter(|until| *until <= agency.feed_last.saturating_add(1));
+            let (Some(until), true) = (until, follows && first > 0 && !positions.is_empty()) else {
                 return Err(RowError::Impossible("feed"));
+            };
+            for position in positions {
+                if position >= end || agency.feed.back().is_some_and(|last| *last >= position) {
+                    return Err(RowError::Impossible("feed"));
+                }
+                agency.feed.push_back(position);
             }
-            agency.feed.push_back(position);
-            agency.feed_rows.1 = cursor.saturating_add(1);
+            agency.feed_rows.push_back(FeedRow { first, until });
         }
-        for agency in &mut self.agencies {
-            if agency.feed.is_empty() {
-                agency.feed_rows = (agency.feed_last.saturating_add(1), agency.feed_last.saturating_add(1));
-            } else if agency.feed_rows.1 != agency.feed_last.saturating_add(1) {
-                return Err(RowError::Impossible("feed"));
-            }
-        }
-        Ok(())
+        let is_whole =
+            |agency: &AgencyState| agency.feed_rows.back().is_none_or(|last| Some(last.until) == agency.feed_last.checked_add(1));
+        if self.agencies.iter().all(is_whole) { Ok(()) } else { Err(RowError::Impossible("feed")) }
     }
 
     /// Keeps an entry's id for a restored state: of the entries below its position that are in no index yet. Those above it are applied, which keeps
@@ -248,7 +256,7 @@ impl AgencyRow {
             queue_last: QueuePosition(self.queue_last),
             feed_last: self.feed_last,
             feed: VecDeque::new(),
-            feed_rows: (0, 0),
+            feed_rows: VecDeque::new(),
             rejections: self.rejections,
         })
     }

@@ -41,10 +41,17 @@ pub(crate) struct AgencyState {
     pub(crate) feed_last: u64,
     /// Positions of the newest receipts for this agency; the last has the cursor `feed_last`. Trimmed by [`State::confirm_feed`].
     pub(crate) feed: VecDeque<Position>,
-    /// The cursors whose receipts have a row in the views: from the first to before the second.
-    pub(crate) feed_rows: (u64, u64),
+    /// The rows that the views have of it, without a gap between them.
+    pub(crate) feed_rows: VecDeque<FeedRow>,
     /// Minute since the epoch, and the refusals logged in it.
     pub(crate) rejections: (u64, u32),
+}
+
+/// The cursors of a row of the feed: from the first to before the second. The oldest may have been confirmed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FeedRow {
+    pub(crate) first: u64,
+    pub(crate) until: u64,
 }
 
 /// A message that some recipient has neither acknowledged nor refused.

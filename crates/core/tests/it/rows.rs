@@ -16,7 +16,7 @@ pub(crate) struct Store {
     pub(crate) position: Position,
     registry: Vec<Position>,
     agencies: Vec<(AgencyIndex, AgencyRow)>,
-    feed: BTreeMap<(AgencyIndex, u64), Position>,
+    feed: BTreeMap<(AgencyIndex, u64), Vec<Position>>,
     groups: BTreeMap<u32, GroupRow>,
     apart: BTreeMap<u32, MessageRow>,
 }
@@ -31,10 +31,10 @@ impl Store {
             self.agencies.retain(|(there, _)| *there != index);
             self.agencies.push((index, row));
         }
-        for (index, cursor, position) in rows.feed {
+        for (index, cursor, positions) in rows.feed {
             let earlier = self.feed.remove(&(index, cursor));
-            assert_eq!(earlier.is_some(), position.is_none(), "a row of the feed comes once and goes once");
-            self.feed.extend(position.map(|position| ((index, cursor), position)));
+            assert_eq!(earlier.is_some(), positions.is_none(), "a row of the feed comes once and goes once");
+            self.feed.extend(positions.map(|positions| ((index, cursor), positions)));
         }
         for (group, row) in rows.groups {
             let earlier = self.groups.remove(&group);
@@ -59,7 +59,7 @@ impl Store {
 
     pub(crate) fn restore(&self, world: &World) -> Result<State, RowError> {
         let entry = |position: &Position| (*position, Entry::parse(world.log[usize::try_from(position.0).unwrap()].clone()).unwrap());
-        let feed = self.feed.iter().map(|((index, cursor), position)| (*index, *cursor, *position));
+        let feed = self.feed.iter().map(|((index, cursor), positions)| (*index, *cursor, positions.clone()));
         State::restore(self.position, self.registry.iter().map(entry), self.agencies.clone(), feed, self.messages()?)
     }
 }
@@ -150,28 +150,48 @@ fn rows_that_no_state_writes_are_refused() {
 
 #[test]
 fn a_feed_with_a_hole_or_beyond_its_cursor_is_refused() {
-    let with = |cursor: u64, position: fn(Position) -> Position| {
-        check("feed", |store| _ = store.feed.insert((AgencyIndex(0), cursor), position(store.position)));
+    // One row with the receipts 1 and 2.
+    let first = |store: &mut Store| store.feed.get_mut(&(AgencyIndex(0), 1)).unwrap().clone();
+    let instead = |cursor: u64, change: fn(&mut Vec<Position>, Position)| {
+        check("feed", |store| {
+            let (mut row, end) = (first(store), store.position);
+            change(&mut row, end);
+            store.feed.remove(&(AgencyIndex(0), 1));
+            store.feed.insert((AgencyIndex(0), cursor), row);
+        });
     };
-    check("feed", |store| _ = store.feed.remove(&(AgencyIndex(0), 2)));
-    with(3, |end| Position(end.0 - 1));
-    with(0, |_| Position(0));
-    with(1, |end| Position(end.0 - 1));
-    with(2, |end| end);
-    check("agency", |store| _ = store.feed.insert((AgencyIndex(9), 1), Position(1)));
+    let beside = |cursor: u64, position: fn(Position) -> Position| {
+        check("feed", |store| _ = store.feed.insert((AgencyIndex(0), cursor), vec![position(store.position)]));
+    };
+    instead(1, |row, _| _ = row.pop());
+    instead(1, |row, _| row.clear());
+    instead(1, |row, end| row.push(Position(end.0 - 1)));
+    instead(1, |row, _| row.swap(0, 1));
+    instead(1, |row, end| row[1] = end);
+    instead(2, |_, _| {});
+    instead(0, |row, _| row.insert(0, Position(0)));
+    instead(u64::MAX, |_, _| {});
+    beside(3, |end| Position(end.0 - 1));
+    beside(2, |end| Position(end.0 - 1));
+    beside(0, |_| Position(0));
+    check("agency", |store| _ = store.feed.insert((AgencyIndex(9), 1), vec![Position(1)]));
 }
 
 #[test]
-fn a_feed_has_a_row_for_each_receipt_and_loses_what_is_confirmed() {
+fn a_feed_has_rows_of_what_came_together_and_loses_those_that_are_confirmed() {
     let (mut world, mut store) = written();
-    let kept = |store: &Store| store.feed.keys().map(|(_, cursor)| *cursor).collect::<Vec<_>>();
-    assert_eq!(kept(&store), [1, 2]);
+    let kept = |store: &Store| store.feed.iter().map(|((_, cursor), row)| (*cursor, row.len())).collect::<Vec<_>>();
+    assert_eq!(kept(&store), [(1, 2)]);
     let message = world.sent(0, &["H1"]);
     world.finish(1, message, "H1");
     world.state.confirm_feed(AgencyIndex(0), 1);
     store.write(world.state.take_rows());
-    assert_eq!(kept(&store), [2, 3, 4]);
+    assert_eq!(kept(&store), [(1, 2), (3, 2)], "the second receipt of the row waits");
     world.state = store.restore(&world).unwrap();
+    assert_eq!(world.state.feed_first(AgencyIndex(0)), 1, "and the first one is offered once more");
+    world.state.confirm_feed(AgencyIndex(0), 3);
+    store.write(world.state.take_rows());
+    assert_eq!(kept(&store), [(3, 2)]);
     world.state.confirm_feed(AgencyIndex(0), 4);
     store.write(world.state.take_rows());
     assert!(kept(&store).is_empty());
@@ -179,8 +199,14 @@ fn a_feed_has_a_row_for_each_receipt_and_loses_what_is_confirmed() {
     world.finish(1, message, "H1");
     world.state.confirm_feed(AgencyIndex(0), 5);
     store.write(world.state.take_rows());
-    assert_eq!(kept(&store), [6]);
+    assert_eq!(kept(&store), [(6, 1)]);
     assert_eq!(store.restore(&world).unwrap().feed_after(AgencyIndex(0), 0).count(), 1);
+    let message = world.sent(0, &["H1"]);
+    world.finish(1, message, "H1");
+    world.state.confirm_feed(AgencyIndex(0), 7);
+    store.write(world.state.take_rows());
+    assert_eq!(kept(&store), [(8, 1)], "7 came and went, so what is before it goes too");
+    assert_eq!(store.restore(&world).unwrap().feed_first(AgencyIndex(0)), 8);
 }
 
 #[test]
