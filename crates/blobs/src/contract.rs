@@ -1,6 +1,7 @@
 //! The contract of every attachment store. Not an implementation (`folder`).
 
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use truc_types::{AgencyCode, Digest, Timestamp};
@@ -27,8 +28,9 @@ pub struct Stored {
 
 /// A store of attachments by their SHA-256 digest.
 ///
-/// - **Durability.** What [`finish`](Self::finish) and [`put_from_reader`](Self::put_from_reader) have answered survives a power cut, on
-///   [`durable_copies`](Self::durable_copies) machines. What [`append`](Self::append) has answered may be lost, never mixed up: the digest decides at the end.
+/// - **Durability.** What [`finish`](Self::finish), [`put_from_reader`](Self::put_from_reader) and [`put_file`](Self::put_file) have answered survives a
+///   power cut, on [`durable_copies`](Self::durable_copies) machines. What [`append`](Self::append) has answered may be lost, never mixed up: the digest
+///   decides at the end.
 /// - **Ownership.** An agency owns a blob once it has itself delivered every byte of it. Nothing an agency can call tells whether another one has the same
 ///   bytes: `begin_upload`, `append`, `finish` and `owns` answer the same for a blob of others as for one that does not exist. One copy is stored.
 /// - **Atomicity.** A blob is absent or whole; readers never see a part of one.
@@ -75,6 +77,13 @@ pub trait BlobStore: Send + Sync {
     /// # Errors
     /// [`BlobError::TooLarge`], [`BlobError::Reader`] if the reader fails, [`BlobError::Storage`].
     fn put_from_reader(&self, agency: &AgencyCode, reader: &mut dyn Read) -> Result<Stored, BlobError>;
+
+    /// Takes a file over that somebody has written beside the store and hashed meanwhile: what it holds is not read again where the file system can give it
+    /// another name. The file is gone afterwards, also after an error that leaves it unknown whether its bytes are on the disk.
+    ///
+    /// # Errors
+    /// [`BlobError::TooLarge`], [`BlobError::SizeMismatch`] if the file has another size, [`BlobError::Storage`].
+    fn put_file(&self, agency: &AgencyCode, file: &Path, stored: &Stored) -> Result<(), BlobError>;
 
     /// The size of a blob that the agency owns; `None` if it does not own it, whether or not others do.
     ///

@@ -1,7 +1,7 @@
 //! A [`BlobStore`] in one local folder. The layout is in `files`, the order of durable steps in `publish`.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use crate::files::{Files, metadata, remove};
 use crate::pins::{BlobPin, PinTable};
 use crate::publish::{make_durable, publish, unpublish};
 use crate::seen::Seen;
-use crate::upload::{OPEN_UPLOADS_PER_AGENCY_MAX, Upload, Uploads};
+use crate::upload::{OPEN_UPLOADS_PER_AGENCY_MAX, Upload, Uploads, write_back};
 use crate::{BlobError, BlobReader, Usage, usage};
 
 /// Attachments in a folder of the local file system: one durable copy.
@@ -92,7 +92,7 @@ impl FolderStore {
         let mut size = 0_u64;
         loop {
             let count = match reader.read(&mut buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 read => read.map_err(|source| BlobError::Reader { source })?,
             };
             let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
@@ -102,6 +102,7 @@ impl FolderStore {
             }
             hasher.update(bytes);
             file.write_all(bytes).map_err(BlobError::storage("write", path))?;
+            write_back(&file, size - bytes.len() as u64, size);
         }
         Ok(Stored { digest: Digest(hasher.finalize().into()), size })
     }
@@ -196,6 +197,26 @@ impl BlobStore for FolderStore {
         stored
     }
 
+    fn put_file(&self, agency: &AgencyCode, file: &Path, stored: &Stored) -> Result<(), BlobError> {
+        let Stored { digest, size } = *stored;
+        if size > BLOB_BYTES_MAX {
+            return Err(BlobError::TooLarge { size });
+        }
+        let found = fs::metadata(file).map_err(BlobError::storage("look at", file))?.len();
+        if found != size {
+            return Err(BlobError::SizeMismatch { digest, declared: size, size: found });
+        }
+        make_durable(file)?;
+        match self.publish(file, agency, &digest) {
+            Err(BlobError::Storage { source, .. }) if source.kind() == ErrorKind::CrossesDevices => {
+                let mut reader = File::open(file).map_err(BlobError::storage("open", file))?;
+                self.put_from_reader(agency, &mut reader)?;
+                remove(file).map(drop)
+            }
+            published => published,
+        }
+    }
+
     fn owns(&self, agency: &AgencyCode, digest: &Digest) -> Result<Option<u64>, BlobError> {
         // While it is published its names are there, but not durable.
         let _blob = self.lock_blob(digest);
@@ -221,7 +242,7 @@ impl BlobStore for FolderStore {
     fn open_range(&self, digest: &Digest, offset: u64) -> Result<BlobReader, BlobError> {
         let path = self.files.blob(digest);
         let mut file = match File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(BlobError::Unknown { digest: *digest }),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(BlobError::Unknown { digest: *digest }),
             opened => opened.map_err(BlobError::storage("open", &path))?,
         };
         let size = file.metadata().map_err(BlobError::storage("look at", &path))?.len();

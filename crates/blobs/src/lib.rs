@@ -19,5 +19,5 @@ pub use error::BlobError;
 pub use folder::FolderStore;
 pub use pins::BlobPin;
 pub use reader::BlobReader;
-pub use upload::OPEN_UPLOADS_PER_AGENCY_MAX;
+pub use upload::{OPEN_UPLOADS_PER_AGENCY_MAX, write_back};
 pub use usage::{AgencyUploads, Usage};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use truc_types::limits::BLOB_CHUNK_BYTES;
+
 /// The bytes of a blob from an offset to its end.
 pub struct BlobReader {
     bytes: Box<dyn Read + Send>,
@@ -26,6 +28,17 @@ impl BlobReader {
     #[must_use]
     pub const fn remaining(&self) -> u64 {
         self.remaining
+    }
+
+    /// The next piece as it goes over the line, in one read; empty at the end.
+    ///
+    /// # Errors
+    /// What the file says, or that it ends early.
+    pub fn chunk(&mut self) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.remaining).map_or(BLOB_CHUNK_BYTES, |remaining| remaining.min(BLOB_CHUNK_BYTES));
+        let mut chunk = vec![0; length];
+        self.read_exact(&mut chunk)?;
+        Ok(chunk)
     }
 }
 

@@ -131,8 +131,9 @@ impl Upload {
     }
 }
 
-/// Lets the system begin to write a step that is full, so that the sync at the end has less to wait for. Advice: without it everything is the same, but later.
-fn write_back(file: &File, from: u64, until: u64) {
+/// For whoever writes a large file from `from` to `until`: lets the system begin to write a step that is full, so that the sync at the end has less to wait
+/// for. Advice: without it everything is the same, but later.
+pub fn write_back(file: &File, from: u64, until: u64) {
     let step = until - until % WRITE_BACK_BYTES;
     let begin = from - from % WRITE_BACK_BYTES;
     if let Some(length) = step.checked_sub(begin).and_then(NonZeroU64::new) {

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! <root>/<SHA-256 of the reference>/header   digest of the header, and the boot of the machine in which the bytes were written
-//! <root>/<SHA-256 of the reference>/data     the bytes of all attachments, one after another
-//! <root>/<SHA-256 of the reference>/synced   how many of them are on stable storage
+//! <root>/<SHA-256 of the reference>/<n>      the bytes of attachment n, from 0; each comes when the one before it is whole
+//! <root>/<SHA-256 of the reference>/synced   how many bytes of all of them are on stable storage
 //! ```
 //!
-//! After a crash of the process the length of `data` is what has come, because the kernel has it; after a crash of the machine only what was synced
-//! counts. Not the document: that is a record once it is complete. Nor a small one as long as its line holds: its bytes are in memory (`grpc::small`).
+//! After a crash of the process the lengths of the files are what has come, because the kernel has it; after a crash of the machine only what was synced
+//! counts. Each file is hashed as it is written and becomes the attachment itself when the document is whole. Not the document: that is a record once it is complete. Nor a small one as long as its line holds: its bytes are in memory (`grpc::small`).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,8 +20,9 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, watch};
+use truc_blobs::write_back;
 use truc_signing::sha256;
-use truc_types::limits::{BLOB_CHUNK_BYTES, HAND_IN_AGE_MILLIS_MAX, HAND_INS_MAX};
+use truc_types::limits::{ATTACHMENTS_MAX, BLOB_CHUNK_BYTES, HAND_IN_AGE_MILLIS_MAX, HAND_INS_MAX};
 use truc_types::{Digest, Reason, Refusal};
 
 /// What one boot of the machine is told apart by; Linux keeps it here.
@@ -157,7 +158,7 @@ impl HandIns {
         // A header that a crash cut off belongs to bytes that do not count.
         let Some((digest, boot)) = header.split_once(' ') else { return Ok(None) };
         let Ok(digest) = digest.parse() else { return Ok(None) };
-        let length = fs::metadata(folder.join("data")).map_or(0, |data| data.len());
+        let length = lengths(folder).map(|(_, length)| length).sum::<u64>();
         if boot == self.boot && !boot.is_empty() {
             return Ok(Some((digest, length)));
         }
@@ -180,8 +181,9 @@ impl HandIns {
                 }
                 continue;
             }
-            // The folder's own time changes only when a file comes or goes; the data file's with each byte.
-            let changed = fs::metadata(path.join("data")).or_else(|_| fs::metadata(&path)).and_then(|found| found.modified());
+            // The folder's own time changes only when a file comes or goes; that of the attachment that came last with each byte.
+            let last = lengths(&path).last().map_or_else(|| path.clone(), |(last, _)| last);
+            let changed = fs::metadata(last).and_then(|found| found.modified());
             if let Ok(changed) = changed {
                 idle.push((changed, path));
             }
@@ -269,33 +271,43 @@ impl HandIn {
         if synced.is_some_and(|synced| synced > from) {
             fs::remove_file(folder.join("synced"))?;
         }
-        let data = File::options().create(true).truncate(false).write(true).open(folder.join("data"))?;
-        data.set_len(from)?;
+        let mut left = from;
+        // Also behind one that is missing, because it became an attachment before the document could not be recorded.
+        for path in (0..ATTACHMENTS_MAX).map(|index| piece(folder, index)) {
+            let Ok(length) = fs::metadata(&path).map(|found| found.len()) else { continue };
+            if left == 0 {
+                fs::remove_file(path)?;
+            } else if left < length {
+                File::options().write(true).open(path)?.set_len(left)?;
+            }
+            left = left.saturating_sub(length);
+        }
         fs::write(folder.join("header"), format!("{} {}", header.to_hex(), self.claim.ins.boot))
     }
 
-    /// Takes bytes up to `total`; answers how many there are. What came before a cut is on stable storage then. Blocking.
-    pub(crate) fn take(&self, from: u64, total: u64, reader: &mut dyn Read) -> Result<u64, Refusal> {
-        let folder = self.folder();
+    /// Takes the bytes of attachments of these sizes from byte `from` of all of them on. What came before a cut is on stable storage then. Blocking.
+    pub(crate) fn take(&self, sizes: &[u64], from: u64, reader: &mut dyn BufRead) -> Result<Taken, Refusal> {
+        let mut taken = Taken { bytes: 0, digests: Vec::with_capacity(sizes.len()) };
         let mut take = || {
-            let mut data = File::options().write(true).open(folder.join("data"))?;
-            data.seek(SeekFrom::Start(from))?;
-            let mut buffer = vec![0; BLOB_CHUNK_BYTES];
-            let mut there = from;
-            while there < total {
-                let room = usize::try_from(total - there).unwrap_or(usize::MAX).min(buffer.len());
-                let read = reader.read(buffer.get_mut(..room).unwrap_or_default())?;
-                if read == 0 {
-                    data.sync_data()?;
-                    mark(&folder, there)?;
-                    break;
+            for (index, size) in sizes.iter().enumerate() {
+                let mut piece = Piece::open(&self.piece(index), from.saturating_sub(taken.bytes).min(*size))?;
+                piece.take(*size, reader)?;
+                taken.bytes += piece.length;
+                if piece.length < *size {
+                    (0..=index).try_for_each(|index| File::open(self.piece(index))?.sync_data())?;
+                    return mark(&self.folder(), taken.bytes);
                 }
-                data.write_all(buffer.get(..read).unwrap_or_default())?;
-                there += u64::try_from(read).unwrap_or(u64::MAX);
+                taken.digests.push(Digest(piece.hasher.finalize().into()));
             }
-            Ok(there)
+            Ok(())
         };
-        take().map_err(|cause: io::Error| storage(&cause))
+        take().map_err(|cause| storage(&cause))?;
+        Ok(taken)
+    }
+
+    /// Where the bytes of an attachment are.
+    pub(crate) fn piece(&self, index: usize) -> PathBuf {
+        piece(&self.folder(), index)
     }
 
     /// The line broke: bytes are kept, and others may have to go for them. Blocking.
@@ -303,28 +315,6 @@ impl HandIn {
         if let Err(cause) = self.claim.ins.sweep() {
             tracing::warn!(%cause, "unfinished hand-ins could not be swept");
         }
-    }
-
-    /// Opens what has come. Blocking.
-    pub(crate) fn read(&self) -> Result<File, Refusal> {
-        File::open(self.folder().join("data")).map_err(|cause| storage(&cause))
-    }
-
-    /// The digests of what has come, cut into pieces of these sizes. Blocking.
-    pub(crate) fn digests(&self, sizes: &[u64]) -> Result<Vec<Digest>, Refusal> {
-        let mut data = self.read()?;
-        let mut buffer = vec![0; BLOB_CHUNK_BYTES];
-        let mut digest = |size: u64| {
-            let (mut piece, mut hasher) = ((&mut data).take(size), Sha256::new());
-            loop {
-                let read = piece.read(&mut buffer)?;
-                if read == 0 {
-                    return Ok(Digest(hasher.finalize().into()));
-                }
-                hasher.update(buffer.get(..read).unwrap_or_default());
-            }
-        };
-        sizes.iter().map(|size| digest(*size)).collect::<io::Result<_>>().map_err(|cause| storage(&cause))
     }
 
     /// Whether anything is kept.
@@ -338,6 +328,67 @@ impl HandIn {
             tracing::warn!(%cause, "a finished hand-in stays until it is swept");
         }
     }
+}
+
+/// What has come of the attachments of a hand-in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Bytes of all of them.
+    pub(crate) bytes: u64,
+    /// Of those that are whole.
+    pub(crate) digests: Vec<Digest>,
+}
+
+/// One attachment that comes.
+struct Piece {
+    file: File,
+    length: u64,
+    hasher: Sha256,
+}
+
+impl Piece {
+    /// Goes on behind the first `length` bytes, which are hashed anew.
+    fn open(path: &Path, length: u64) -> io::Result<Self> {
+        let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
+        let (mut there, mut hasher) = ((&mut file).take(length), Sha256::new());
+        let mut buffer = vec![0; BLOB_CHUNK_BYTES.min(usize::try_from(length).unwrap_or(BLOB_CHUNK_BYTES))];
+        loop {
+            let read = there.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(Self { file, length, hasher });
+            }
+            hasher.update(buffer.get(..read).unwrap_or_default());
+        }
+    }
+
+    /// Takes bytes until there are `size`, or no more come.
+    fn take(&mut self, size: u64, reader: &mut dyn BufRead) -> io::Result<()> {
+        while self.length < size {
+            let bytes = reader.fill_buf()?;
+            let room = usize::try_from(size - self.length).unwrap_or(usize::MAX).min(bytes.len());
+            let bytes = bytes.get(..room).unwrap_or_default();
+            if bytes.is_empty() {
+                break;
+            }
+            self.file.write_all(bytes)?;
+            self.hasher.update(bytes);
+            reader.consume(room);
+            let until = self.length + u64::try_from(room).unwrap_or(u64::MAX);
+            write_back(&self.file, self.length, until);
+            self.length = until;
+        }
+        Ok(())
+    }
+}
+
+fn piece(folder: &Path, index: usize) -> PathBuf {
+    folder.join(index.to_string())
+}
+
+/// The attachments of which something came, in their order, with what came of each.
+fn lengths(folder: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
+    let found = (0..ATTACHMENTS_MAX).map(|index| piece(folder, index));
+    found.map_while(|path| fs::metadata(&path).ok().map(|found| (path, found.len())))
 }
 
 /// Notes durably how many bytes are durable.
@@ -383,23 +434,36 @@ pub(crate) mod tests {
         let ins = Arc::new(HandIns::open(folder.path()).unwrap());
         let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
         assert_eq!(hand_in.begin(header("a"), None).unwrap(), 0);
-        assert_eq!(hand_in.take(0, 10, &mut b"12345".as_slice()).unwrap(), 5);
+        // Three attachments, the second of which is empty.
+        let sizes = [3, 0, 7];
+        let whole = [&b"123"[..], b"", b"4567890"].map(sha256);
+        let taken = hand_in.take(&sizes, 0, &mut b"12345".as_slice()).unwrap();
+        assert_eq!(taken, Taken { bytes: 5, digests: whole[..2].to_vec() });
         assert_eq!(hand_in.begin(header("b"), Some(5)).unwrap_err().reason, Reason::ReferenceConflict);
         assert_eq!(hand_in.begin(header("a"), Some(6)).unwrap_err().reason, Reason::HandInPosition);
         drop(hand_in);
         // More bytes that no sync followed, and another boot.
         let path = folder.path().join(header("HS-1").to_hex());
-        fs::write(path.join("data"), b"12345678").unwrap();
+        fs::write(path.join("2"), b"45678").unwrap();
         assert_eq!(HandIns::open(folder.path()).unwrap().kept("HS-1").unwrap(), Some(8));
         fs::write(path.join("header"), format!("{} another-boot", header("a").to_hex())).unwrap();
         let ins = Arc::new(HandIns::open(folder.path()).unwrap());
         assert_eq!(ins.kept("HS-1").unwrap(), Some(5));
+        for from in [4_u8, 3, 1] {
+            let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
+            assert_eq!(hand_in.begin(header("a"), Some(from.into())).unwrap(), u64::from(from));
+            assert_eq!(ins.kept("HS-1").unwrap(), Some(from.into()));
+            let mut rest = &b"1234567890"[from.into()..];
+            assert_eq!(hand_in.take(&sizes, from.into(), &mut rest).unwrap(), Taken { bytes: 10, digests: whole.to_vec() });
+            assert_eq!(fs::read(hand_in.piece(2)).unwrap(), b"4567890");
+        }
         let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
-        assert_eq!(hand_in.begin(header("a"), Some(3)).unwrap(), 3);
-        assert_eq!(hand_in.take(3, 10, &mut b"4567890".as_slice()).unwrap(), 10);
-        let mut all = String::new();
-        hand_in.read().unwrap().read_to_string(&mut all).unwrap();
-        assert_eq!(all, "1234567890");
+        // The first one became an attachment, and the edge ended: what is left alone is of no use.
+        fs::remove_file(hand_in.piece(0)).unwrap();
+        assert_eq!(ins.kept("HS-1").unwrap(), Some(0));
+        assert_eq!(hand_in.begin(header("c"), None).unwrap(), 0);
+        assert_eq!(hand_in.take(&[4, 4], 0, &mut b"12".as_slice()).unwrap().bytes, 2);
+        assert_eq!(ins.kept("HS-1").unwrap(), Some(2));
         hand_in.forget();
         assert_eq!(ins.kept("HS-1").unwrap(), None);
     }
@@ -453,7 +517,7 @@ pub(crate) mod tests {
         for number in 0..HAND_INS_MAX + 3 {
             let path = folder.path().join(header(&number.to_string()).to_hex());
             fs::create_dir(&path).unwrap();
-            let data = File::create(path.join("data")).unwrap();
+            let data = File::create(path.join("0")).unwrap();
             let minutes = u64::try_from(number).unwrap();
             // One of them is older than allowed, all others of today.
             let age = if number == 10 { 8 * 24 * 60 } else { 100 - minutes };

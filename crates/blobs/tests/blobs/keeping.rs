@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use truc_blobs::{BlobError, BlobStore};
-use truc_types::limits::BLOB_BYTES_MAX;
+use truc_blobs::{BlobError, BlobStore, Stored};
+use truc_types::limits::{BLOB_BYTES_MAX, BLOB_CHUNK_BYTES};
 
 use crate::scratch::{Scratch, digest_of, ministry, province};
 
@@ -47,6 +47,36 @@ fn a_blob_that_was_cut_short_on_the_disk_is_whole_again_when_its_bytes_come_agai
     scratch.store().put_from_reader(&ministry(), &mut b"0123456789".as_slice()).unwrap();
     assert_eq!(scratch.read(&digest, 0), b"0123456789");
     assert_eq!(scratch.store().pin(&ministry(), &digest).unwrap().map(|(_, size)| size), Some(10));
+}
+
+#[test]
+fn a_reader_gives_pieces_as_they_go_over_the_line() {
+    let scratch = Scratch::new();
+    let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(BLOB_CHUNK_BYTES + 5).collect();
+    let digest = scratch.upload(&ministry(), &bytes);
+    let mut reader = scratch.store().open_range(&digest, 1).unwrap();
+    assert_eq!(reader.chunk().unwrap(), bytes[1..=BLOB_CHUNK_BYTES]);
+    assert_eq!(reader.chunk().unwrap(), bytes[BLOB_CHUNK_BYTES + 1..]);
+    assert!(reader.chunk().unwrap().is_empty());
+}
+
+#[test]
+fn a_file_is_taken_over_from_wherever_it_lies() {
+    let scratch = Scratch::new();
+    let beside = tempfile::tempdir_in(scratch.path().parent().unwrap()).unwrap();
+    // Memory is another file system than the disk: there is no renaming from one to the other.
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    for (folder, bytes) in [(beside.path(), b"beside".as_slice()), (elsewhere.path(), b"elsewhere")] {
+        let (file, stored) = (folder.join("written"), Stored { digest: digest_of(bytes), size: bytes.len() as u64 });
+        std::fs::write(&file, bytes).unwrap();
+        let short = Stored { size: 1, ..stored };
+        assert!(matches!(scratch.store().put_file(&ministry(), &file, &short), Err(BlobError::SizeMismatch { .. })));
+        scratch.store().put_file(&ministry(), &file, &stored).unwrap();
+        assert!(!file.exists());
+        assert_eq!(scratch.read(&stored.digest, 0), bytes);
+        assert_eq!(scratch.store().owns(&ministry(), &stored.digest).unwrap(), Some(stored.size));
+        assert_eq!(scratch.store().owns(&province(), &stored.digest).unwrap(), None);
+    }
 }
 
 /// Gives some bytes, then fails.

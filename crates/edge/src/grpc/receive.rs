@@ -1,13 +1,11 @@
 //! ReceiveDocuments, ConfirmDocuments and DownloadAttachment: what arrived, shown once its `fetched` receipt is in the log.
 
-use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use truc_proto::edge::v1 as pb;
 use truc_signing::open_sealed;
 use truc_signing::statement::{Envelope, Fact, Statement};
-use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{Digest, MessageId, OrganisationCode, Reason, Refusal};
 
 use super::{Sender, StreamError, document, invalid, message_id, unknown};
@@ -179,10 +177,8 @@ pub(super) async fn stream_blob<T: Send + 'static>(
     loop {
         // A thread for one piece, not for the stream: a reader that stalls holds none.
         let reading = tokio::task::spawn_blocking(move || {
-            let mut chunk = Vec::with_capacity(BLOB_CHUNK_BYTES);
-            let limit = u64::try_from(BLOB_CHUNK_BYTES).unwrap_or(u64::MAX);
-            let read = reader.by_ref().take(limit).read_to_end(&mut chunk);
-            read.map(|_| (reader, chunk)).map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))
+            let chunk = reader.chunk();
+            chunk.map(|chunk| (reader, chunk)).map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))
         });
         let (rest, chunk) = reading.await.map_err(worker)??;
         if chunk.is_empty() {

@@ -1,19 +1,19 @@
 //! SendDocument and GetSendProgress: a header, then the attachments' bytes in order. A stream that breaks leaves its bytes for the next one.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
-use truc_blobs::BlobStore;
+use truc_blobs::{BlobStore, Stored};
 use truc_proto::edge::v1 as pb;
 use truc_proto::edge::v1::get_send_progress_response::Progress;
 use truc_proto::edge::v1::send_document_request::Request;
 use truc_signing::sha256;
-use truc_signing::statement::Envelope;
+use truc_signing::statement::{Attachment, Envelope};
 use truc_types::limits::BLOB_CHUNK_BYTES;
-use truc_types::{AgencyCode, Digest, MessageId, Reason, Refusal};
+use truc_types::{Digest, MessageId, Reason, Refusal};
 
 use super::small::Small;
 use super::{draft, invalid, next};
@@ -86,7 +86,7 @@ async fn take_small(
     let Begun { reference, envelope, hand_in, mut takeover, .. } = begun;
     let sizes = sizes(&envelope);
     let total = sizes.iter().sum::<u64>();
-    let mut small = Small::new(hand_in, envelope, total);
+    let mut small = Small::new(hand_in, envelope);
     loop {
         let message = tokio::select! {
             message = next(&mut stream) => message,
@@ -168,10 +168,9 @@ async fn take(
     let Begun { reference, mut envelope, hand_in, mut takeover, from, .. } = begun;
     let (chunks, intake) = Intake::new();
     let sizes = sizes(&envelope);
-    let taking = sizes.clone();
     // It goes on when this call is dropped because the line broke: what has come is kept.
     let storing = tokio::task::spawn_blocking(move || {
-        let taken = take_bytes(&taking, from, &hand_in, intake);
+        let taken = take_bytes(&sizes, from, &hand_in, intake);
         (hand_in, taken)
     });
     let mut refused = None;
@@ -209,12 +208,12 @@ async fn take(
     };
     let (hand_in, recorded) = match known {
         Ok(None) => {
-            let (blobs, agency) = (Arc::clone(&node.blobs), node.agency().clone());
+            let blobs = Arc::clone(&node.blobs);
             let storing = tokio::task::spawn_blocking(move || {
-                let stored = store_attachments(blobs.as_ref(), &agency, &sizes, &hand_in);
-                (hand_in, stored)
+                let stored = store_attachments(blobs.as_ref(), &envelope, &hand_in);
+                (hand_in, envelope, stored)
             });
-            let (hand_in, stored) = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
+            let (hand_in, envelope, stored) = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
             if let Err(refusal) = stored {
                 return Ok(Err(refusal));
             }
@@ -242,7 +241,7 @@ pub(super) async fn progress(node: &Arc<Node>, request: pb::GetSendProgressReque
     Ok(Progress::BytesKept(bytes))
 }
 
-fn sizes(envelope: &Envelope) -> Vec<u64> {
+pub(super) fn sizes(envelope: &Envelope) -> Vec<u64> {
     envelope.attachments.iter().map(|attachment| attachment.size).collect()
 }
 
@@ -281,22 +280,22 @@ fn too_many(declared: u64) -> Refusal {
 /// Takes the bytes that are still to come; the digests of all attachments.
 fn take_bytes(sizes: &[u64], from: u64, hand_in: &HandIn, mut intake: Intake) -> Result<Vec<Digest>, Refusal> {
     let total = sizes.iter().sum::<u64>();
-    let there = hand_in.take(from, total, &mut intake)?;
-    if there < total {
+    let taken = hand_in.take(sizes, from, &mut intake)?;
+    if taken.bytes < total {
         hand_in.cut();
-        return Err(too_few(there, total));
+        return Err(too_few(taken.bytes, total));
     }
     if intake.has_more() {
         return Err(too_many(total));
     }
-    hand_in.digests(sizes)
+    Ok(taken.digests)
 }
 
 /// Keeps the attachments of a document that is about to be recorded.
-fn store_attachments(blobs: &dyn BlobStore, agency: &AgencyCode, sizes: &[u64], hand_in: &HandIn) -> Result<(), Refusal> {
-    let mut data = hand_in.read()?;
-    for size in sizes {
-        blobs.put_from_reader(agency, &mut (&mut data).take(*size)).map_err(|cause| cause.to_refusal())?;
+fn store_attachments(blobs: &dyn BlobStore, envelope: &Envelope, hand_in: &HandIn) -> Result<(), Refusal> {
+    for (index, Attachment { sha256: digest, size, .. }) in envelope.attachments.iter().enumerate() {
+        let stored = Stored { digest: *digest, size: *size };
+        blobs.put_file(&envelope.sender.agency, &hand_in.piece(index), &stored).map_err(|cause| cause.to_refusal())?;
     }
     Ok(())
 }
@@ -327,12 +326,19 @@ impl Intake {
 
 impl Read for Intake {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() || !self.has_more() {
-            return Ok(0);
-        }
-        let count = buffer.len().min(self.current.len());
-        buffer.iter_mut().zip(self.current.iter()).for_each(|(to, from)| *to = *from);
-        self.current.advance(count);
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
+    }
+}
+
+impl BufRead for Intake {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.has_more();
+        Ok(&self.current)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.current.advance(count);
     }
 }

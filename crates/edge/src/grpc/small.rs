@@ -7,19 +7,19 @@ use tokio::task::JoinHandle;
 use truc_signing::sha256;
 use truc_signing::statement::Envelope;
 
+use super::send::sizes;
 use crate::hand_in::HandIn;
 
 /// Bytes that have come, and whose they are.
 pub(super) struct Small {
     bytes: BytesMut,
-    total: u64,
     /// `None` once they are taken or kept.
     of: Option<(HandIn, Envelope)>,
 }
 
 impl Small {
-    pub(super) fn new(hand_in: HandIn, envelope: Envelope, total: u64) -> Self {
-        Self { bytes: BytesMut::new(), total, of: Some((hand_in, envelope)) }
+    pub(super) fn new(hand_in: HandIn, envelope: Envelope) -> Self {
+        Self { bytes: BytesMut::new(), of: Some((hand_in, envelope)) }
     }
 
     /// Adds bytes; how many there are.
@@ -50,10 +50,10 @@ impl Small {
     /// Writes them on a thread that has the right to: whoever comes next waits for it.
     fn write(&mut self) -> Option<JoinHandle<()>> {
         let (hand_in, envelope) = self.of.take()?;
-        let (bytes, total) = (std::mem::take(&mut self.bytes), self.total);
+        let bytes = std::mem::take(&mut self.bytes);
         let write = move || {
             let header = sha256(&envelope.to_json());
-            let kept = hand_in.begin(header, None).and_then(|from| hand_in.take(from, total, &mut &*bytes));
+            let kept = hand_in.begin(header, None).and_then(|from| hand_in.take(&sizes(&envelope), from, &mut &*bytes));
             if let Err(refusal) = kept {
                 tracing::warn!(%refusal, "the bytes of a hand-in that broke are not kept");
             }
@@ -79,13 +79,20 @@ mod tests {
     use crate::hand_in::tests::turn;
     use crate::testing::{envelope, id};
 
+    fn of_ten_bytes() -> Envelope {
+        let mut envelope = envelope("H53", id(1), &["A80"]);
+        envelope.attachments.iter_mut().for_each(|attachment| attachment.size = 10);
+        envelope.attachments.truncate(1);
+        envelope
+    }
+
     #[tokio::test]
     async fn what_is_dropped_is_kept_and_what_is_taken_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let ins = Arc::new(HandIns::open(folder.path()).unwrap());
         let begin = async || {
             let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
-            let mut small = Small::new(hand_in, envelope("H53", id(1), &["A80"]), 10);
+            let mut small = Small::new(hand_in, of_ten_bytes());
             assert_eq!(small.extend(b"1234567"), 7);
             small
         };
