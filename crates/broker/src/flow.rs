@@ -24,6 +24,10 @@ pub(crate) const CHARGE_BYTES_MIN: u32 = 4 * 1024;
 const CHARGE_BYTES_MAX: u32 = 64 * 1024;
 /// Bytes of statements in flight, of all agencies: what a second of the fastest disk takes in.
 const ALL_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Attachments that one agency, and all together, make durable at a time, beside their other work on the disk: such a thread waits and takes no processor, and
+/// an agency goes on with its next attachment meanwhile.
+const SYNCS_PER_AGENCY_MAX: usize = DISK_WORK_PER_AGENCY_MAX;
+const SYNCS_MAX: usize = DISK_WORK_MAX;
 /// The time that pays for one refusal, and the debt with which an agency is still read.
 const REFUSAL: Duration = Duration::from_micros(1_000_000 / REFUSALS_PER_SECOND_MAX as u64);
 const DEBT_MAX: Duration = Duration::from_micros(1_000_000 / REFUSALS_PER_SECOND_MAX as u64 * REFUSALS_AT_ONCE_MAX as u64);
@@ -34,6 +38,7 @@ pub(crate) struct Flow {
     all: Arc<Semaphore>,
     scans: Arc<Semaphore>,
     work: Arc<Semaphore>,
+    syncs: Arc<Semaphore>,
     shares: Mutex<HashMap<AgencyCode, Arc<Share>>>,
 }
 
@@ -49,6 +54,8 @@ pub(crate) struct Share {
     scans: Arc<Semaphore>,
     own_work: Arc<Semaphore>,
     work: Arc<Semaphore>,
+    own_syncs: Arc<Semaphore>,
+    syncs: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     unread: Semaphore,
 }
@@ -78,8 +85,9 @@ struct Refusals {
 
 impl Default for Flow {
     fn default() -> Self {
-        let [all, scans, work] = [ALL_BYTES_MAX, DIRECTORY_SCANS_AT_ONCE_MAX, DISK_WORK_MAX].map(|places| Arc::new(Semaphore::new(places)));
-        Self { all, scans, work, shares: Mutex::default() }
+        let places = [ALL_BYTES_MAX, DIRECTORY_SCANS_AT_ONCE_MAX, DISK_WORK_MAX, SYNCS_MAX];
+        let [all, scans, work, syncs] = places.map(|places| Arc::new(Semaphore::new(places)));
+        Self { all, scans, work, syncs, shares: Mutex::default() }
     }
 }
 
@@ -89,11 +97,11 @@ impl Flow {
         let mut shares = self.shares.lock();
         let line = LineId(shares.len());
         let new = || {
-            let places = [AGENCY_BYTES_MAX, 1, DISK_WORK_PER_AGENCY_MAX, DOWNLOADS_PER_AGENCY_MAX];
-            let [own, own_scan, own_work, downloads] = places.map(|places| Arc::new(Semaphore::new(places)));
-            let (all, scans, work) = (self.all.clone(), self.scans.clone(), self.work.clone());
+            let places = [AGENCY_BYTES_MAX, 1, DISK_WORK_PER_AGENCY_MAX, SYNCS_PER_AGENCY_MAX, DOWNLOADS_PER_AGENCY_MAX];
+            let [own, own_scan, own_work, own_syncs, downloads] = places.map(|places| Arc::new(Semaphore::new(places)));
+            let (all, scans, work, syncs) = (self.all.clone(), self.scans.clone(), self.work.clone(), self.syncs.clone());
             let (refusals, unread) = (Mutex::default(), Semaphore::new(UNREAD_ANSWERS_MAX));
-            Arc::new(Share { line, own, all, refusals, own_scan, scans, own_work, work, downloads, unread })
+            Arc::new(Share { line, own, all, refusals, own_scan, scans, own_work, work, own_syncs, syncs, downloads, unread })
         };
         shares.entry(agency.clone()).or_insert_with(new).clone()
     }
@@ -118,6 +126,12 @@ impl Share {
     pub(crate) async fn work(&self) -> Turn {
         let own = acquire(self.own_work.clone(), 1).await;
         Turn { _own: own, _all: acquire(self.work.clone(), 1).await }
+    }
+
+    /// Waits for a turn at making an attachment durable, which others of the agency need not wait for.
+    pub(crate) async fn sync(&self) -> Turn {
+        let own = acquire(self.own_syncs.clone(), 1).await;
+        Turn { _own: own, _all: acquire(self.syncs.clone(), 1).await }
     }
 
     /// Waits for a place for one more download.
@@ -234,6 +248,7 @@ mod tests {
         for share in &shares[..DISK_WORK_MAX] {
             let Poll::Ready(turn) = pin!(share.work()).poll(&mut context) else { panic!("there are turns left") };
             assert!(pin!(share.work()).poll(&mut context).is_pending(), "a second one of the same agency waits");
+            assert!(pin!(share.sync()).poll(&mut context).is_ready(), "what waits for the disk is counted apart");
             held.push(turn);
         }
         let mut last = pin!(shares[DISK_WORK_MAX].work());

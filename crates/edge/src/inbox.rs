@@ -23,7 +23,7 @@ use crate::store::refusal_of;
 use crate::trust::TrustError;
 use crate::{edxml, feed, transfer, witness};
 
-/// Deliveries in work at once, each of which downloads one attachment at a time.
+/// Deliveries in work at once.
 const IN_HAND: u32 = 24;
 /// Deliveries after which their room is given back to the axis, or when none is in work: a message for several, and enough left meanwhile.
 const CREDIT_STEP: u32 = IN_HAND / 4;
@@ -153,9 +153,7 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
         let message = format!("{message_id} is of {}, which {} does not serve", envelope.sender.organisation, envelope.sender.agency);
         return Err(TrustError::Invalid(Refusal::new(Reason::SenderUnknown, message)).into());
     }
-    for (digest, size) in envelope.carried() {
-        transfer::download(node, link, message_id, digest, size).await?;
-    }
+    transfer::download_all(node, link, message_id, &envelope.carried()).await?;
     let declined = match edxml::derive(node, &envelope).await? {
         Ok(()) => None,
         Err(refusal) => {

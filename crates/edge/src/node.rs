@@ -41,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) streams: Arc<Semaphore>,
     /// Uploads at a time: well below what the broker allows one agency, so that broken ones can be resumed beside them.
     pub(crate) uploads: Semaphore,
+    /// Places for downloads.
+    pub(crate) downloads: Semaphore,
     /// What was handed in and nobody has begun to bring.
     pub(crate) fresh: Arc<Fresh>,
     /// What the axis has of this agency's attachments.

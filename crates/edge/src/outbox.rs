@@ -244,7 +244,7 @@ async fn bring(
 ) -> Result<Brought, LinkError> {
     let Some(Open { draft, carried, sealed }) = open(node, message_id, fresh).await? else { return Ok(Brought::Done) };
     // One that is sealed may still lack them at the axis, which takes a document without its attachments for a fault of the sender.
-    upload_all(node, link, &carried).await?;
+    transfer::upload_all(node, link, &carried).await?;
     let (mut sealed_in, mut file) = match sealed {
         Some(sealed) => sealed,
         None => (term, seal(node, message_id, &draft, term).await?),
@@ -259,7 +259,7 @@ async fn bring(
             Judgement::SealAnew => {}
             Judgement::Upload => {
                 carried.iter().for_each(|(digest, _)| node.at_axis.forget(digest));
-                upload_all(node, link, &carried).await?;
+                transfer::upload_all(node, link, &carried).await?;
             }
             Judgement::Defer(refusal) => return Ok(Brought::Deferred(refusal)),
             Judgement::Wait(refusal) => return Ok(Brought::Ahead(refusal)),
@@ -326,13 +326,6 @@ async fn sealed_file(node: &Node, position: truc_types::Position) -> Result<Vec<
         Record::Sealed { file, .. } => Ok(file),
         _ => Err(LinkError::Local(Refusal::new(Reason::JournalCorrupt, format!("no sealed document at position {position}")))),
     }
-}
-
-async fn upload_all(node: &Node, link: &Link, carried: &[(Digest, u64)]) -> Result<(), LinkError> {
-    for (digest, size) in carried {
-        transfer::upload(node, link, *digest, *size).await?;
-    }
-    Ok(())
 }
 
 /// Seals under the next number of the term; the record is durable before anybody sees the bytes.

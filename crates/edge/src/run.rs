@@ -26,7 +26,7 @@ use crate::record::Record;
 use crate::sealer::Sealer;
 use crate::session::keep_connected;
 use crate::store::Store;
-use crate::transfer::{AtAxis, UPLOADS_MAX};
+use crate::transfer::{AtAxis, DOWNLOADS_MAX, UPLOADS_MAX};
 use crate::trust::{Observed, Trust, TrustError};
 use crate::{grpc, state, sweep, watch};
 
@@ -137,6 +137,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         connected: AtomicBool::new(false),
         streams: Arc::new(Semaphore::new(DMS_STREAMS_MAX)),
         uploads: Semaphore::new(UPLOADS_MAX),
+        downloads: Semaphore::new(DOWNLOADS_MAX),
         fresh: Arc::default(),
         at_axis: AtAxis::default(),
         writing: Mutex::default(),

@@ -1,17 +1,16 @@
 //! Attachments on the line: uploads to the broker and downloads from it, each resumed at the byte where the last one broke off.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use truc_blobs::{BlobStore, UploadState};
 use truc_proto::broker::v1 as pb;
 use truc_transport::metrics::Counter;
-use truc_types::limits::BLOB_CHUNK_BYTES;
 use truc_types::{Digest, MessageId, Reason, Refusal};
 
 use crate::node::{LinkError, Node};
@@ -21,6 +20,11 @@ use crate::session::Link;
 const READ_AHEAD: usize = 4;
 /// Uploads of one edge at a time: they fill the line, and leave the broker's places for resumed ones.
 pub(crate) const UPLOADS_MAX: usize = 8;
+/// Downloads of one edge at a time: as with uploads.
+pub(crate) const DOWNLOADS_MAX: usize = 8;
+/// Attachments of one document on the line at a time: while one waits for the disk or an answer the others fill the line, and half of the places are left to
+/// other documents.
+const ATTACHMENTS_AT_ONCE_MAX: usize = UPLOADS_MAX / 2;
 /// Contents that are remembered as uploaded: 40 bytes each.
 const AT_AXIS_MAX: usize = 4_096;
 /// Tries at one upload on one connection.
@@ -57,8 +61,44 @@ impl AtAxis {
     }
 }
 
+/// Moves the attachments of one document, [`ATTACHMENTS_AT_ONCE_MAX`] at a time. The first one that fails ends the others.
+pub(crate) async fn each<T, F>(attachments: impl IntoIterator<Item = T>, transfer: impl Fn(T) -> F) -> Result<(), LinkError>
+where
+    F: Future<Output = Result<(), LinkError>> + Send + 'static,
+{
+    let (mut waiting, mut moving) = (attachments.into_iter(), JoinSet::new());
+    loop {
+        for attachment in waiting.by_ref().take(ATTACHMENTS_AT_ONCE_MAX - moving.len()) {
+            moving.spawn(transfer(attachment));
+        }
+        match moving.join_next().await {
+            Some(moved) => moved.map_err(|cause| LinkError::Away(cause.to_string()))??,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Uploads the attachments of a document, unless the axis has said that it has them.
+pub(crate) async fn upload_all(node: &Arc<Node>, link: &Link, carried: &[(Digest, u64)]) -> Result<(), LinkError> {
+    let missing: BTreeSet<_> = carried.iter().filter(|(digest, size)| !node.at_axis.has(digest, *size)).copied().collect();
+    let upload = |(digest, size)| {
+        let (node, link) = (Arc::clone(node), link.clone());
+        async move { upload(&node, &link, digest, size).await }
+    };
+    each(missing, upload).await
+}
+
+/// Downloads the attachments of a document, unless this edge holds them.
+pub(crate) async fn download_all(node: &Arc<Node>, link: &Link, message_id: MessageId, carried: &[(Digest, u64)]) -> Result<(), LinkError> {
+    let download = |(digest, size)| {
+        let (node, link) = (Arc::clone(node), link.clone());
+        async move { download(&node, &link, message_id, digest, size).await }
+    };
+    each(carried.iter().copied(), download).await
+}
+
 /// Uploads content that this edge holds; content that the broker has already costs one question.
-pub(crate) async fn upload(node: &Node, link: &Link, digest: Digest, size: u64) -> Result<(), LinkError> {
+async fn upload(node: &Node, link: &Link, digest: Digest, size: u64) -> Result<(), LinkError> {
     if node.at_axis.has(&digest, size) {
         return Ok(());
     }
@@ -105,9 +145,7 @@ fn read_ahead(
     let send = |request| chunks.blocking_send(pb::UploadRequest { request: Some(request) }).is_ok();
     let mut open = send(Request::Begin(begin));
     while open {
-        let mut chunk = Vec::with_capacity(BLOB_CHUNK_BYTES);
-        let limit = u64::try_from(BLOB_CHUNK_BYTES).unwrap_or(u64::MAX);
-        reader.by_ref().take(limit).read_to_end(&mut chunk).map_err(|cause| storage(cause.to_string()))?;
+        let chunk = reader.chunk().map_err(|cause| storage(cause.to_string()))?;
         if chunk.is_empty() {
             break;
         }
@@ -144,7 +182,7 @@ impl Drop for Held {
 }
 
 /// Downloads content of a message, unless this edge holds it. Durable, of the right length and digest when this returns.
-pub(crate) async fn download(node: &Arc<Node>, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
+async fn download(node: &Arc<Node>, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
     let _alone = Held::new(node, [digest]).await;
     download_alone(node, link, message_id, digest, size).await
 }
@@ -162,12 +200,17 @@ async fn download_alone(node: &Node, link: &Link, message_id: MessageId, digest:
         Some(UploadState::Resume(offset)) => offset,
     };
     if offset < size {
+        let _place = node.downloads.acquire().await.map_err(|cause| LinkError::Away(cause.to_string()))?;
         let request = pb::DownloadRequest { message_id: message_id.to_string(), sha256: Bytes::copy_from_slice(&digest.0), offset };
         let mut chunks = link.blobs().download(request).await?.into_inner();
-        while let Some(chunk) = chunks.message().await? {
+        let mut following = chunks.message().await?;
+        while let Some(chunk) = following {
             node.meters.downloaded.inc_by(chunk.data.len() as u64);
             let agency = node.agency().clone();
-            offset = node.with_blobs(move |blobs| blobs.append(&agency, &digest, offset, &chunk.data)).await?;
+            let append = node.with_blobs(move |blobs| blobs.append(&agency, &digest, offset, &chunk.data));
+            // The next chunk comes while this one is hashed and written; what was begun is waited for, whatever became of the line.
+            let (appended, next) = tokio::join!(append, chunks.message());
+            (offset, following) = (appended?, next?);
         }
     }
     let agency = node.agency().clone();
@@ -180,4 +223,49 @@ async fn download_alone(node: &Node, link: &Link, message_id: MessageId, digest:
         finished
     });
     Ok(finished.await.map(|_| ())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn attachments_go_a_few_at_a_time_and_all_of_them_go() {
+        let (moving, moved) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let all = each(0..30, |_| {
+            let (moving, moved) = (Arc::clone(&moving), Arc::clone(&moved));
+            async move {
+                assert!(moving.fetch_add(1, Ordering::Relaxed) < ATTACHMENTS_AT_ONCE_MAX);
+                tokio::task::yield_now().await;
+                moving.fetch_sub(1, Ordering::Relaxed);
+                moved.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        });
+        all.await.unwrap();
+        assert_eq!(moved.load(Ordering::Relaxed), 30);
+    }
+
+    #[tokio::test]
+    async fn the_first_that_fails_ends_the_others() {
+        let alive = Arc::new(Notify::new());
+        let failed = each([false, true], |fails| {
+            let alive = Arc::clone(&alive);
+            async move {
+                if fails {
+                    return Err(LinkError::Away("the line broke".to_owned()));
+                }
+                alive.notified().await;
+                Ok(())
+            }
+        });
+        assert!(matches!(failed.await, Err(LinkError::Away(cause)) if cause == "the line broke"));
+        while Arc::strong_count(&alive) > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! `BlobService`: attachments, resumable at any byte.
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use truc_types::{AgencyCode, Digest, MessageId, Position, Reason, Refusal};
 
 use super::answers::stalled;
 use crate::admission::{agency_index, check_disk};
-use crate::flow::{Flow, Share};
+use crate::flow::{Flow, Share, Turn};
 use crate::meters::Meters;
 use crate::published::Published;
 use crate::sequencer::Command;
@@ -91,7 +90,8 @@ impl BlobService for Blobs {
         }
         let complete = offset == begin.size;
         if complete {
-            blocking(&share, self.store.clone(), move |store| store.finish(&agency, &digest)).await?;
+            // The next attachment of this agency is hashed and written while the disk takes this one.
+            on_thread(share.sync().await, self.store.clone(), move |store| store.finish(&agency, &digest)).await?;
             // One copy of what several upload is counted several times until the next hour.
             self.meters.blob_stored.inc_by(number(begin.size));
         }
@@ -176,7 +176,7 @@ async fn send_chunks(
         let turn = share.work().await;
         let read = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let chunk = read_chunk(&mut reader);
+            let chunk = reader.chunk().map(|data| pb::DownloadResponse { data: data.into() });
             (reader, chunk)
         });
         let Ok((rest, chunk)) = read.await else { return };
@@ -197,13 +197,6 @@ async fn next(requests: &mut Streaming<pb::UploadRequest>) -> Result<Option<pb::
     next.unwrap_or_else(|_| Err(status::status(&stalled("nothing of the upload came"))))
 }
 
-fn read_chunk(reader: &mut BlobReader) -> std::io::Result<pb::DownloadResponse> {
-    let wanted = usize::try_from(reader.remaining()).unwrap_or(BLOB_CHUNK_BYTES).min(BLOB_CHUNK_BYTES);
-    let mut data = vec![0; wanted];
-    reader.read_exact(&mut data)?;
-    Ok(pb::DownloadResponse { data: data.into() })
-}
-
 fn digest(bytes: &[u8]) -> Result<Digest, Status> {
     bytes.try_into().map(Digest).map_err(|_| {
         let refusal = Refusal::new(Reason::RequestInvalid, format!("sha256 has {} bytes instead of 32", bytes.len()));
@@ -221,7 +214,14 @@ async fn blocking<T: Send + 'static>(
     store: Arc<dyn BlobStore>,
     work: impl FnOnce(&dyn BlobStore) -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, Status> {
-    let turn = share.work().await;
+    on_thread(share.work().await, store, work).await
+}
+
+async fn on_thread<T: Send + 'static>(
+    turn: Turn,
+    store: Arc<dyn BlobStore>,
+    work: impl FnOnce(&dyn BlobStore) -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, Status> {
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         work(store.as_ref())

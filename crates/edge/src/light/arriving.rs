@@ -1,5 +1,6 @@
 //! The delivery stream of a light edge: documents are verified and put down for a receipt, receipts are verified and confirmed.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +20,7 @@ use truc_types::{Digest, MessageId, OrganisationCode, QueuePosition};
 use super::Inner;
 use crate::node::LinkError;
 use crate::state::{Event, PendingItem, PendingRow};
+use crate::transfer;
 use crate::trust::TrustError;
 
 /// Credit that is given back at once: the broker never runs out, and is not told of every delivery.
@@ -61,7 +63,7 @@ pub(super) async fn run(edge: Arc<Inner>) -> Result<Infallible, LinkError> {
 
 impl Inner {
     /// Verifies a delivery and puts it down for a `fetched` receipt.
-    async fn take(&self, delivery: pb::Delivery) -> Result<(), LinkError> {
+    async fn take(self: &Arc<Self>, delivery: pb::Delivery) -> Result<(), LinkError> {
         let acceptance = delivery.acceptance.ok_or_else(|| TrustError::invalid("a delivery without an acceptance"))?;
         let recipient: OrganisationCode =
             delivery.recipient.parse().map_err(|cause| TrustError::invalid(format!("a delivery for {:?}: {cause}", delivery.recipient)))?;
@@ -79,11 +81,12 @@ impl Inner {
             return Ok(());
         }
         self.check_sender(&envelope)?;
-        for (digest, size) in envelope.carried() {
-            if !self.held.lock().contains(&digest) {
-                self.download(message_id, digest, size).await?;
-            }
-        }
+        let missing: BTreeSet<_> = envelope.carried().into_iter().filter(|(digest, _)| !self.held.lock().contains(digest)).collect();
+        let download = |(digest, size)| {
+            let edge = Arc::clone(self);
+            async move { edge.download(message_id, digest, size).await }
+        };
+        transfer::each(missing, download).await?;
         self.counts.arrived.fetch_add(1, Ordering::Relaxed);
         let row = PendingRow {
             envelope: fact.envelope,

@@ -1,5 +1,6 @@
 //! What leaves a light edge: contents, and documents until the last receipt about them is back. What arrives is `arriving`.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -7,10 +8,11 @@ use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::submit_response::Outcome;
 use truc_signing::sha256;
 use truc_signing::statement::{Envelope, Receipt, ReceiptEvent};
-use truc_types::{Digest, MessageId, OrganisationCode, Reason, Refusal, SenderSeq};
+use truc_types::{Digest, MessageId, OrganisationCode, Refusal, SenderSeq};
 
 use super::{Inner, LightEdge, refused};
 use crate::node::LinkError;
+use crate::transfer;
 use crate::trust::TrustError;
 
 /// A document that was sealed and not submitted yet.
@@ -56,13 +58,22 @@ impl LightEdge {
     /// # Errors
     /// When the broker is away or refuses, or the chunks are not that content.
     pub async fn upload(&self, digest: Digest, size: u64, chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Result<(), Refusal> {
-        use pb::upload_request::{Begin, Request};
-        let begin = Request::Begin(Begin { sha256: Bytes::copy_from_slice(&digest.0), size, offset: 0 });
-        let pieces = std::iter::once(begin).chain(chunks.map(Request::Data)).map(|request| pb::UploadRequest { request: Some(request) });
-        let uploaded = self.inner.link.blobs().upload(tokio_stream::iter(pieces)).await;
-        let uploaded = uploaded.map_err(|status| LinkError::from(status).into_refusal())?.into_inner();
-        let incomplete = || Refusal::new(Reason::BrokerAway, format!("the upload of {digest} did not complete"));
-        if uploaded.complete { Ok(()) } else { Err(incomplete()) }
+        self.inner.upload(digest, size, chunks).await.map_err(LinkError::into_refusal)
+    }
+
+    /// Uploads the contents of one document, as many at a time as an edge does.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    pub async fn upload_all<C: Iterator<Item = Bytes> + Send + 'static>(
+        &self,
+        contents: impl IntoIterator<Item = (Digest, u64, C)>,
+    ) -> Result<(), Refusal> {
+        let upload = |(digest, size, chunks)| {
+            let edge = Arc::clone(&self.inner);
+            async move { edge.upload(digest, size, chunks).await }
+        };
+        transfer::each(contents, upload).await.map_err(LinkError::into_refusal)
     }
 
     /// Seals a document under the next number; time, term, number and nonce are filled in.
@@ -84,6 +95,14 @@ impl LightEdge {
 }
 
 impl Inner {
+    async fn upload(&self, digest: Digest, size: u64, chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Result<(), LinkError> {
+        use pb::upload_request::{Begin, Request};
+        let begin = Request::Begin(Begin { sha256: Bytes::copy_from_slice(&digest.0), size, offset: 0 });
+        let pieces = std::iter::once(begin).chain(chunks.map(Request::Data)).map(|request| pb::UploadRequest { request: Some(request) });
+        let uploaded = self.link.blobs().upload(tokio_stream::iter(pieces)).await?.into_inner();
+        if uploaded.complete { Ok(()) } else { Err(LinkError::Away(format!("the upload of {digest} did not complete"))) }
+    }
+
     async fn submit(&self, SealedDocument { message_id, recipients, file }: SealedDocument) -> Result<(), LinkError> {
         let waits = recipients.into_iter().map(|recipient| Wait { recipient, fetched: false }).collect();
         self.sent.lock().insert(message_id, Sent { envelope: sha256(&file), unaccepted: true, waits });
