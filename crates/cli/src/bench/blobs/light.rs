@@ -29,9 +29,8 @@ pub(super) async fn run(axis: &Axis, contents: &[Content], meter: &Meter, output
     let legs = async {
         output.talk("up to the broker");
         let up = meter.begin("up to the broker")?;
-        for content in contents {
-            sender.upload(content.digest, content.size, content.chunks()).await.map_err(Failure::Refused)?;
-        }
+        let pieces = contents.iter().map(|content| (content.digest, content.size, content.chunks()));
+        sender.upload_all(pieces).await.map_err(Failure::Refused)?;
         let up = up.end()?;
         output.talk("down from the broker");
         let mut document = draft(&from.code, 1, &[(&to.code).into()]);

@@ -1,19 +1,19 @@
 //! `truc bench blobs`: a large document up and down, first between light edges, so that the broker is what is measured, then through real edges from one
 //! document-management system to another. Every process must stay as small as it was.
 //!
-//! One attachment has 50 MiB at most, so a gibibyte is one document with 21 of them.
+//! One attachment has 50 MiB at most, so a gibibyte is one document with 21 of them; as many as an edge has on the line at once are under way at a time.
 
 mod content;
 mod hosted;
 mod light;
+mod speed;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-use truc_types::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX, BLOB_CHUNK_BYTES};
+use truc_types::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX};
 
 use self::content::Content;
 use super::axis;
@@ -24,12 +24,8 @@ use super::goals::{Goal, Reached, Request, Source};
 use super::machine::Machine;
 use super::setup::Setup;
 use crate::failure::{Exit, Failure};
-use crate::local::usage;
+use crate::local::usage::{self, Usage};
 use crate::output::Output;
-
-/// What is hashed to find how fast the machine hashes, best of so many.
-const HASHED_BYTES: usize = 64 * 1024 * 1024;
-const HASHED_TIMES: usize = 5;
 
 /// How fast a large document goes up and down, against how fast this machine hashes, and how much memory that takes. Digests, seals and proofs are
 /// verified by whom it reaches.
@@ -47,7 +43,10 @@ pub struct Arguments {
 struct Settings {
     mib: u64,
     attachments: usize,
+    /// Of one core.
     sha256_mib_per_second: f64,
+    /// Written in a row to the disk of the broker, and synced: no upload can be faster.
+    disk_mib_per_second: f64,
 }
 
 /// One leg of the way.
@@ -61,17 +60,32 @@ struct Found {
     /// The process with the real edges, both of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     edges_growth_mib: Option<f64>,
+    /// Processor time of all processes for each MiB: what the cores have divided by it is the most that this leg can reach.
+    cpu_ms_per_mib: Cpu,
+}
+
+/// Processor time by process.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Cpu {
+    broker: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges: Option<f64>,
+    /// The bench itself: light edges, or the document-management systems.
+    bench: f64,
 }
 
 impl Row for Found {
     fn head() -> Vec<&'static str> {
-        vec!["leg", "MiB/s", "× SHA-256", "broker RSS growth MiB", "edges RSS growth MiB"]
+        let head = vec!["leg", "MiB/s", "× SHA-256", "broker RSS growth MiB", "edges RSS growth MiB"];
+        [head, vec!["CPU ms/MiB: broker", "edges", "bench"]].concat()
     }
 
     fn cells(&self) -> Vec<String> {
-        let edges = self.edges_growth_mib.map_or_else(|| "-".to_owned(), |growth| format!("{growth:.1}"));
+        let perhaps = |value: Option<f64>, digits| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"));
         let (rate, share) = (format!("{:.0}", self.mib_per_second), format!("{:.2}", self.sha256_share));
-        vec![self.leg.to_owned(), rate, share, format!("{:.1}", self.broker_growth_mib), edges]
+        let growths = vec![format!("{:.1}", self.broker_growth_mib), perhaps(self.edges_growth_mib, 1)];
+        let Cpu { broker, edges, bench } = self.cpu_ms_per_mib;
+        [vec![self.leg.to_owned(), rate, share], growths, vec![format!("{broker:.2}"), perhaps(edges, 2), format!("{bench:.2}")]].concat()
     }
 }
 
@@ -95,7 +109,8 @@ fn goals(request: &Request, output: &mut Output) -> Result<Vec<Reached>, Failure
     let through_broker = found.iter().filter(|leg| leg.edges_growth_mib.is_none());
     let share = through_broker.map(|leg| leg.sha256_share).fold(f64::INFINITY, f64::min);
     let legs: Vec<_> = found.iter().map(|leg| format!("{} {:.0} MiB/s", leg.leg, leg.mib_per_second)).collect();
-    let how = format!("{mib} MiB in {} attachments; {}", settings.attachments, legs.join(", "));
+    let (attachments, disk) = (settings.attachments, settings.disk_mib_per_second);
+    let how = format!("{mib} MiB in {attachments} attachments; {}; the disk takes {disk:.0}", legs.join(", "));
     let measured = format!("{share:.2} × of {:.0} MiB/s", settings.sha256_mib_per_second);
     Ok(vec![
         Reached { measured: format!("{growth:.1} MiB"), is_met: growth <= GROWTH_MIB_MAX, how: how.clone() },
@@ -118,7 +133,8 @@ fn find(arguments: &Arguments, output: &mut Output) -> Result<(Settings, Vec<Fou
     let axis = axis::make(folder.path(), 4)?;
     edges::make(&axis)?;
     let broker = Broker::start(&axis, &arguments.setup)?;
-    let sha256_mib_per_second = sha256_mib_per_second();
+    let sha256_mib_per_second = speed::sha256_mib_per_second();
+    let disk_mib_per_second = speed::disk_mib_per_second(folder.path())?;
     let meter = Meter { broker: broker.id(), edges: None, bytes, sha256_mib_per_second };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     let mut found = runtime.block_on(light::run(&axis, &parts(bytes, 0), &meter, output))?;
@@ -126,7 +142,7 @@ fn find(arguments: &Arguments, output: &mut Output) -> Result<(Settings, Vec<Fou
     let meter = Meter { edges: Some(edges.id()), ..meter };
     // Other contents: nobody has them yet.
     found.extend(runtime.block_on(hosted::run(&edges, &parts(bytes, 1), &meter, output))?);
-    Ok((Settings { mib: arguments.mib, attachments, sha256_mib_per_second }, found))
+    Ok((Settings { mib: arguments.mib, attachments, sha256_mib_per_second, disk_mib_per_second }, found))
 }
 
 /// The attachments of one document.
@@ -149,24 +165,29 @@ struct Leg {
     meter: Meter,
     name: &'static str,
     begun: Instant,
-    before: Vec<u64>,
+    before: Used,
+}
+
+/// What each process used so far.
+struct Used {
+    broker: Usage,
+    edges: Option<Usage>,
+    bench: Usage,
 }
 
 impl Meter {
-    fn processes(&self) -> impl Iterator<Item = u32> {
-        std::iter::once(self.broker).chain(self.edges)
-    }
-
     /// A leg begins: what the processes had at most is what they have now.
     fn begin(&self, name: &'static str) -> Result<Leg, Failure> {
-        let mut before = Vec::new();
-        for pid in self.processes() {
+        for pid in std::iter::once(self.broker).chain(self.edges) {
             // 5 sets the peak to the present value (proc(5), `/proc/<pid>/clear_refs`).
             let path = PathBuf::from(format!("/proc/{pid}/clear_refs"));
             std::fs::write(&path, "5").map_err(|source| Failure::file(&path, source))?;
-            before.push(usage::of(pid)?.resident_bytes);
         }
-        Ok(Leg { meter: *self, name, begun: Instant::now(), before })
+        Ok(Leg { meter: *self, name, before: self.used()?, begun: Instant::now() })
+    }
+
+    fn used(&self) -> Result<Used, Failure> {
+        Ok(Used { broker: usage::of(self.broker)?, edges: self.edges.map(usage::of).transpose()?, bench: usage::own()? })
     }
 }
 
@@ -174,32 +195,25 @@ impl Leg {
     #[expect(clippy::cast_precision_loss, reason = "bytes of a bench are far below 2^53")]
     fn end(self) -> Result<Found, Failure> {
         let seconds = self.begun.elapsed().as_secs_f64();
+        let Self { meter, name, before, .. } = self;
+        let after = meter.used()?;
         let mebibytes = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
-        let mut growths = Vec::new();
-        for (pid, before) in self.meter.processes().zip(self.before) {
-            growths.push(mebibytes(usage::of(pid)?.resident_bytes_max.saturating_sub(before)));
-        }
-        let mib_per_second = mebibytes(self.meter.bytes) / seconds.max(f64::MIN_POSITIVE);
+        let growth = |before: &Usage, after: &Usage| mebibytes(after.resident_bytes_max.saturating_sub(before.resident_bytes));
+        let mib = mebibytes(meter.bytes);
+        let cpu = |before: &Usage, after: &Usage| (after.cpu_seconds - before.cpu_seconds) * 1_000.0 / mib;
+        let edges = before.edges.as_ref().zip(after.edges.as_ref());
+        let mib_per_second = mib / seconds.max(f64::MIN_POSITIVE);
         Ok(Found {
-            leg: self.name,
+            leg: name,
             mib_per_second,
-            sha256_share: mib_per_second / self.meter.sha256_mib_per_second,
-            broker_growth_mib: growths.first().copied().unwrap_or_default(),
-            edges_growth_mib: growths.get(1).copied(),
+            sha256_share: mib_per_second / meter.sha256_mib_per_second,
+            broker_growth_mib: growth(&before.broker, &after.broker),
+            edges_growth_mib: edges.map(|(before, after)| growth(before, after)),
+            cpu_ms_per_mib: Cpu {
+                broker: cpu(&before.broker, &after.broker),
+                edges: edges.map(|(before, after)| cpu(before, after)),
+                bench: cpu(&before.bench, &after.bench),
+            },
         })
     }
-}
-
-/// How fast one core hashes, in pieces as they go over the line.
-#[expect(clippy::cast_precision_loss, reason = "a few million bytes")]
-fn sha256_mib_per_second() -> f64 {
-    let chunk = vec![7; BLOB_CHUNK_BYTES];
-    let once = || {
-        let begun = Instant::now();
-        let mut hasher = Sha256::new();
-        (0..HASHED_BYTES / BLOB_CHUNK_BYTES).for_each(|_| hasher.update(&chunk));
-        std::hint::black_box(hasher.finalize());
-        HASHED_BYTES as f64 / (1024.0 * 1024.0) / begun.elapsed().as_secs_f64()
-    };
-    (0..HASHED_TIMES).map(|_| once()).fold(0.0, f64::max)
 }
