@@ -15,7 +15,7 @@ use truc_proto::edge::v1::{self as pb, send_document_request};
 use truc_types::AgencyCode;
 use truc_types::limits::BLOB_CHUNK_BYTES;
 
-use super::figures::{defect, histogram};
+use super::figures::{defect, histogram, record};
 use crate::commands::remote::Client;
 use crate::failure::Failure;
 
@@ -117,8 +117,7 @@ impl Register {
             passed.in_span += 1;
         }
         if (self.span.from..self.span.to).contains(&since) {
-            let micros = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
-            passed.latencies.record(micros).map_err(|cause| defect(&cause.to_string()))?;
+            record(&mut passed.latencies, since, now);
         }
         drop(passed);
         if stage == Stage::Returned {

@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use tokio::time::Instant;
 use truc_types::{Reason, Refusal};
 
 use super::broker::Reading;
@@ -40,6 +41,12 @@ impl Latencies {
 /// An empty histogram of microseconds: three significant digits, grows with what it is given.
 pub(super) fn histogram() -> Result<Histogram<u64>, Failure> {
     Histogram::new(3).map_err(|cause| defect(&cause.to_string()))
+}
+
+/// Adds how long something took. A histogram grows with what it is given: nothing is too large for it.
+pub(super) fn record(micros: &mut Histogram<u64>, since: Instant, now: Instant) {
+    let took = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
+    micros.record(took).unwrap_or_else(|cause| tracing::error!(%cause, took, "a latency that was not recorded"));
 }
 
 /// What documents cost the broker, and the process that sent and checked them.

@@ -16,7 +16,7 @@ use truc_types::{MessageId, OrganisationCode};
 
 use super::{Arguments, PATIENCE, Run, WARM_UP, partner};
 use crate::bench::axis::Axis;
-use crate::bench::figures::{defect, histogram};
+use crate::bench::figures::{defect, histogram, record};
 use crate::bench::light;
 use crate::bench::stock::{ATTACHMENT, draft};
 use crate::failure::Failure;
@@ -48,9 +48,7 @@ impl Tally {
             let mut back = self.back.lock();
             back.0 += 1;
             if let Some(since) = since.filter(|_| self.span.get().is_some_and(|span| (span.from..span.to).contains(&now))) {
-                let micros = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
-                // It grows with what it is given: nothing is too large for it.
-                back.1.record(micros).unwrap_or_else(|cause| tracing::error!(%cause, micros, "a latency that was not recorded"));
+                record(&mut back.1, since, now);
             }
         }
         self.places.add_permits(1);

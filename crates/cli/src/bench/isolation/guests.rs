@@ -8,6 +8,7 @@ use truc_types::Refusal;
 use super::slow_line::SlowLine;
 use crate::bench::axis::{Agency, Axis};
 use crate::bench::edges;
+use crate::bench::figures::defect;
 use crate::failure::Failure;
 
 /// How many there are.
@@ -19,7 +20,7 @@ pub(super) const REFUSING: usize = 2;
 pub(super) struct Guests {
     _edges: Vec<LightEdge>,
     /// Those that must go on.
-    pub(super) loops: JoinSet<Refusal>,
+    loops: JoinSet<Refusal>,
     /// The slow one, which may end: a line that is so slow is a dead one to both sides after a while.
     _slow: Option<(JoinSet<Refusal>, SlowLine)>,
 }
@@ -49,6 +50,14 @@ impl Guests {
         ending.spawn(running.run());
         let refusing = connect(&edges::open(axis, &refusing.code)?, Manner::Refuses, &mut loops).await?;
         Ok(Self { _edges: vec![edge, refusing], loops, _slow: Some((ending, line)) })
+    }
+
+    /// What happens beside them, or the first thing that is wrong at one that must go on.
+    pub(super) async fn beside<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            done = work => done,
+            Some(ended) = self.loops.join_next() => Err(ended.map_or_else(|cause| defect(&cause.to_string()), Failure::Refused)),
+        }
     }
 }
 

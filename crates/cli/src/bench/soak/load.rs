@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use truc_edge::light::LightEdge;
 use truc_types::MessageId;
 
-use crate::bench::figures::{defect, histogram};
+use crate::bench::figures::{defect, histogram, record};
 use crate::bench::stock::draft;
 use crate::failure::Failure;
 
@@ -52,12 +52,7 @@ impl Watch {
         match due {
             Some(due) => {
                 returned.all += 1;
-                let micros = u64::try_from(now.saturating_duration_since(due).as_micros()).unwrap_or(u64::MAX);
-                // It grows with what it is given: nothing is too large for it.
-                returned
-                    .latencies
-                    .record(micros)
-                    .unwrap_or_else(|cause| tracing::error!(%cause, micros, "a latency that was not recorded"));
+                record(&mut returned.latencies, due, now);
             }
             None => returned.strange += 1,
         }
