@@ -109,7 +109,7 @@ impl<'a> Drive<'a> {
     async fn phase(&self, shape: Shape, stocks: Vec<Vec<Sealed>>, pace: Pace, offered: Option<f64>) -> Result<Phase, Failure> {
         let envelope_bytes = stocks.first().and_then(|stock| stock.first()).map_or(0, |sealed| sealed.file.len());
         let before = self.both()?;
-        let course = Course { pace, count_for: self.count_for(), verify: Verify::Live };
+        let course = Course { pace, warm_up: WARM_UP, count_for: self.count_for(), verify: Verify::Live };
         let measured = phase::run(streams(&self.lanes).await?, stocks, course, &self.axis.log).await?;
         let cost = Cost::between(&before, &self.both()?, measured.verified);
         let Measured { verified, counted, time, latencies, blocks, slices, .. } = measured;

@@ -123,7 +123,7 @@ async fn latencies(arguments: &Arguments, axis: &Axis, lanes: &[Lane], term: Edg
     let count_for = Duration::from_secs(u64::from(arguments.seconds));
     let documents = (WARM_UP + count_for).as_nanos().div_ceil(interval.as_nanos().max(1));
     let each = u64::try_from(documents).unwrap_or(u64::MAX).div_ceil(u64::from(arguments.agencies));
-    let course = Course { pace: Pace::Open { interval }, count_for, verify: Verify::Live };
+    let course = Course { pace: Pace::Open { interval }, warm_up: WARM_UP, count_for, verify: Verify::Live };
     let measured = phase::run(streams(lanes).await?, preseal(honest, term, each, 1), course, &axis.log).await?;
     Ok(Latencies::of(&measured.latencies))
 }

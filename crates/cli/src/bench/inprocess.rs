@@ -5,23 +5,18 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use truc_blobs::{BlobStore as _, FolderStore};
-use truc_broker::Engine;
-use truc_transport::shutdown::Shutdown;
-use truc_types::EdgeTerm;
 
-use super::axis::{self, AGENCIES_MAX, Axis};
+use super::axis::AGENCIES_MAX;
 use super::drive;
 use super::figures::Latencies;
 use super::findings::{Findings, Row};
 use super::goals::{Goal, Reached, Request, Source};
-use super::load::Stream;
 use super::machine::Machine;
-use super::phase::{self, Course, Measured, Pace, Verify};
+use super::path::EnginePath;
+use super::phase::{Course, Measured, Pace, Verify, WARM_UP};
 use super::setup::Setup;
-use super::stock::{ATTACHMENT, Sealed, documents_open_max, preseal};
+use super::stock::documents_open_max;
 use crate::failure::{Exit, Failure};
-use crate::local::usage::{self, Usage};
 use crate::output::Output;
 
 /// How many documents a second the path through one broker takes without a network around it: statement bytes in; verified, decided, durable; proofs
@@ -156,17 +151,21 @@ fn find(arguments: &Arguments, output: &mut Output) -> Result<Findings<Settings,
 /// One closed loop on a new axis.
 fn measure(arguments: &Arguments, recipients: u16, machine: &Machine, output: &mut Output) -> Result<Found, Failure> {
     let folder = arguments.setup.scratch()?;
-    let axis = axis::make(folder.path(), arguments.agencies)?;
-    store(&axis)?;
     let documents = u64::from(arguments.documents).min(documents_open_max(recipients.into()));
-    let each = documents / u64::from(arguments.agencies);
-    output.talk(&format!("{recipients} recipient(s): sealing {} envelopes", each * u64::from(arguments.agencies)));
-    let stocks = preseal(&axis.agencies, TERM, each, recipients.into());
-    let in_flight = usize::from(arguments.in_flight).div_ceil(axis.agencies.len());
+    let (agencies, each) = (usize::from(arguments.agencies), documents / u64::from(arguments.agencies));
+    let in_flight = usize::from(arguments.in_flight).div_ceil(agencies);
     let count_for = Duration::from_secs(u64::from(arguments.seconds));
-    let course = Course { pace: Pace::Closed { in_flight }, count_for, verify: Verify::Afterwards };
-    output.talk(&format!("closed loop, {} in flight, {} s", in_flight * axis.agencies.len(), arguments.seconds));
-    let (before, measured) = drive::runtime()?.block_on(pass(&axis, arguments.setup.sync_delay_ms, stocks, course))?;
+    let course = Course { pace: Pace::Closed { in_flight }, warm_up: WARM_UP, count_for, verify: Verify::Afterwards };
+    let (before, measured) = drive::runtime()?.block_on(async {
+        let delay = Duration::from_millis(arguments.setup.sync_delay_ms);
+        let mut path = EnginePath::start(folder.path(), arguments.agencies, delay)?;
+        output.talk(&format!("{recipients} recipient(s): sealing {} envelopes", each * u64::from(arguments.agencies)));
+        let stocks = path.seal(each, recipients.into());
+        output.talk(&format!("closed loop, {} in flight, {} s", in_flight * agencies, arguments.seconds));
+        let found = path.run(stocks, course).await?;
+        path.finish().await?;
+        Ok::<_, Failure>(found)
+    })?;
     let Measured { verified, counted, time, latencies, blocks, own, .. } = measured;
     let written = own.bytes_written.saturating_sub(before.bytes_written);
     #[expect(clippy::cast_precision_loss, reason = "counts and bytes of a bench are far below 2^53")]
@@ -184,33 +183,4 @@ fn measure(arguments: &Arguments, recipients: u16, machine: &Machine, output: &m
         bytes_written_per_document: each(written),
         verified,
     })
-}
-
-const TERM: EdgeTerm = EdgeTerm(1);
-
-/// Puts the attachment of every agency where the engine looks for it.
-fn store(axis: &Axis) -> Result<(), Failure> {
-    let store = FolderStore::open(&axis.layout.broker.join("blobs")).map_err(|cause| Failure::Refused(cause.to_refusal()))?;
-    for agency in &axis.agencies {
-        let stored = store.put_from_reader(&agency.code, &mut &*ATTACHMENT);
-        stored.map_err(|cause| Failure::Refused(cause.to_refusal()))?;
-    }
-    Ok(())
-}
-
-/// Runs the loop; what this process had used before it.
-async fn pass(axis: &Axis, sync_delay_ms: u64, stocks: Vec<Vec<Sealed>>, course: Course) -> Result<(Usage, Measured), Failure> {
-    let mut config = truc_broker::load(&axis.layout.broker, axis.password.as_bytes(), None).map_err(Failure::Refused)?;
-    config.sync_delay = Duration::from_millis(sync_delay_ms);
-    let (engine, shutdown) = (Engine::alone(config).map_err(Failure::Refused)?, Shutdown::default());
-    let mut streams = Vec::with_capacity(axis.agencies.len());
-    for agency in &axis.agencies {
-        let mut stream = Stream::within(&engine, agency, &shutdown);
-        stream.open_term(agency, TERM, &axis.log).await?;
-        streams.push(stream);
-    }
-    let before = usage::own()?;
-    let measured = phase::run(streams, stocks, course, &axis.log).await?;
-    engine.finish().await.map_err(Failure::Refused)?;
-    Ok((before, measured))
 }

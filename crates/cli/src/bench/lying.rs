@@ -23,7 +23,7 @@ use truc_types::{EdgeTerm, LeafIndex, MessageId, QueuePosition, Reason, Timestam
 use super::axis::{self, Axis};
 use super::drive;
 use super::load::{Lane, streams};
-use super::phase::{self, Course, Pace, Verify};
+use super::phase::{self, Course, Pace, Verify, WARM_UP};
 use super::stock::preseal;
 use crate::failure::Failure;
 use crate::pki::read_text;
@@ -112,7 +112,8 @@ async fn start(axis: &Axis, lie: fn(&mut pb::Acceptance)) -> SocketAddr {
     address
 }
 
-const CLOSED: Course = Course { pace: Pace::Closed { in_flight: 1 }, count_for: Duration::from_secs(1), verify: Verify::Live };
+const CLOSED: Course =
+    Course { pace: Pace::Closed { in_flight: 1 }, warm_up: WARM_UP, count_for: Duration::from_secs(1), verify: Verify::Live };
 const OPEN: Course = Course { pace: Pace::Open { interval: Duration::from_millis(1) }, ..CLOSED };
 const VERIFIED_AFTERWARDS: Course = Course { verify: Verify::Afterwards, ..CLOSED };
 const COURSES: [Course; 3] = [CLOSED, OPEN, VERIFIED_AFTERWARDS];

@@ -24,6 +24,7 @@ mod load;
 mod lying;
 pub mod machine;
 pub mod open;
+pub mod path;
 mod peers;
 mod phase;
 mod plot;

@@ -13,13 +13,13 @@ use truc_ledger::LogVerifier;
 use truc_proto::broker::v1::submit_response::Outcome;
 
 use super::check::Checker;
-use super::figures::{defect, histogram};
+use super::figures::{defect, histogram, record};
 use super::load::{Stream, ended, send};
 use super::stock::Sealed;
 use crate::failure::Failure;
 use crate::local::usage::{self, Usage};
 
-/// Answers before this are verified but not counted: connections, caches and branch predictors settle.
+/// The usual warm-up: connections, caches and branch predictors settle.
 pub(super) const WARM_UP: Duration = Duration::from_millis(500);
 
 /// The time of one point of throughput over time.
@@ -32,6 +32,8 @@ const SLICES_MAX: usize = 4 * 700;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Course {
     pub(super) pace: Pace,
+    /// Answers before this are verified but not counted.
+    pub(super) warm_up: Duration,
     /// What is answered in this time after the warm-up counts.
     pub(super) count_for: Duration,
     pub(super) verify: Verify,
@@ -99,7 +101,8 @@ struct Tally {
 pub(super) async fn run(streams: Vec<Stream>, stocks: Vec<Vec<Sealed>>, course: Course, log: &LogVerifier) -> Result<Measured, Failure> {
     let stocks: Vec<Arc<[Sealed]>> = stocks.into_iter().map(Arc::from).collect();
     let start = Instant::now();
-    let span = Span { start, count_from: start + WARM_UP, end: start + WARM_UP + course.count_for };
+    let count_from = start + course.warm_up;
+    let span = Span { start, count_from, end: count_from + course.count_for };
     let checker = Checker::new(log.clone());
     let (mut running, count) = (tokio::task::JoinSet::new(), u32::try_from(streams.len()).unwrap_or(u32::MAX));
     for (number, (stream, stock)) in (0..).zip(streams.into_iter().zip(stocks)) {
@@ -241,8 +244,7 @@ impl Tally {
         if now >= self.span.count_from && now < self.span.end {
             self.counted += 1;
             self.last = self.last.max(now);
-            let micros = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
-            self.latencies.record(micros).map_err(|cause| defect(&cause.to_string()))?;
+            record(&mut self.latencies, since, now);
         }
         Ok(now)
     }
