@@ -219,8 +219,23 @@ impl BlobStore for FolderStore {
 
     fn owns(&self, agency: &AgencyCode, digest: &Digest) -> Result<Option<u64>, BlobError> {
         // While it is published its names are there, but not durable.
-        let _blob = self.lock_blob(digest);
-        self.has_names(agency, digest)
+        let mut blob = self.lock_blob(digest);
+        let found = self.has_names(agency, digest)?;
+        match found {
+            Some(size) if blob.owned(agency, digest) != Some(size) => {
+                blob.forget(digest);
+                blob.see(agency, *digest, size);
+            }
+            Some(_) => {}
+            // Somebody has been in the folder.
+            None => blob.forget(digest),
+        }
+        Ok(found)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there is a lock for every byte")]
+    fn owns_seen(&self, agency: &AgencyCode, digest: &Digest) -> Option<u64> {
+        self.blob_locks[usize::from(digest.0[0])].try_lock()?.owned(agency, digest)
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {

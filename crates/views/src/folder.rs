@@ -9,6 +9,7 @@ use truc_types::Position;
 use crate::ViewError;
 use crate::contain::{bounded, contained, panic_text};
 use crate::disk::{ViewFolder, io_error, sync_tree};
+use crate::extent::Extents;
 use crate::rows::{POSITION_KEY, Reached};
 
 /// Longest wait for sled to let go of its own lock, and the pause between two looks.
@@ -56,6 +57,7 @@ pub(crate) struct Loaded {
     pub(crate) db: sled::Db,
     pub(crate) data: PathBuf,
     pub(crate) reached: Reached,
+    pub(crate) extents: Extents,
 }
 
 /// Opens the newest generation, or begins the next one.
@@ -70,10 +72,10 @@ pub(crate) fn open(folder: &ViewFolder, format: &ViewFormat, journal_end: Positi
         None => load_contained(&data, format),
     };
     match found {
-        Ok((_, reached)) if reached.position > journal_end => Err(ViewError::ViewAhead { view_position: reached.position, journal_end }),
-        Ok((db, reached)) => {
+        Ok((_, reached, _)) if reached.position > journal_end => Err(ViewError::ViewAhead { view_position: reached.position, journal_end }),
+        Ok((db, reached, extents)) => {
             folder.keep_only(newest)?;
-            Ok((Loaded { db, data, reached }, Opened::CaughtUpTo(reached.position)))
+            Ok((Loaded { db, data, reached, extents }, Opened::CaughtUpTo(reached.position)))
         }
         Err(why) => {
             tracing::warn!(view = format.name, path = %data.display(), why, "the view cannot be used: deleting and rebuilding it");
@@ -98,11 +100,11 @@ fn begin(folder: &ViewFolder, format: &ViewFormat, number: u64) -> Result<Loaded
     sync_tree(&data)?;
     folder.sync()?;
     folder.keep_only(number)?;
-    Ok(Loaded { db, data, reached })
+    Ok(Loaded { db, data, reached, extents: Extents::default() })
 }
 
 /// [`load`] in a thread of its own, where a panic of sled ends the thread and nothing else.
-fn load_contained(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached), String> {
+fn load_contained(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached, Extents), String> {
     let (path, format) = (data.to_owned(), *format);
     let loading = thread::Builder::new()
         .name(format!("open-{}", format.name))
@@ -116,16 +118,18 @@ fn load_contained(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached
 }
 
 /// Opens sled and compares all rows with the position row. Reads everything once: views are small, and sled reads its log at this moment anyway.
-fn load(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached), String> {
+fn load(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached, Extents), String> {
     let said = |error: sled::Error| bounded(&error.to_string());
     let db = open_released(data, format).map_err(said)?;
     let row = db.get(POSITION_KEY).map_err(said)?.ok_or("the position row is missing")?;
     let claimed = Reached::from_row(&row, format.name, format.format)?;
     let mut found = Reached { position: claimed.position, ..Reached::default() };
+    let mut extents = Extents::default();
     for row in db.iter() {
         let (key, value) = row.map_err(said)?;
         if key != POSITION_KEY {
             found.add(&key, &value);
+            extents.change(&key, false, true);
         }
     }
     if found != claimed {
@@ -134,7 +138,7 @@ fn load(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached), String>
             claimed.rows, claimed.sum, found.rows, found.sum
         ));
     }
-    Ok((db, claimed))
+    Ok((db, claimed, extents))
 }
 
 /// sled keeps its own lock a moment longer than its last handle lives. The folder's lock says that nobody else uses the view, so that moment is waited

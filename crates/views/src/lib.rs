@@ -9,6 +9,7 @@ mod batch;
 mod contain;
 mod disk;
 mod error;
+mod extent;
 mod folder;
 mod overlay;
 mod range;

@@ -26,7 +26,8 @@ pub struct Overlay {
     pending: RwLock<Pending>,
 }
 
-type PendingRows = BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>;
+/// Rows by table and key; `None` deletes.
+type PendingRows = BTreeMap<Table, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
 
 #[derive(Debug, Default)]
 struct Pending {
@@ -58,11 +59,8 @@ impl Overlay {
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         // Held while the store is read: a batch must not leave the overlay between the two looks.
         let pending = self.pending.read();
-        let wanted = (table, key.to_vec());
-        for rows in pending.newest_first() {
-            if let Some(value) = rows.get(&wanted) {
-                return Ok(value.clone());
-            }
+        if let Some(value) = pending.newest(table, key) {
+            return Ok(value.clone());
         }
         self.store.get(table, key)
     }
@@ -117,13 +115,18 @@ impl Overlay {
     fn set(&self, table: Table, key: &[u8], value: Option<Vec<u8>>) -> Result<(), ViewError> {
         check(key, value.as_deref())?;
         let mut pending = self.pending.write();
+        // A row that came and went between two batches is never written.
+        if value.is_none() && !pending.is_taken(table, key) && !self.store.may_have(table, key) {
+            pending.forget(table, key);
+            return Ok(());
+        }
         let new_bytes = row_bytes(key, value.as_deref());
         if !pending.has_room(1, new_bytes) {
             return Err(ViewError::OverlayFull { rows: pending.rows, bytes: pending.bytes });
         }
         pending.rows += 1;
         pending.bytes += new_bytes;
-        if let Some(replaced) = pending.current.insert((table, key.to_vec()), value) {
+        if let Some(replaced) = pending.current.entry(table).or_default().insert(key.to_vec(), value) {
             pending.rows -= 1;
             pending.bytes -= row_bytes(key, replaced.as_deref());
         }
@@ -140,7 +143,7 @@ impl Overlay {
             return ViewBatch { position, ops: Vec::new() };
         }
         let rows = std::mem::take(&mut pending.current);
-        let ops = rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect();
+        let ops = rows.iter().flat_map(|(table, rows)| rows.iter().map(|(key, value)| (*table, key.clone(), value.clone()))).collect();
         if !rows.is_empty() {
             pending.taken.push_back((position, rows));
         }
@@ -152,8 +155,10 @@ impl Overlay {
         let mut pending = self.pending.write();
         while pending.taken.front().is_some_and(|(taken_at, _)| *taken_at <= position) {
             let Some((_, rows)) = pending.taken.pop_front() else { break };
-            pending.rows -= rows.len();
-            pending.bytes -= rows.iter().map(|((_, key), value)| row_bytes(key, value.as_deref())).sum::<usize>();
+            for (key, value) in rows.values().flatten() {
+                pending.rows -= 1;
+                pending.bytes -= row_bytes(key, value.as_deref());
+            }
         }
     }
 
@@ -179,20 +184,35 @@ impl Pending {
         std::iter::once(&self.current).chain(self.taken.iter().rev().map(|(_, rows)| rows))
     }
 
+    /// The newest pending value of a key.
+    fn newest(&self, table: Table, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        self.newest_first().find_map(|rows| rows.get(&table)?.get(key))
+    }
+
+    /// Whether a batch that is on its way to the store changes the key.
+    fn is_taken(&self, table: Table, key: &[u8]) -> bool {
+        self.taken.iter().any(|(_, rows)| rows.get(&table).is_some_and(|rows| rows.contains_key(key)))
+    }
+
+    /// Forgets a row that was not taken yet.
+    fn forget(&mut self, table: Table, key: &[u8]) {
+        if let Some(value) = self.current.get_mut(&table).and_then(|rows| rows.remove(key)) {
+            self.rows -= 1;
+            self.bytes -= row_bytes(key, value.as_deref());
+        }
+    }
+
     /// The pending rows of a range, for each key only the newest.
     fn merged(&self, table: Table, range: &KeyRange) -> Merged<'_> {
-        let from = Bound::Included((table, range.from.clone()));
-        let to = match (&range.to, table.0.checked_add(1)) {
-            (Some(to), _) => Bound::Excluded((table, to.clone())),
-            (None, Some(next)) => Bound::Excluded((Table(next), Vec::new())),
-            (None, None) => Bound::Unbounded,
-        };
-        Merged { layers: self.newest_first().map(|rows| rows.range((from.clone(), to.clone())).peekable()).collect() }
+        let from = Bound::Included(range.from.as_slice());
+        let to = range.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let layers = self.newest_first().filter_map(|rows| rows.get(&table));
+        Merged { layers: layers.map(|rows| rows.range::<[u8], _>((from, to)).peekable()).collect() }
     }
 }
 
 /// The rows of one layer that are not walked yet.
-type Layer<'a> = Peekable<btree_map::Range<'a, (Table, Vec<u8>), Option<Vec<u8>>>>;
+type Layer<'a> = Peekable<btree_map::Range<'a, Vec<u8>, Option<Vec<u8>>>>;
 
 /// Walks several layers of rows at once, newest first in `layers`.
 struct Merged<'a> {
@@ -203,10 +223,10 @@ impl<'a> Iterator for Merged<'a> {
     type Item = (&'a [u8], Option<&'a [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let key = self.layers.iter_mut().filter_map(|layer| layer.peek().map(|((_, key), _)| key.as_slice())).min()?;
+        let key = self.layers.iter_mut().filter_map(|layer| layer.peek().map(|(key, _)| key.as_slice())).min()?;
         let mut newest = None;
         for layer in &mut self.layers {
-            if let Some((_, value)) = layer.next_if(|((_, layer_key), _)| layer_key == key) {
+            if let Some((_, value)) = layer.next_if(|(layer_key, _)| layer_key.as_slice() == key) {
                 newest.get_or_insert(value);
             }
         }

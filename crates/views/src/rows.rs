@@ -104,6 +104,14 @@ pub(crate) fn owner_key(physical: &[u8]) -> &[u8] {
     physical.get(2..).unwrap_or_default()
 }
 
+/// Table and key of a sled key, if it is that of a row and not of a part.
+pub(crate) fn row_of(physical: &[u8]) -> Option<(Table, &[u8])> {
+    match physical {
+        [ROWS, table, key @ ..] => Some((Table(*table), key)),
+        _ => None,
+    }
+}
+
 /// The sled keys of a range: inclusive start, exclusive end.
 pub(crate) fn row_range(table: Table, range: &KeyRange) -> (Vec<u8>, Vec<u8>) {
     let end = range.to.as_ref().map_or_else(|| successor(&[ROWS, table.0]).unwrap_or_default(), |to| row_key(table, to));

@@ -11,6 +11,7 @@ use crate::ViewError;
 use crate::batch::{Op, Table, ViewBatch, check};
 use crate::contain::contained;
 use crate::disk::{ViewFolder, sync_tree};
+use crate::extent::Extents;
 use crate::folder::{self, Opened, ViewFormat};
 use crate::range::{KeyRange, Page, PageFill};
 use crate::rows::{self, Head, POSITION_KEY, Reached};
@@ -23,8 +24,8 @@ pub struct ViewStore {
     format: ViewFormat,
     /// What the rows in sled must add up to; held for the whole of a write.
     reached: Mutex<Reached>,
-    /// Held shared by readers and alone while a batch is applied: a split value is read in several steps.
-    applying: RwLock<()>,
+    /// Where tables may have rows; held shared by readers and alone while a batch is applied: a split value is read in several steps.
+    extents: RwLock<Extents>,
     durable: AtomicU64,
     broken: AtomicBool,
     /// Last, so that the lock outlives sled.
@@ -54,7 +55,7 @@ impl ViewStore {
             data: loaded.data,
             format,
             reached: Mutex::new(loaded.reached),
-            applying: RwLock::new(()),
+            extents: RwLock::new(loaded.extents),
             durable: AtomicU64::new(loaded.reached.position.0),
             broken: AtomicBool::new(false),
             folder,
@@ -100,6 +101,7 @@ impl ViewStore {
             let db = self.db()?;
             let mut batch = sled::Batch::default();
             let (physical, mut known) = self.physical(ops)?;
+            let mut changed = self.extents.read().clone();
             for (key, value) in physical {
                 let old = match known.remove(&key) {
                     Some(old) => old,
@@ -108,6 +110,7 @@ impl ViewStore {
                 if old.as_deref() == value.as_deref() {
                     continue;
                 }
+                changed.change(&key, old.is_some(), value.is_some());
                 if let Some(old) = old {
                     reached.remove(&key, &old);
                 }
@@ -120,8 +123,9 @@ impl ViewStore {
                 }
             }
             batch.insert(&POSITION_KEY, reached.to_row(self.format.name, self.format.format));
-            let alone = self.applying.write();
+            let mut alone = self.extents.write();
             db.apply_batch(batch)?;
+            *alone = changed;
             drop(alone);
             db.flush()?;
             Ok(reached)
@@ -135,7 +139,7 @@ impl ViewStore {
         let (mut physical, mut known) = (PhysicalRows::new(), KnownRows::with_capacity(last.len()));
         for ((table, key), value) in last {
             let head_key = rows::row_key(table, key);
-            let old = self.db()?.get(&head_key)?;
+            let old = if self.extents.read().may_have(table, key) { self.db()?.get(&head_key)? } else { None };
             if let Some(Head::Split(length)) = old.as_deref().and_then(rows::head) {
                 physical.extend(rows::part_keys(table, key, length).map(|part| (part, None)));
             }
@@ -153,7 +157,10 @@ impl ViewStore {
     /// # Errors
     /// [`ViewError::Storage`] if sled cannot read it.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        let _shared = self.applying.read();
+        let shared = self.extents.read();
+        if !shared.may_have(table, key) {
+            return Ok(None);
+        }
         let value = contained(|| {
             let row = self.db()?.get(rows::row_key(table, key))?;
             row.map(|row| self.value(table, key, &row)).transpose()
@@ -176,8 +183,11 @@ impl ViewStore {
         if range.is_empty() {
             return Ok(());
         }
+        let shared = self.extents.read();
+        if !shared.may_have(table, &range.from) {
+            return Ok(());
+        }
         let (from, to) = rows::row_range(table, range);
-        let _shared = self.applying.read();
         let visited = contained(|| {
             for found in self.db()?.range(from..to) {
                 let (physical, head) = found?;
@@ -189,6 +199,11 @@ impl ViewStore {
             Ok(())
         });
         visited.map_err(|why| self.unreadable(why))
+    }
+
+    /// Whether a row with this key, or behind it in the table, may be there: without a look at the rows. "No" is certain.
+    pub(crate) fn may_have(&self, table: Table, key: &[u8]) -> bool {
+        self.extents.read().may_have(table, key)
     }
 
     /// The value behind the row of a key, put together from its parts if it was split.

@@ -63,7 +63,8 @@ fn an_overlay_is_bounded_and_written_rows_make_room() {
         overlay.put(Table(0), &n.to_be_bytes(), vec![]).unwrap();
     }
     assert!(!overlay.has_room(1, 0));
-    assert!(matches!(overlay.delete(Table(0), b"one more"), Err(ViewError::OverlayFull { .. })));
+    assert!(matches!(overlay.put(Table(0), b"one more", vec![]), Err(ViewError::OverlayFull { .. })));
+    overlay.delete(Table(0), b"nowhere").unwrap();
     let taken = overlay.take_batch(Position(1));
     assert_eq!((taken.ops.len(), overlay.pending_rows()), (OVERLAY_ROWS_MAX, OVERLAY_ROWS_MAX));
     overlay.written(Position(0));
@@ -71,6 +72,28 @@ fn an_overlay_is_bounded_and_written_rows_make_room() {
     overlay.written(Position(1));
     assert_eq!(overlay.pending_rows(), 0);
     overlay.delete(Table(0), b"one more").unwrap();
+}
+
+#[test]
+fn a_row_that_comes_and_goes_between_two_batches_is_never_written() {
+    let (_scratch, store) = store();
+    let overlay = Overlay::new(Arc::clone(&store));
+    let table = Table(7);
+    overlay.put(table, b"k", b"1".to_vec()).unwrap();
+    overlay.delete(table, b"k").unwrap();
+    assert_eq!((overlay.pending_rows(), overlay.get(table, b"k").unwrap()), (0, None));
+    overlay.put(table, b"k", b"2".to_vec()).unwrap();
+    let first = overlay.take_batch(Position(1));
+    overlay.delete(table, b"k").unwrap();
+    assert_eq!(overlay.pending_rows(), 2, "it is on its way to the store");
+    store.write(first).unwrap();
+    overlay.written(Position(1));
+    assert_eq!(overlay.get(table, b"k").unwrap(), None);
+    let second = overlay.take_batch(Position(2));
+    assert_eq!(second.ops, [(table, b"k".to_vec(), None)]);
+    store.write(second).unwrap();
+    overlay.written(Position(2));
+    assert_eq!((store.rows(), overlay.get(table, b"k").unwrap()), (0, None));
 }
 
 #[test]
