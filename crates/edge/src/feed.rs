@@ -12,7 +12,7 @@ use truc_transport::clock;
 use truc_types::MessageId;
 
 use crate::node::{LinkError, Node};
-use crate::record::{COMMAND_RECORDS_MAX, Record};
+use crate::record::{COMMAND_RECORDS_MAX, Inside, Record, Recorded};
 use crate::session::Link;
 use crate::state::{OutboxRow, State};
 use crate::store::refusal_of;
@@ -21,6 +21,12 @@ use crate::witness;
 
 /// How long a receipt waits for the acceptance of its document, which the axis sends on the other stream.
 const ACCEPTANCE_WAIT: Duration = Duration::from_secs(30);
+
+/// Receipts after which the axis is told what is stored, an eighth of what it sends unconfirmed; or [`CONFIRM_PAUSE`] after the last one. It keeps them in
+/// memory so much longer, and asks nobody to have them sent again: a connection begins with what is stored.
+const CONFIRM_STEP: u64 = 32;
+/// Pause of the feed after which the axis is told.
+const CONFIRM_PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs until the connection ends.
 pub(crate) async fn run(
@@ -31,8 +37,21 @@ pub(crate) async fn run(
     requests: mpsc::Sender<pb::DeliverRequest>,
 ) -> Result<Infallible, LinkError> {
     let gone = || LinkError::Away("the delivery stream ended".to_owned());
+    let confirm = async |feed_cursor| {
+        let confirm = Request::Confirm(Confirm { feed_cursor });
+        requests.send(pb::DeliverRequest { request: Some(confirm) }).await.map_err(|_| gone())
+    };
+    let mut confirmed = cursor;
     loop {
-        let mut batch = vec![items.recv().await.ok_or_else(gone)?];
+        let first = tokio::select! {
+            item = items.recv() => item.ok_or_else(gone)?,
+            () = tokio::time::sleep(CONFIRM_PAUSE), if confirmed < cursor => {
+                confirm(cursor).await?;
+                confirmed = cursor;
+                continue;
+            }
+        };
+        let mut batch = vec![first];
         while batch.len() < COMMAND_RECORDS_MAX
             && let Ok(item) = items.try_recv()
         {
@@ -47,18 +66,21 @@ pub(crate) async fn run(
                 return Err(LinkError::Away(format!("receipt {} of the feed after {cursor}", item.cursor)));
             }
             cursor = item.cursor;
-            let VerifiedReceipt { file, leaf, checkpoint, .. } = check(&node, &link, &item).await?;
-            records.push(Record::FeedReceipt { cursor, file, leaf, checkpoint });
+            let VerifiedReceipt { receipt, file, leaf, checkpoint } = check(&node, &link, &item).await?;
+            let record = Record::FeedReceipt { cursor, file, leaf, checkpoint };
+            records.push(Recorded { record, inside: Some(Inside::Receipt(Box::new(receipt))) });
         }
         // Neither the axis nor anybody here waits for it: it shares a block. What a connection before had on its way is recorded once.
         let decide = |state: &State| {
             let known = state.meta().map_err(refusal_of)?.feed_cursor;
-            let is_new = |record: &Record| !matches!(record, Record::FeedReceipt { cursor, .. } if *cursor <= known);
-            Ok((records.into_iter().filter(is_new).collect(), ()))
+            let is_new = |recorded: &Recorded| !matches!(recorded.record, Record::FeedReceipt { cursor, .. } if cursor <= known);
+            Ok((records.into_iter().filter(is_new).collect::<Vec<_>>(), ()))
         };
         node.store.record_later(decide).await?;
-        let confirm = Request::Confirm(Confirm { feed_cursor: cursor });
-        requests.send(pb::DeliverRequest { request: Some(confirm) }).await.map_err(|_| gone())?;
+        if cursor >= confirmed.saturating_add(CONFIRM_STEP) {
+            confirm(cursor).await?;
+            confirmed = cursor;
+        }
     }
 }
 

@@ -9,8 +9,8 @@
 //! After a crash of the process the lengths of the files are what has come, because the kernel has it; after a crash of the machine only what was synced
 //! counts. Each file is hashed as it is written and becomes the attachment itself when the document is whole. Not the document: that is a record once it is complete. Nor a small one as long as its line holds: its bytes are in memory (`grpc::small`).
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub(crate) struct HandIns {
     root: PathBuf,
     boot: String,
     active: Mutex<HashMap<Digest, Active>>,
+    /// Those that have a folder: nearly none, and every hand-in asks.
+    kept: Mutex<HashSet<Digest>>,
 }
 
 /// The calls that hand in under one reference: the newest has it, one at a time writes.
@@ -110,8 +112,12 @@ impl HandIns {
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         let boot = fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
-        let ins = Self { root: root.to_owned(), boot, active: Mutex::default() };
+        let ins = Self { root: root.to_owned(), boot, active: Mutex::default(), kept: Mutex::default() };
         ins.sweep()?;
+        for entry in fs::read_dir(root)? {
+            let name = entry?.file_name();
+            ins.kept.lock().extend(name.to_str().and_then(|name| name.parse::<Digest>().ok()));
+        }
         Ok(ins)
     }
 
@@ -215,7 +221,10 @@ impl HandIns {
         }
         let dropped = self.root.join(format!("{DROPPED_PREFIX}{}", key.to_hex()));
         match fs::rename(path, &dropped) {
-            Ok(()) => Ok(Some(dropped)),
+            Ok(()) => {
+                self.kept.lock().remove(key);
+                Ok(Some(dropped))
+            }
             // Another sweep was quicker.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(cause),
@@ -265,6 +274,7 @@ impl HandIn {
     }
 
     fn prepare(&self, folder: &Path, header: Digest, from: u64) -> io::Result<()> {
+        self.claim.ins.kept.lock().insert(self.claim.key);
         fs::create_dir_all(folder)?;
         // Before the bytes that it speaks of go.
         let synced = read_small(&folder.join("synced"))?.and_then(|text| text.parse::<u64>().ok());
@@ -319,14 +329,16 @@ impl HandIn {
 
     /// Whether anything is kept.
     pub(crate) fn is_kept(&self) -> bool {
-        self.folder().exists()
+        self.claim.ins.kept.lock().contains(&self.claim.key)
     }
 
     /// The document is recorded, or can never be: nothing is kept. Blocking.
     pub(crate) fn forget(&self) {
         if let Err(cause) = remove_folder(&self.folder()) {
             tracing::warn!(%cause, "a finished hand-in stays until it is swept");
+            return;
         }
+        self.claim.ins.kept.lock().remove(&self.claim.key);
     }
 }
 

@@ -12,20 +12,24 @@ use tokio_stream::wrappers::ReceiverStream;
 use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::deliver_request::{Credit, Open, Release, Request};
 use truc_proto::broker::v1::deliver_response::Response;
+use truc_signing::statement::{Accepted, Envelope};
 use truc_transport::clock;
-use truc_types::{EdgeTerm, OrganisationCode, QueuePosition, Reason, Refusal};
+use truc_types::{EdgeTerm, OrganisationCode, QueuePosition, Reason, Refusal, Timestamp};
 
 use crate::error::EdgeError;
+use crate::groups::{SealedAlong, seal_along};
 use crate::node::{LinkError, Node};
-use crate::record::{GivenReason, Record};
+use crate::recent::RecentArrival;
+use crate::record::{GivenReason, Inside, Record, Recorded};
 use crate::session::Link;
+use crate::state::{Event, PendingItem, PendingRow, State};
 use crate::store::refusal_of;
 use crate::trust::TrustError;
 use crate::{edxml, feed, transfer, witness};
 
 /// Deliveries in work at once.
 const IN_HAND: u32 = 24;
-/// Deliveries after which their room is given back to the axis, or when none is in work: a message for several, and enough left meanwhile.
+/// Deliveries after which their room is given back to the axis: a message for several, and three times as much left meanwhile.
 const CREDIT_STEP: u32 = IN_HAND / 4;
 /// Feed items that wait to be stored: what the protocol lets the broker send unconfirmed.
 const FEED_WAITING_MAX: usize = 256;
@@ -83,7 +87,7 @@ pub(crate) async fn run(node: Arc<Node>, link: Link, term: EdgeTerm) -> Result<I
                     node.meters.taken.inc();
                 }
                 done_since += 1;
-                if done_since >= CREDIT_STEP || taken_ill || work.is_empty() {
+                if done_since >= CREDIT_STEP || taken_ill {
                     requests.send(say(Request::Credit(Credit { deliveries: done_since }))).await.map_err(|_| gone())?;
                     done_since = 0;
                 }
@@ -163,30 +167,77 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
         }
     };
     let (fact_bytes, fact_leaf, _) = verified.fact.ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
-    let arrived = Record::Arrived {
+    let (queue_position, at) = (QueuePosition(delivery.queue_position), clock::now());
+    let record = Record::Arrived {
         message_id,
         recipient: recipient.clone(),
         sender: envelope.sender.agency.clone(),
-        queue_position: QueuePosition(delivery.queue_position),
-        at: clock::now(),
+        queue_position,
+        at,
         envelope_leaf: verified.leaf,
         fact: fact_bytes,
         fact_leaf,
         checkpoint: verified.checkpoint,
     };
-    let again = recipient.clone();
-    let stored = node.store.record(move |state| {
+    store(node, Arrival { recipient: recipient.clone(), envelope, file, record, fact, queue_position, at, declined }).await?;
+    tracing::info!(%message_id, %recipient, queue_position = delivery.queue_position, "document stored");
+    Ok(())
+}
+
+/// A delivery that was checked, with all attachments.
+struct Arrival {
+    recipient: OrganisationCode,
+    envelope: Box<Envelope>,
+    file: Vec<u8>,
+    record: Record,
+    fact: Accepted,
+    queue_position: QueuePosition,
+    at: Timestamp,
+    declined: Option<Record>,
+}
+
+/// Records an arrival that is new, and its `fetched` receipt with it where no other one of the sender is on its way.
+async fn store(node: &Arc<Node>, arrival: Arrival) -> Result<(), Refusal> {
+    let Arrival { recipient, envelope, file, record, fact, queue_position, at, declined } = arrival;
+    let (message_id, sender) = (envelope.message_id, envelope.sender.agency.clone());
+    let (deciding, recent) = (Arc::clone(node), Arc::clone(&node.recent));
+    let decide = move |state: &State| {
         let arrivals = state.arrivals_of(&message_id).map_err(refusal_of)?;
-        if arrivals.iter().any(|(recipient, _)| *recipient == again) {
-            return Ok((Vec::new(), ()));
+        if arrivals.iter().any(|(known, _)| *known == recipient) {
+            return Ok((Vec::new(), None));
         }
         if arrivals.iter().any(|(_, row)| row.envelope != fact.envelope) {
             return Err(Refusal::new(Reason::MessageIdConflict, format!("{message_id} arrived before with other bytes")));
         }
-        let envelope = arrivals.is_empty().then_some(Record::ArrivedEnvelope { message_id, file });
-        Ok((envelope.into_iter().chain([arrived]).chain(declined).collect(), ()))
-    });
-    stored.await?;
-    tracing::info!(%message_id, %recipient, queue_position = delivery.queue_position, "document stored");
-    Ok(())
+        let row = PendingRow { envelope: fact.envelope, at, queue_position, arrival_number: None, reason: None, alone: false };
+        let recent = RecentArrival {
+            message_id,
+            recipient: recipient.clone(),
+            envelope: envelope.clone(),
+            bytes: file.len(),
+            accepted_at: fact.block_time,
+            at,
+        };
+        let mut records = Vec::with_capacity(4);
+        if arrivals.is_empty() {
+            let record = Record::ArrivedEnvelope { message_id, file };
+            records.push(Recorded { record, inside: Some(Inside::Envelope(envelope)) });
+        }
+        records.push(Recorded { record, inside: Some(Inside::Accepted(fact)) });
+        records.extend(declined.map(Recorded::from));
+        let item = PendingItem { message_id, recipient, row };
+        let along = seal_along(&deciding, state, (Event::Fetched, sender), item, records.len() as u64);
+        let along = along.map(|(record, along)| {
+            records.push(record);
+            along
+        });
+        Ok((records, Some((recent, along))))
+    };
+    let then = move |stored: Option<(RecentArrival, Option<SealedAlong>)>| {
+        if let Some((arrival, along)) = stored {
+            recent.put(arrival);
+            along.into_iter().for_each(SealedAlong::hand_over);
+        }
+    };
+    node.store.record_then(decide, then).await
 }

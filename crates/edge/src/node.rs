@@ -15,8 +15,10 @@ use truc_types::{AgencyCode, Digest, EdgeTerm, Reason, Refusal};
 use crate::config::EdgeConfig;
 use crate::error::EdgeError;
 use crate::fresh::Fresh;
+use crate::groups::Groups;
 use crate::hand_in::HandIns;
 use crate::meters::Meters;
+use crate::recent::Recent;
 use crate::sealer::Sealer;
 use crate::store::Store;
 use crate::transfer::AtAxis;
@@ -45,6 +47,10 @@ pub(crate) struct Node {
     pub(crate) downloads: Semaphore,
     /// What was handed in and nobody has begun to bring.
     pub(crate) fresh: Arc<Fresh>,
+    /// What arrived a moment ago.
+    pub(crate) recent: Arc<Recent>,
+    /// The receipts that are on their way; `None` without a connection that brings any.
+    pub(crate) groups: Mutex<Option<Arc<Groups>>>,
     /// What the axis has of this agency's attachments.
     pub(crate) at_axis: AtAxis,
     /// One writer per content at a time.

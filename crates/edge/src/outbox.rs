@@ -19,7 +19,7 @@ use truc_types::{Digest, EdgeTerm, MessageId, Reason, Refusal, Retry};
 use crate::backoff::Backoff;
 use crate::fresh::FreshDocument;
 use crate::node::{LinkError, Node};
-use crate::record::Record;
+use crate::record::{Inside, Record, Recorded};
 use crate::session::Link;
 use crate::state::{OutboxRow, message_of_open_key};
 use crate::store::refusal_of;
@@ -355,7 +355,9 @@ async fn accept(node: &Node, message_id: MessageId, file: &[u8], acceptance: &pb
     }
     let leaf = accepted.leaf.index;
     let record = Record::Accepted { message_id, envelope_leaf: accepted.leaf, fact, fact_leaf, checkpoint: accepted.checkpoint };
-    node.store.record_all(vec![record]).await?;
+    let recorded = Recorded { record, inside: Some(Inside::Accepted(parsed)) };
+    // The DMS looks at it; of what follows, only the place of this document waits.
+    node.store.record_soon(|_| Ok((vec![recorded], ())), std::convert::identity).await?;
     tracing::info!(%message_id, %leaf, "document accepted by the axis");
     Ok(Brought::Done)
 }

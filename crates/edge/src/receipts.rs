@@ -3,7 +3,6 @@
 //! One receipt per event and original sender is in flight at a time; what happens meanwhile gathers in the next one, up to 100 items. Many senders go
 //! in parallel. A receipt that was sealed before a crash is submitted as it is first.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,41 +11,46 @@ use tokio::task::JoinSet;
 use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::submit_response::Outcome;
 use truc_transport::status;
-use truc_types::{AgencyCode, EdgeTerm, MessageId, Position, Reason, Refusal};
+use truc_types::{EdgeTerm, MessageId, Position, Reason, Refusal};
 
 use crate::backoff::Backoff;
+use crate::groups::{GROUPS_MAX, Group, Groups, SealedReceipt};
 use crate::node::{LinkError, Node};
-use crate::record::{Fate, Record};
+use crate::record::{Fate, Inside, Record, Recorded};
 use crate::sealer::fitting;
 use crate::state::{Event, ItemRow, ReceiptRow, State};
 use crate::store::refusal_of;
 use crate::submit::Submitter;
 use crate::term::superseded;
 
-/// Event and sender pairs in work at once.
-const GROUPS_MAX: usize = 64;
 /// Pairs that a connection begins with: three events of more agencies than there are.
 const GROUPS_KNOWN_MAX: usize = 3 * 1_000;
 /// Longest pause of one pair after refusals that may pass.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-type Group = (Event, AgencyCode);
+/// Takes the groups away when the connection ends, whatever ends it.
+struct Opened<'a>(&'a Node);
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        *self.0.groups.lock() = None;
+    }
+}
 
 /// Runs until the connection ends.
 pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -> Result<Infallible, LinkError> {
     settle_earlier(&node, &submitter, term).await?;
     let mut pending = node.store.signals().receipts.subscribe();
-    let mut in_hand: HashSet<Group> = HashSet::new();
     let mut work: JoinSet<(Group, Result<(), LinkError>)> = JoinSet::new();
+    // Not before those of earlier connections are settled: what is sealed along from here on is handed over, and found by nobody else.
+    let (groups, mut along) = Groups::new(term);
+    *node.groups.lock() = Some(Arc::clone(&groups));
+    let _opened = Opened(&node);
     // What was added before this connection; the rest is told.
-    let mut waiting: HashSet<Group> = node.store.search(|state| state.pending_groups(GROUPS_KNOWN_MAX)).await?.into_iter().collect();
+    groups.wait(node.store.search(|state| state.pending_groups(GROUPS_KNOWN_MAX)).await?);
     loop {
-        waiting.extend(node.store.take_touched());
-        let room = GROUPS_MAX.saturating_sub(in_hand.len());
-        let next: Vec<Group> = waiting.iter().filter(|group| !in_hand.contains(*group)).take(room).cloned().collect();
-        for group in next {
-            waiting.remove(&group);
-            in_hand.insert(group.clone());
+        groups.wait(node.store.take_touched());
+        for group in groups.begin() {
             let (node, submitter) = (Arc::clone(&node), submitter.clone());
             work.spawn(async move {
                 let drained = drain(&node, &submitter, term, &group).await;
@@ -57,7 +61,15 @@ pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -
             Some(done) = work.join_next() => {
                 let (group, drained) = done.map_err(|cause| LinkError::Away(cause.to_string()))?;
                 drained?;
-                in_hand.remove(&group);
+                groups.done(&group);
+            }
+            Some(sealed) = along.recv() => {
+                let (node, submitter) = (Arc::clone(&node), submitter.clone());
+                work.spawn(async move {
+                    let SealedReceipt { group, receipt_id, row, file } = sealed;
+                    let brought = bring(&node, &submitter, term, receipt_id, &row, file, &mut Backoff::up_to(PAUSE_MAX)).await;
+                    (group, brought)
+                });
             }
             changed = pending.changed() => changed.map_err(|_| LinkError::Away("the recorder has gone".to_owned()))?,
         }
@@ -113,8 +125,10 @@ async fn seal_next(
         let rows =
             items.iter().map(|item| ItemRow { message_id: item.message_id, recipient: item.recipient.clone(), pending: item.row.clone() });
         let row = ReceiptRow { position: state.applied(), term, event, sender: sender.clone(), items: rows.collect() };
-        let (receipt_id, file) = sealer.receipt(event, &sender, items, term, observed);
-        Ok((vec![Record::ReceiptSealed { receipt_id, file: file.clone() }], Some((receipt_id, row, file))))
+        let (receipt, file) = sealer.receipt(event, &sender, items, term, observed);
+        let receipt_id = receipt.receipt_id;
+        let record = Record::ReceiptSealed { receipt_id, file: file.clone() };
+        Ok((vec![Recorded { record, inside: Some(Inside::Receipt(Box::new(receipt))) }], Some((receipt_id, row, file))))
     };
     // The DMS waits for `fetched`, its own answers travel as they can.
     let sealed = if event == Event::Fetched { node.store.record(seal).await } else { node.store.record_later(seal).await };

@@ -4,6 +4,7 @@
 //! exact bytes inside records and are parsed where they are used.
 
 use serde::{Deserialize, Serialize};
+use truc_signing::statement::{Accepted, Envelope, Receipt};
 use truc_types::limits::ENTRY_BYTES_MAX;
 use truc_types::{AgencyCode, Digest, EdgeTerm, LeafIndex, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
@@ -263,6 +264,27 @@ pub(crate) enum Record {
         #[serde(with = "wire::position")]
         notices: Position,
     },
+}
+
+/// A record that is about to be appended, with the statement in it where its maker has read that already: the state need not read it once more.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) record: Record,
+    pub(crate) inside: Option<Inside>,
+}
+
+/// The statement in a record, exactly as its bytes read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Inside {
+    Envelope(Box<Envelope>),
+    Accepted(Accepted),
+    Receipt(Box<Receipt>),
+}
+
+impl From<Record> for Recorded {
+    fn from(record: Record) -> Self {
+        Self { record, inside: None }
+    }
 }
 
 /// What becomes of a receipt's item that the axis refused.

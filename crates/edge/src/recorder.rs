@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use truc_journal::{Block, BlockHeader, BlockKind, Journal};
 use truc_ledger::{Frontier, leaf_hash};
@@ -16,7 +15,8 @@ use truc_types::{LeafIndex, Position, Timestamp};
 use truc_views::{ViewBatch, WriteRefused, Writer};
 
 use crate::error::EdgeError;
-use crate::record::Record;
+use crate::later::Later;
+use crate::record::{Record, Recorded};
 use crate::state::{META, PEAKS_KEY, State, StateError};
 
 /// Commands that wait for the recorder; more callers wait in line.
@@ -30,16 +30,12 @@ const COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What a command becomes: records, and what is told to its caller once they are durable (`true`) or never known to be (`false`).
 pub(crate) struct Decided {
-    pub(crate) records: Vec<Record>,
+    pub(crate) records: Vec<Recorded>,
     pub(crate) settle: Box<dyn FnOnce(bool) + Send>,
 }
 
 /// A command: looks at the state, with the effect of all commands before it.
 pub(crate) type Decide = Box<dyn FnOnce(&State) -> Decided + Send>;
-
-/// Commands that nobody waits for: they share the block, and the sync, of whatever comes next. Not decided before, because readers wait until what they saw
-/// is durable. Each of the loops that put something in waits for its answer: there are fewer than a block takes.
-pub(crate) type Later = Arc<Mutex<Vec<Decide>>>;
 
 /// What the recorder is told.
 pub(crate) enum Command {
@@ -70,16 +66,17 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Wakes each reader once, however many records of the block are his.
-    fn tell(&self, records: &[Record]) {
-        let (mut outbox, mut statuses, mut arrivals) = (false, false, false);
+    fn tell(&self, records: &[Record], arrivals: bool) {
+        let (mut outbox, mut statuses) = (false, false);
         for record in records {
             match record {
                 Record::Drafted { .. } => outbox = true,
                 Record::Sealed { .. } | Record::Accepted { .. } | Record::RefusedByAxis { .. } | Record::FeedReceipt { .. } => {
                     statuses = true;
                 }
-                Record::ReceiptLogged { .. } | Record::ReceiptReturned { .. } => arrivals = true,
-                Record::TermOpening { .. }
+                Record::ReceiptLogged { .. }
+                | Record::ReceiptReturned { .. }
+                | Record::TermOpening { .. }
                 | Record::TermOpened { .. }
                 | Record::ArrivedEnvelope { .. }
                 | Record::Arrived { .. }
@@ -117,7 +114,7 @@ pub(crate) struct Recorder {
     origin: String,
     frontier: Frontier,
     writer: Writer,
-    later: Later,
+    later: Arc<Later>,
     /// A batch that the view's writer had no room for.
     held: Option<ViewBatch>,
 }
@@ -140,7 +137,7 @@ impl Recorder {
         origin: String,
         frontier: Frontier,
         writer: Writer,
-        later: Later,
+        later: Arc<Later>,
     ) -> Self {
         Self { shared, journal, origin, frontier, writer, later, held: None }
     }
@@ -157,7 +154,7 @@ impl Recorder {
         let recorded = self.record_all(&mut commands);
         // Nothing comes in any more, and what waits is dropped: its callers learn that the outcome is unknown.
         drop(commands);
-        drop(std::mem::take(&mut *self.later.lock()));
+        drop(self.later.take());
         if let Err(cause) = recorded {
             tracing::error!(reason = %cause.reason(), %cause, "the journal stopped: the edge ends");
             self.shared.failed.send_replace(Some(Arc::new(cause)));
@@ -196,8 +193,7 @@ impl Recorder {
     }
 
     fn decide_later(&mut self, batch: &mut Batch) -> Result<(), EdgeError> {
-        let later = std::mem::take(&mut *self.later.lock());
-        later.into_iter().try_for_each(|decide| self.decide(decide, batch))
+        self.later.take().into_iter().try_for_each(|decide| self.decide(decide, batch))
     }
 
     fn decide(&mut self, decide: Decide, batch: &mut Batch) -> Result<(), EdgeError> {
@@ -209,7 +205,7 @@ impl Recorder {
         let decided = decide(&shared.state);
         let unfit = |cause: String| EdgeError::Record { position: shared.state.applied(), cause };
         let mut entries: Vec<Arc<[u8]>> = Vec::with_capacity(decided.records.len());
-        for record in &decided.records {
+        for Recorded { record, .. } in &decided.records {
             entries.push(record.to_bytes().map_err(|cause| unfit(cause.to_string()))?.into());
         }
         let bytes = entries.iter().map(|entry| entry.len()).sum::<usize>();
@@ -217,16 +213,16 @@ impl Recorder {
             self.commit(batch)?;
         }
         let time = *batch.time.get_or_insert_with(|| clock::now().max(self.journal.end().time));
-        for record in &decided.records {
+        for Recorded { record, inside } in decided.records {
             let position = shared.state.applied();
-            shared.state.apply(position, time, record).map_err(|cause| state_error(position, cause))?;
+            shared.state.apply_read(position, time, &record, inside).map_err(|cause| state_error(position, cause))?;
+            batch.records.push(record);
         }
         if shared.state.is_touched() {
             bump(&shared.signals.receipts);
         }
         batch.bytes += bytes;
         batch.entries.extend(entries);
-        batch.records.extend(decided.records);
         batch.settles.push(decided.settle);
         Ok(())
     }
@@ -242,7 +238,7 @@ impl Recorder {
         }
         self.shared.durable.send_replace(self.journal.end().position);
         batch.settles.into_iter().for_each(|settle| settle(true));
-        self.shared.signals.tell(&batch.records);
+        self.shared.signals.tell(&batch.records, self.shared.state.take_shown());
         Ok(())
     }
 

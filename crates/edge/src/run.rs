@@ -139,6 +139,8 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         uploads: Semaphore::new(UPLOADS_MAX),
         downloads: Semaphore::new(DOWNLOADS_MAX),
         fresh: Arc::default(),
+        recent: Arc::default(),
+        groups: Mutex::default(),
         at_axis: AtAxis::default(),
         writing: Mutex::default(),
         registry: tokio::sync::Mutex::default(),

@@ -7,7 +7,7 @@ use truc_signing::statement::{
 };
 use truc_signing::{SealKey, StatementError, seal};
 use truc_transport::clock;
-use truc_types::limits::{DOC_TEXT_BYTES_MAX, ORIGIN_BYTES_MAX, RECEIPT_REASONS_BYTES_MAX};
+use truc_types::limits::{ARRIVAL_NUMBER_BYTES_MAX, DOC_TEXT_BYTES_MAX, ORIGIN_BYTES_MAX, RECEIPT_REASONS_BYTES_MAX};
 use truc_types::{AgencyCode, Digest, EdgeTerm, MessageId, SenderSeq, Timestamp};
 
 use crate::record::{Answer, Record};
@@ -30,7 +30,14 @@ impl Sealer {
     ///
     /// # Errors
     /// The first fault of the document, with its path.
-    pub(crate) fn draft(&self, mut envelope: Envelope) -> Result<Vec<u8>, StatementError> {
+    pub(crate) fn draft(&self, envelope: Envelope) -> Result<Vec<u8>, StatementError> {
+        let payload = self.drafted(envelope).to_json();
+        Envelope::parse(&payload)?;
+        Ok(payload)
+    }
+
+    /// The envelope of a draft, without the check.
+    pub(crate) fn drafted(&self, mut envelope: Envelope) -> Envelope {
         envelope.created_at = Timestamp::MAX;
         // The largest integer that JSON carries exactly (RFC 8259 section 6).
         envelope.edge_term = EdgeTerm((1 << 53) - 1);
@@ -38,9 +45,7 @@ impl Sealer {
         envelope.nonce = [0; 16];
         envelope.observed_log = Some(ObservedLog { origin: "x".repeat(ORIGIN_BYTES_MAX), size: (1 << 53) - 1, root: Digest([0; 32]) });
         envelope.required_signers = vec![self.key.required_signer(SignerRole::Seal)];
-        let payload = envelope.to_json();
-        Envelope::parse(&payload)?;
-        Ok(payload)
+        envelope
     }
 
     /// Seals a draft under a number.
@@ -74,7 +79,7 @@ impl Sealer {
         seal(&envelope.to_json(), &[&self.key])
     }
 
-    /// Seals a receipt; its id and DSSE file. `items` must be of one event and sender, and within the limits ([`fitting`]).
+    /// Seals a receipt; with its DSSE file. `items` must be of one event and sender, and within the limits ([`fitting`]).
     pub(crate) fn receipt(
         &self,
         event: Event,
@@ -82,9 +87,10 @@ impl Sealer {
         items: Vec<PendingItem>,
         term: EdgeTerm,
         observed_log: Option<ObservedLog>,
-    ) -> (MessageId, Vec<u8>) {
+    ) -> (Receipt, Vec<u8>) {
         let receipt = self.unsealed_receipt(event, sender, items, term, observed_log);
-        (receipt.receipt_id, seal(&receipt.to_json(), &[&self.key]))
+        let file = seal(&receipt.to_json(), &[&self.key]);
+        (receipt, file)
     }
 
     fn unsealed_receipt(
@@ -135,6 +141,9 @@ impl Sealer {
             Answer::Acknowledged { arrival_number } => (Event::Acknowledged, arrival_number.clone(), None),
             Answer::Refused(reason) => (Event::Refused, None, Some(reason.clone())),
         };
+        if reason.is_none() && arrival_number.as_deref().is_none_or(is_plain) {
+            return Ok(());
+        }
         let (now, envelope, queue_position) = (clock::now(), Digest([0; 32]), truc_types::QueuePosition(1));
         let row = PendingRow { envelope, at: now, queue_position, arrival_number, reason, alone: true };
         let item = PendingItem { message_id: MessageId::mint(now, [0; 10]), recipient: (&self.agency).into(), row };
@@ -163,6 +172,12 @@ impl Sealer {
         };
         seal(&head.to_json(), &[&self.key])
     }
+}
+
+/// A number of letters, digits and the marks of common registers stands in a receipt as it is.
+fn is_plain(number: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.');
+    (1..=ARRIVAL_NUMBER_BYTES_MAX).contains(&number.len()) && number.bytes().all(is_plain)
 }
 
 /// As many of the items, from the first on, as one receipt may hold by the bytes of their reasons.

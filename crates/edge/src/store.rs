@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use truc_journal::segment::{SegmentJournal, SegmentOptions};
 use truc_journal::{Journal, JournalReader, ReadError};
 use truc_ledger::{Frontier, leaf_hash};
@@ -16,14 +17,19 @@ use truc_types::{AgencyCode, Digest, Position, Reason, Refusal, Timestamp};
 use truc_views::{Overlay, ViewFormat, ViewStore, Writer};
 
 use crate::error::EdgeError;
-use crate::record::Record;
-use crate::recorder::{Command, Decide, Decided, Later, Recorder, Shared, Signals, peaks_row, state_error};
+use crate::later::Later;
+use crate::record::{Record, Recorded};
+use crate::recorder::{Command, Decide, Decided, Recorder, Shared, Signals, peaks_row, state_error};
 use crate::state::{Event, META, PEAKS_KEY, ROWS_FORMAT, State, StateError};
 
 /// Memory for the view's cache: 94 edges in one process stay below 200 MB.
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
 /// How long what nobody waits for may wait for other things to share a block with: a block costs about as much as what is in it.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// The same for what somebody looks at, but nothing that follows waits for: on a busy edge another block comes sooner than this.
+const PATIENCE_SHORT: Duration = Duration::from_millis(2);
+/// Commands that may wait for another block: as many as one takes; one more makes its own.
+const LATER_MAX: usize = truc_types::limits::BLOCK_COMMANDS_MAX;
 /// Rows after which a replay writes the view.
 const REPLAY_ROWS_MAX: usize = 20_000;
 
@@ -32,7 +38,7 @@ const REPLAY_ROWS_MAX: usize = 20_000;
 pub(crate) struct Store {
     shared: Arc<Shared>,
     reader: Arc<dyn JournalReader>,
-    later: Later,
+    later: Arc<Later>,
     commands: mpsc::Sender<Command>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -70,7 +76,7 @@ impl Store {
             failed: watch::Sender::new(None),
             signals: Signals::default(),
         });
-        let later = Later::default();
+        let later = Arc::new(Later::default());
         let (commands, thread) =
             Recorder::new(Arc::clone(&shared), Box::new(journal), origin, frontier, writer, Arc::clone(&later)).start()?;
         tokio::spawn(tick(commands.downgrade()));
@@ -81,17 +87,17 @@ impl Store {
     ///
     /// # Errors
     /// What `decide` refuses, or [`Reason::OutcomeUnknown`] if the journal failed: the same call again finds out.
-    pub(crate) async fn record<T: Send + 'static>(
+    pub(crate) async fn record<R: Into<Recorded>, T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&State) -> Result<(Vec<Record>, T), Refusal> + Send + 'static,
+        decide: impl FnOnce(&State) -> Result<(Vec<R>, T), Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         self.record_then(decide, std::convert::identity).await
     }
 
     /// As [`Store::record`]; `then` has what was decided once it is durable, whether or not the caller still waits, and makes the answer of it.
-    pub(crate) async fn record_then<D: Send + 'static, T: Send + 'static>(
+    pub(crate) async fn record_then<R: Into<Recorded>, D: Send + 'static, T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&State) -> Result<(Vec<Record>, D), Refusal> + Send + 'static,
+        decide: impl FnOnce(&State) -> Result<(Vec<R>, D), Refusal> + Send + 'static,
         then: impl FnOnce(D) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let (decide, answered) = prepared(decide, then);
@@ -100,26 +106,34 @@ impl Store {
     }
 
     /// As [`Store::record`], for what nobody waits for: it may be some milliseconds later, in the block of something else.
-    pub(crate) async fn record_later<T: Send + 'static>(
+    pub(crate) async fn record_later<R: Into<Recorded>, T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&State) -> Result<(Vec<Record>, T), Refusal> + Send + 'static,
+        decide: impl FnOnce(&State) -> Result<(Vec<R>, T), Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let (decide, answered) = prepared(decide, std::convert::identity);
-        let is_first = {
-            let mut later = self.later.lock();
-            later.push(decide);
-            later.len() == 1
-        };
-        if is_first {
+        self.record_within(PATIENCE, decide, std::convert::identity).await
+    }
+
+    /// As [`Store::record_then`], for what somebody looks at and nothing waits for: it shares the block of something else if one comes in two milliseconds.
+    pub(crate) async fn record_soon<R: Into<Recorded>, D: Send + 'static, T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(Vec<R>, D), Refusal> + Send + 'static,
+        then: impl FnOnce(D) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.record_within(PATIENCE_SHORT, decide, then).await
+    }
+
+    async fn record_within<R: Into<Recorded>, D: Send + 'static, T: Send + 'static>(
+        &self,
+        patience: Duration,
+        decide: impl FnOnce(&State) -> Result<(Vec<R>, D), Refusal> + Send + 'static,
+        then: impl FnOnce(D) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (decide, answered) = prepared(decide, then);
+        match self.later.put(decide, Instant::now() + patience, LATER_MAX) {
+            Ok(None) => {}
             // A task of its own: if this caller goes away, the others still get their block.
-            let (commands, later) = (self.commands.clone(), Arc::clone(&self.later));
-            tokio::spawn(async move {
-                tokio::time::sleep(PATIENCE).await;
-                if commands.send(Command::DecideLater).await.is_err() {
-                    // The recorder has ended: nobody else would drop them.
-                    drop(std::mem::take(&mut *later.lock()));
-                }
-            });
+            Ok(Some(due)) => drop(tokio::spawn(keep_time(self.commands.clone(), Arc::clone(&self.later), due))),
+            Err(decide) => self.commands.send(Command::Decide(decide)).await.map_err(|_| outcome_unknown())?,
         }
         answered.await.unwrap_or_else(|_| Err(outcome_unknown()))
     }
@@ -242,14 +256,14 @@ impl Store {
 }
 
 /// A command, and its answer.
-fn prepared<D: Send + 'static, T: Send + 'static>(
-    decide: impl FnOnce(&State) -> Result<(Vec<Record>, D), Refusal> + Send + 'static,
+fn prepared<R: Into<Recorded>, D: Send + 'static, T: Send + 'static>(
+    decide: impl FnOnce(&State) -> Result<(Vec<R>, D), Refusal> + Send + 'static,
     then: impl FnOnce(D) -> T + Send + 'static,
 ) -> (Decide, oneshot::Receiver<Result<T, Refusal>>) {
     let (answer, answered) = oneshot::channel();
     let decide = move |state: &State| {
         let (records, outcome) = match decide(state) {
-            Ok((records, value)) => (records, Ok(value)),
+            Ok((records, value)) => (records.into_iter().map(Into::into).collect(), Ok(value)),
             Err(refusal) => (Vec::new(), Err(refusal)),
         };
         let settle = Box::new(move |durable: bool| {
@@ -259,6 +273,15 @@ fn prepared<D: Send + 'static, T: Send + 'static>(
         Decided { records, settle }
     };
     (Box::new(decide), answered)
+}
+
+/// Has what waits decided when its time has come, unless another block took it along.
+async fn keep_time(commands: mpsc::Sender<Command>, later: Arc<Later>, due: Instant) {
+    tokio::time::sleep_until(due).await;
+    if later.is_due(due) && commands.send(Command::DecideLater).await.is_err() {
+        // The recorder has ended: nobody else would drop them.
+        drop(later.take());
+    }
 }
 
 /// Tells the recorder every second that a second passed, as long as anybody else uses it.

@@ -15,7 +15,7 @@ use truc_types::{AgencyCode, Date, Digest, EdgeTerm, MessageId, OrganisationCode
 use super::{invalid, organisation};
 use crate::fresh::FreshDocument;
 use crate::node::Node;
-use crate::record::Record;
+use crate::record::{Inside, Record, Recorded};
 use crate::state::{SealedAt, State};
 use crate::store::refusal_of;
 
@@ -254,22 +254,31 @@ fn known(state: &State, reference: &str, request: &Digest) -> Result<Option<Mess
     }
 }
 
+/// Everything that the DMS said: the same reference with another digest is refused.
+fn request_of(envelope: &Envelope) -> Digest {
+    // Without id, keys and times.
+    sha256(&envelope.to_json())
+}
+
 /// The message that was recorded before under a reference. Asked before attachments are kept: those of a document that is refused belong to nobody.
 ///
 /// # Errors
 /// [`Reason::ReferenceConflict`].
 pub(super) async fn recorded_before(node: &Node, reference: &str, envelope: &Envelope) -> Result<Option<MessageId>, Refusal> {
-    let request = sha256(&envelope.to_json());
+    let request = request_of(envelope);
     node.store.read(|state| Ok(known(state, reference, &request))).await?
 }
 
-/// Records a document once per client reference; with its seal if it can be brought at once.
+/// Records a document once per client reference; with its seal if it can be brought at once. It was checked that it can be sealed ([`Sealer::draft`]): no more
+/// than digests and its id have changed since.
+///
+/// [`Sealer::draft`]: crate::sealer::Sealer::draft
 pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelope) -> Result<MessageId, Refusal> {
-    // Without id, keys and times: what the DMS said and nothing else.
-    let request = sha256(&envelope.to_json());
+    let request = request_of(&envelope);
     let minted = clock::mint();
     envelope.message_id = minted;
-    let draft = node.sealer.draft(envelope.clone()).map_err(|cause| fault(&cause))?;
+    let drafted = node.sealer.drafted(envelope.clone());
+    let draft = drafted.to_json();
     let term = node.term.lock().filter(|_| node.connected.load(Ordering::Relaxed) && node.fresh.may_seal());
     let (sealer, observed, fresh) = (node.sealer.clone(), node.trust.observed().for_statements(), Arc::clone(&node.fresh));
     let (lane, carried) = (envelope.urgency().lane() as u8, envelope.carried());
@@ -286,8 +295,9 @@ pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelop
             _ => None,
         };
         let document = FreshDocument { message_id: minted, lane, draft: draft.clone(), carried, sealed: file };
-        let drafted = Record::Drafted { message_id: minted, reference, request, draft };
-        Ok((std::iter::once(drafted).chain(sealed).collect(), (minted, Some(document))))
+        let record = Record::Drafted { message_id: minted, reference, request, draft };
+        let drafted = Recorded { record, inside: Some(Inside::Envelope(Box::new(drafted))) };
+        Ok((std::iter::once(drafted).chain(sealed.map(Recorded::from)).collect(), (minted, Some(document))))
     };
     // By the recorder itself, so that a caller who goes away leaves no document behind that only a restart would find.
     let recorded = node.store.record_then(decide, move |(message_id, document)| {

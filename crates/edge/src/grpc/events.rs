@@ -34,15 +34,16 @@ pub(super) async fn events(
     let mut changes = node.store.signals().events.subscribe();
     loop {
         let page = node.store.read(move |state| with_references(state, state.events_after(cursor, PAGE)?)).await?;
-        let nothing = page.is_empty();
+        // What happens behind these is told, unless there is more already.
+        let is_last = page.len() < PAGE;
         for response in page {
             cursor = response.cursor;
             sender.send(response).await?;
         }
-        if nothing && no_wait {
+        if is_last && no_wait {
             return Ok(());
         }
-        if nothing && sender.wait(changes.changed()).await?.is_err() {
+        if is_last && sender.wait(changes.changed()).await?.is_err() {
             return Ok(());
         }
     }

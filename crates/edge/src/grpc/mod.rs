@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::server::NamedService as _;
 use tonic::service::interceptor::InterceptedService;
@@ -127,8 +128,13 @@ struct Ended;
 
 impl<T: Send + 'static> Sender<T> {
     async fn send(&self, message: T) -> Result<(), Ended> {
+        let message = match self.messages.try_send(Ok(message)) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(message)) => message,
+            Err(TrySendError::Closed(_)) => return Err(Ended),
+        };
         tokio::select! {
-            sent = self.messages.send(Ok(message)) => sent.map_err(|_| Ended),
+            sent = self.messages.send(message) => sent.map_err(|_| Ended),
             () = self.shutdown.begun() => Err(Ended),
         }
     }

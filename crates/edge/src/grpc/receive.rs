@@ -10,6 +10,7 @@ use truc_types::{Digest, MessageId, OrganisationCode, Reason, Refusal};
 
 use super::{Sender, StreamError, document, invalid, message_id, unknown};
 use crate::node::Node;
+use crate::recent::RecentArrival;
 use crate::record::{Answer, GivenReason, Record};
 use crate::state::{InboxRow, OutboxRow, Visibility};
 use crate::store::refusal_of;
@@ -44,16 +45,17 @@ pub(super) async fn documents(
     let mut arrivals = node.store.signals().arrivals.subscribe();
     loop {
         let shown = node.store.read(move |state| state.shown_after(cursor, PAGE)).await?;
-        let nothing = shown.is_empty();
+        // What is shown behind these is told, unless there is more already.
+        let is_last = shown.len() < PAGE;
         for (at, message_id, recipient) in shown {
             let document = received(&node, message_id, recipient).await?;
             sender.send(pb::ReceiveDocumentsResponse { cursor: at, document: Some(document) }).await?;
             cursor = at;
         }
-        if nothing && no_wait {
+        if is_last && no_wait {
             return Ok(());
         }
-        if nothing && sender.wait(arrivals.changed()).await?.is_err() {
+        if is_last && sender.wait(arrivals.changed()).await?.is_err() {
             return Ok(());
         }
     }
@@ -78,16 +80,22 @@ pub(super) async fn received(node: &Node, message_id: MessageId, recipient: Orga
     let rows = node.store.read(move |state| Ok((state.inbox(&message_id, &wanted)?, state.possible_duplicates(&message_id, &wanted)?)));
     let (row, duplicates) = rows.await?;
     let row = row.filter(|row| matches!(row.visibility, Visibility::Shown(_))).ok_or_else(|| unknown(&message_id))?;
-    let envelope = envelope_of(node, &row).await?;
-    let Record::Arrived { fact, at, .. } = node.store.record_at(row.arrived_at).await? else { return Err(misplaced(&message_id)) };
-    let Ok(Fact::Accepted(fact)) = Fact::parse(&fact) else { return Err(misplaced(&message_id)) };
+    let (envelope, accepted_at, at) = match node.recent.take(&message_id, &recipient) {
+        Some(RecentArrival { envelope, accepted_at, at, .. }) => (*envelope, accepted_at, at),
+        None => {
+            let envelope = envelope_of(node, &row).await?;
+            let Record::Arrived { fact, at, .. } = node.store.record_at(row.arrived_at).await? else { return Err(misplaced(&message_id)) };
+            let Ok(Fact::Accepted(fact)) = Fact::parse(&fact) else { return Err(misplaced(&message_id)) };
+            (envelope, fact.block_time, at)
+        }
+    };
     Ok(pb::ReceivedDocument {
         message_id: message_id.to_string(),
         recipient: recipient.to_string(),
         sender_agency: envelope.sender.agency.to_string(),
         business: document::business(envelope.business).into(),
         created_at: envelope.created_at.to_string(),
-        accepted_at: fact.block_time.to_string(),
+        accepted_at: accepted_at.to_string(),
         arrived_at: at.to_string(),
         queue_position: row.queue_position.0,
         step: step(&row).into(),

@@ -2,18 +2,19 @@
 
 use std::sync::atomic::Ordering;
 
-use truc_signing::statement::{Accepted, Envelope, Fact, Receipt, ReceiptEvent, Registry, RegistryEvent, Statement};
-use truc_signing::{Certificate, DsseFile, open_sealed};
+use truc_signing::statement::{Accepted, Envelope, Receipt, ReceiptEvent, Registry, RegistryEvent};
+use truc_signing::{Certificate, DsseFile};
 use truc_types::{AgencyCode, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
 use super::events::{EventRow, Kind};
+use super::inside::{accepted_in, envelope_in, inside_of, receipt_in};
 use super::rows::{
-    ARRIVAL, AcceptedAt, CERTIFICATE, EVENTS, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, NOTICE, OPEN, ORGANISATION, OUTBOX,
-    OutboxRow, PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step,
-    Visibility, WATCH_KEY, WatchRow, inbox_key, open_key, pending_key,
+    ARRIVAL, AcceptedAt, CERTIFICATE, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow,
+    PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step, Visibility,
+    WATCH_KEY, WatchRow, inbox_key, open_key, pending_key,
 };
 use super::{State, StateError};
-use crate::record::{Answer, Fate, GivenReason, Record};
+use crate::record::{Answer, Fate, GivenReason, Inside, Record};
 use crate::trust::checkpoint::read_unverified;
 
 /// Where a record stands, when its block was begun, and what happens at it.
@@ -39,31 +40,51 @@ impl State {
     /// # Errors
     /// When the record does not follow from those before: damage, or a defect. Nothing may be answered from this state any more.
     pub(crate) fn apply(&self, position: Position, time: Timestamp, record: &Record) -> Result<(), StateError> {
+        self.apply_read(position, time, record, None)
+    }
+
+    /// As [`State::apply`], with the statement in the record if it was read before.
+    ///
+    /// # Errors
+    /// As [`State::apply`].
+    pub(crate) fn apply_read(
+        &self,
+        position: Position,
+        time: Timestamp,
+        record: &Record,
+        inside: Option<Inside>,
+    ) -> Result<(), StateError> {
+        debug_assert!(
+            inside.as_ref().is_none_or(|inside| inside_of(record).is_ok_and(|found| found.as_ref() == Some(inside))),
+            "what was read of a record is what its bytes read as"
+        );
         if self.applied() != position {
             return Err(inconsistent(format!("record {position} after {}", self.applied())));
         }
         // Before the first row: who sees one waits until this record is durable.
         self.begun.store(position.next().0, Ordering::Release);
         let mut moment = Moment { position, time, events: Vec::new() };
-        self.apply_record(&mut moment, record)?;
-        if !moment.events.is_empty() {
-            self.write(EVENTS, &position.0.to_be_bytes(), &moment.events)?;
-        }
+        let inside = match inside {
+            None => inside_of(record)?,
+            known => known,
+        };
+        self.apply_record(&mut moment, record, inside)?;
+        self.write_events(position, &moment.events)?;
         self.applied.store(position.next().0, Ordering::Release);
         Ok(())
     }
 
-    fn apply_record(&self, moment: &mut Moment, record: &Record) -> Result<(), StateError> {
+    fn apply_record(&self, moment: &mut Moment, record: &Record, inside: Option<Inside>) -> Result<(), StateError> {
         let (position, now) = (moment.position, moment.time);
         match record {
             Record::TermOpening { term, .. } => self.change_meta(|meta| {
                 (meta.term, meta.term_open, meta.seq) = (*term, false, SenderSeq(0));
             }),
             Record::TermOpened { term, .. } => self.change_meta(|meta| meta.term_open = meta.term == *term),
-            Record::Drafted { message_id, reference, request, draft } => {
+            Record::Drafted { message_id, reference, request, .. } => {
                 let row = ReferenceRow { message_id: *message_id, request: *request };
                 self.write(REFERENCE, reference.as_bytes(), &row)?;
-                self.drafted(moment, message_id, reference, draft)
+                self.drafted(moment, message_id, reference, envelope_in(inside)?)
             }
             Record::Sealed { message_id, term, seq, .. } => {
                 moment.event(Kind::Sealed, message_id, now);
@@ -74,19 +95,23 @@ impl State {
                     meta.unanswered += u64::from(is_first);
                 })
             }
-            Record::Accepted { message_id, fact, .. } => self.accepted(moment, message_id, fact),
+            Record::Accepted { message_id, .. } => self.accepted(moment, message_id, accepted_in(inside)?),
             Record::RefusedByAxis { message_id, reason, message } => {
                 moment.events.push(EventRow::new(Kind::RefusedByAxis, message_id, now).reason(reason, message));
                 self.notice(position)?;
                 let refusal = Some((reason.clone(), message.clone()));
-                self.answered_by_axis(message_id)?;
-                let row = self.change_outbox_row(message_id, |row| (row.refusal, row.refused_at) = (refusal, Some(position.0)))?;
+                let mut is_first = false;
+                let row = self.change_outbox_row(message_id, |row| {
+                    is_first = row.is_unanswered();
+                    (row.refusal, row.refused_at) = (refusal, Some(position.0));
+                })?;
+                self.answered_by_axis(is_first)?;
                 self.delete(OPEN, &open_key(row.lane, message_id))
             }
-            Record::FeedReceipt { cursor, file, .. } => self.feed_receipt(moment, *cursor, file),
-            Record::ArrivedEnvelope { message_id, file } => self.write_title(message_id, &envelope_of(file)?),
-            Record::Arrived { message_id, recipient, sender, queue_position, at, fact, .. } => {
-                let fact = accepted_fact(fact)?;
+            Record::FeedReceipt { cursor, .. } => self.feed_receipt(moment, *cursor, &receipt_in(inside)?),
+            Record::ArrivedEnvelope { message_id, .. } => self.write_title(message_id, &envelope_in(inside)?),
+            Record::Arrived { message_id, recipient, sender, queue_position, at, .. } => {
+                let fact = accepted_in(inside)?;
                 moment.event_for(Kind::Arrived, message_id, recipient, *at);
                 let pending = PendingRow {
                     envelope: fact.envelope,
@@ -102,7 +127,7 @@ impl State {
                 moment.events.push(EventRow::answered(message_id, recipient, *at, answer));
                 self.answered(position, message_id, recipient, *at, answer)
             }
-            Record::ReceiptSealed { receipt_id, file } => self.receipt_sealed(position, receipt_id, file),
+            Record::ReceiptSealed { receipt_id, .. } => self.receipt_sealed(position, receipt_id, receipt_in(inside)?),
             Record::ReceiptLogged { receipt_id, .. } => self.receipt_logged(moment, receipt_id),
             Record::ReceiptReturned { receipt_id, reason, culprit, apart } => {
                 self.receipt_returned(moment, receipt_id, reason, *culprit, *apart)
@@ -122,14 +147,12 @@ impl State {
         }
     }
 
-    fn notice(&self, position: Position) -> Result<(), StateError> {
-        self.rows.put(NOTICE, &position.0.to_be_bytes(), Vec::new()).map_err(Into::into)
-    }
-
-    fn change_meta(&self, change: impl FnOnce(&mut Meta)) -> Result<(), StateError> {
+    pub(super) fn change_meta(&self, change: impl FnOnce(&mut Meta)) -> Result<(), StateError> {
         let mut meta = self.meta()?;
         change(&mut meta);
-        self.write(META, META_KEY, &meta)
+        self.write(META, META_KEY, &meta)?;
+        *self.meta.write() = Some(meta);
+        Ok(())
     }
 
     fn change_outbox(&self, message_id: &MessageId, change: impl FnOnce(&mut OutboxRow)) -> Result<(), StateError> {
@@ -143,8 +166,7 @@ impl State {
         Ok(row)
     }
 
-    fn drafted(&self, moment: &mut Moment, message_id: &MessageId, reference: &str, draft: &[u8]) -> Result<(), StateError> {
-        let envelope = Envelope::parse(draft).map_err(|cause| inconsistent(cause.to_string()))?;
+    fn drafted(&self, moment: &mut Moment, message_id: &MessageId, reference: &str, envelope: Envelope) -> Result<(), StateError> {
         self.write_title(message_id, &envelope)?;
         self.list(message_id, None, moment.time)?;
         moment.event(Kind::Stored, message_id, moment.time);
@@ -173,21 +195,16 @@ impl State {
         self.rows.put(OPEN, &open_key(lane, message_id), Vec::new()).map_err(Into::into)
     }
 
-    /// A sealed document is about to have its answer, perhaps once more.
-    fn answered_by_axis(&self, message_id: &MessageId) -> Result<(), StateError> {
-        match self.outbox(message_id)? {
-            Some(row) if row.sealed.is_some() && row.is_open() => {
-                self.change_meta(|meta| meta.unanswered = meta.unanswered.saturating_sub(1))
-            }
-            _ => Ok(()),
-        }
+    /// A sealed document has its answer, perhaps once more.
+    fn answered_by_axis(&self, is_first: bool) -> Result<(), StateError> {
+        if is_first { self.change_meta(|meta| meta.unanswered = meta.unanswered.saturating_sub(1)) } else { Ok(()) }
     }
 
-    fn accepted(&self, moment: &mut Moment, message_id: &MessageId, fact: &[u8]) -> Result<(), StateError> {
-        let fact = accepted_fact(fact)?;
+    fn accepted(&self, moment: &mut Moment, message_id: &MessageId, fact: Accepted) -> Result<(), StateError> {
         moment.event(Kind::Accepted, message_id, fact.block_time);
-        self.answered_by_axis(message_id)?;
+        let mut is_first = false;
         let row = self.change_outbox_row(message_id, |row| {
+            is_first = row.is_unanswered();
             let at = fact.block_time;
             row.accepted = Some(AcceptedAt { position: moment.position, leaf: fact.leaf, at, envelope: fact.envelope });
             for (recipient, queued) in row.recipients.iter_mut().zip(&fact.queue) {
@@ -200,11 +217,11 @@ impl State {
                 }
             }
         })?;
+        self.answered_by_axis(is_first)?;
         self.delete(OPEN, &open_key(row.lane, message_id))
     }
 
-    fn feed_receipt(&self, moment: &mut Moment, cursor: u64, file: &[u8]) -> Result<(), StateError> {
-        let receipt = receipt_of(file)?;
+    fn feed_receipt(&self, moment: &mut Moment, cursor: u64, receipt: &Receipt) -> Result<(), StateError> {
         self.notice(moment.position)?;
         self.change_meta(|meta| meta.feed_cursor = cursor)?;
         let (step, kind) = match receipt.event {
@@ -284,11 +301,7 @@ impl State {
         let row = self.change_inbox(message_id, recipient, |row| {
             (row.answer, row.answered_at, row.answer_at) = (Some(answer.clone()), at, Some(position.0));
         })?;
-        let (event, arrival_number, reason) = match answer {
-            Answer::Acknowledged { arrival_number } => (Event::Acknowledged, arrival_number.clone(), None),
-            Answer::Refused(reason) => (Event::Refused, None, Some(reason.clone())),
-        };
-        let pending = PendingRow { envelope: row.envelope, at, queue_position: row.queue_position, arrival_number, reason, alone: false };
+        let (event, pending) = pending_answer(&row, at, answer);
         self.pend(event, &row.sender, (message_id, recipient), &pending)
     }
 
@@ -305,8 +318,7 @@ impl State {
         Ok(row)
     }
 
-    fn receipt_sealed(&self, position: Position, receipt_id: &MessageId, file: &[u8]) -> Result<(), StateError> {
-        let receipt = receipt_of(file)?;
+    fn receipt_sealed(&self, position: Position, receipt_id: &MessageId, receipt: Receipt) -> Result<(), StateError> {
         let event = match receipt.event {
             ReceiptEvent::Fetched => Event::Fetched,
             ReceiptEvent::Acknowledged => Event::Acknowledged,
@@ -323,6 +335,8 @@ impl State {
             items.push(ItemRow { message_id: item.message_id, recipient: item.recipient, pending });
         }
         let row = ReceiptRow { position, term: receipt.edge_term, event, sender: receipt.original_sender, items };
+        // Whoever sealed it goes on with what did not fit.
+        self.touched.lock().remove(&(event, row.sender.clone()));
         self.write(RECEIPT, &receipt_id.to_bytes(), &row)
     }
 
@@ -350,6 +364,7 @@ impl State {
             let pending = PendingRow { arrival_number: None, reason: Some(reason), alone: false, ..item.pending.clone() };
             return self.pend(Event::Refused, &row.sender, (&item.message_id, &item.recipient), &pending);
         }
+        self.shown.store(true, Ordering::Release);
         moment.event_for(Kind::Shown, &item.message_id, &item.recipient, moment.time);
         self.list(&item.message_id, Some(&item.recipient), moment.time)?;
         let cursor = self.meta()?.arrival_cursor + 1;
@@ -414,33 +429,15 @@ impl State {
     }
 }
 
-fn inconsistent(cause: String) -> StateError {
+/// What has to stand in a receipt because the DMS answered.
+pub(crate) fn pending_answer(row: &InboxRow, at: Timestamp, answer: &Answer) -> (Event, PendingRow) {
+    let (event, arrival_number, reason) = match answer {
+        Answer::Acknowledged { arrival_number } => (Event::Acknowledged, arrival_number.clone(), None),
+        Answer::Refused(reason) => (Event::Refused, None, Some(reason.clone())),
+    };
+    (event, PendingRow { envelope: row.envelope, at, queue_position: row.queue_position, arrival_number, reason, alone: false })
+}
+
+pub(super) fn inconsistent(cause: String) -> StateError {
     StateError::Inconsistent(cause)
-}
-
-/// The envelope in a file that was verified before it was recorded.
-fn envelope_of(file: &[u8]) -> Result<Envelope, StateError> {
-    match open_sealed(file).map(|sealed| sealed.statement) {
-        Ok(Statement::Envelope(envelope)) => Ok(*envelope),
-        Ok(other) => Err(inconsistent(format!("an envelope is a {}", other.predicate_type()))),
-        Err(cause) => Err(inconsistent(cause.to_string())),
-    }
-}
-
-/// The acceptance in a fact that was verified before it was recorded.
-fn accepted_fact(fact: &[u8]) -> Result<Accepted, StateError> {
-    match Fact::parse(fact) {
-        Ok(Fact::Accepted(accepted)) => Ok(accepted),
-        Ok(other) => Err(inconsistent(format!("a fact says {}", other.event().as_str()))),
-        Err(cause) => Err(inconsistent(cause.to_string())),
-    }
-}
-
-/// The receipt in a file that was verified before it was recorded.
-fn receipt_of(file: &[u8]) -> Result<Receipt, StateError> {
-    match open_sealed(file).map(|sealed| sealed.statement) {
-        Ok(Statement::Receipt(receipt)) => Ok(receipt),
-        Ok(other) => Err(inconsistent(format!("a receipt is a {}", other.predicate_type()))),
-        Err(cause) => Err(inconsistent(cause.to_string())),
-    }
 }

@@ -127,20 +127,20 @@ impl State {
     /// Enters a document into the list. `recipient` is that of a received one.
     pub(super) fn list(&self, message_id: &MessageId, recipient: Option<&OrganisationCode>, at: Timestamp) -> Result<(), StateError> {
         let title = self.title(message_id)?.ok_or_else(|| StateError::Inconsistent(format!("{message_id} has no title")))?;
-        let mut meta = self.meta()?;
-        meta.listed += 1;
-        self.write(super::META, super::rows::META_KEY, &meta)?;
-        let key = list_key(at, meta.listed);
+        let mut number = 0;
+        self.change_meta(|meta| {
+            meta.listed += 1;
+            number = meta.listed;
+        })?;
+        let key = list_key(at, number);
         let row = ListRow { message_id: *message_id, recipient: recipient.map(ToString::to_string), at };
         self.write(LIST, &key, &row)?;
         self.rows.put(LISTED, &listed_key(message_id, recipient.map(OrganisationCode::as_str)), key.to_vec())?;
         for name in title.names.iter().filter(|_| recipient.is_some()) {
-            self.rows.put(NAMED, &[name.as_slice(), &meta.listed.to_be_bytes()].concat(), message_id.to_bytes().to_vec())?;
+            self.rows.put(NAMED, &[name.as_slice(), &number.to_be_bytes()].concat(), message_id.to_bytes().to_vec())?;
         }
         for node in title.names.iter().chain(&title.answers) {
-            let own = message_id.to_bytes();
-            self.rows.put(LINK, &[own.as_slice(), node.as_slice()].concat(), Vec::new())?;
-            self.rows.put(LINK, &[node.as_slice(), own.as_slice()].concat(), Vec::new())?;
+            self.rows.put(LINK, &[node.as_slice(), message_id.to_bytes().as_slice()].concat(), Vec::new())?;
         }
         Ok(())
     }
@@ -197,6 +197,8 @@ impl State {
         let mut waiting = VecDeque::from([message_id.to_bytes()]);
         while let Some(node) = waiting.pop_front() {
             let here = self.scan(LISTED, &KeyRange::prefix(&node), ENVELOPE_CODES_MAX + 1)?;
+            // Of a document that the DMS may not see nothing is followed.
+            let title = if here.rows.is_empty() { None } else { self.title(&MessageId::from_bytes(node))? };
             for (_, key) in here.rows {
                 let key: ListKey = key.try_into().map_err(|_| unreadable(LISTED, "its value"))?;
                 if thread.lines.len() >= THREAD_DOCUMENTS_MAX {
@@ -208,8 +210,11 @@ impl State {
             }
             let links = self.scan(LINK, &KeyRange::prefix(&node), THREAD_DOCUMENTS_MAX)?;
             thread.incomplete |= links.more;
+            let mut next_nodes = title.map_or_else(Vec::new, |title| [title.names, title.answers].concat());
             for (key, _) in links.rows {
-                let next = *key.last_chunk::<16>().ok_or_else(|| unreadable(LINK, "its key"))?;
+                next_nodes.push(*key.last_chunk::<16>().ok_or_else(|| unreadable(LINK, "its key"))?);
+            }
+            for next in next_nodes {
                 // Names and messages: at most so many of each that the documents found stay below their limit several times over.
                 if seen.len() >= 4 * THREAD_DOCUMENTS_MAX {
                     thread.incomplete = true;

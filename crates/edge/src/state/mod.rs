@@ -5,6 +5,7 @@
 mod apply;
 mod catalogue;
 mod events;
+mod inside;
 mod queries;
 mod rows;
 #[cfg(test)]
@@ -12,14 +13,15 @@ mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use truc_types::{AgencyCode, Position};
 use truc_views::{KeyRange, Overlay, Table, ViewError};
 
+pub(crate) use apply::pending_answer;
 pub(crate) use catalogue::{ListKey, ListRow, list_key};
 pub(crate) use events::{EventRow, Kind};
 pub(crate) use queries::{Backlog, PendingItem};
@@ -48,12 +50,20 @@ pub(crate) struct State {
     applied: AtomicU64,
     /// Groups to which something was added that has to stand in a receipt, since somebody asked. At most three for each agency of the registry.
     touched: Mutex<HashSet<(Event, AgencyCode)>>,
+    /// The row of which there is one, once it was read.
+    meta: RwLock<Option<Meta>>,
+    /// Something became visible to the DMS since somebody asked.
+    shown: AtomicBool,
+    /// First position of the last row of events; `u64::MAX` before anybody looked for it.
+    last_events: AtomicU64,
 }
 
 impl State {
     /// The state over an open view that has reached `position`.
     pub(crate) fn new(rows: Arc<Overlay>, position: Position) -> Self {
-        Self { rows, begun: AtomicU64::new(position.0), applied: AtomicU64::new(position.0), touched: Mutex::default() }
+        let (begun, applied) = (AtomicU64::new(position.0), AtomicU64::new(position.0));
+        let (touched, meta, shown, last_events) = (Mutex::default(), RwLock::default(), AtomicBool::new(false), AtomicU64::new(u64::MAX));
+        Self { rows, begun, applied, touched, meta, shown, last_events }
     }
 
     /// The position after the last applied record.
@@ -74,6 +84,16 @@ impl State {
     /// Whether there are such groups.
     pub(crate) fn is_touched(&self) -> bool {
         !self.touched.lock().is_empty()
+    }
+
+    /// Whether something was added to a group since the last call of [`State::take_touched`] that stands in no receipt.
+    pub(crate) fn is_group_touched(&self, group: &(Event, AgencyCode)) -> bool {
+        self.touched.lock().contains(group)
+    }
+
+    /// Whether something became visible to the DMS since the last call.
+    pub(crate) fn take_shown(&self) -> bool {
+        self.shown.swap(false, Ordering::AcqRel)
     }
 
     /// The rows, for the recorder that hands them to the view's writer.

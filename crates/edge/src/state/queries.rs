@@ -5,7 +5,7 @@ use truc_types::{AgencyCode, Digest, MessageId, OrganisationCode, Position, Time
 use truc_views::KeyRange;
 
 use super::rows::{
-    ARRIVAL, CERTIFICATE, Event, INBOX, InboxRow, META, META_KEY, Meta, NOTICE, OPEN, ORGANISATION, OUTBOX, OutboxRow, PENDING, PendingRow,
+    ARRIVAL, CERTIFICATE, Event, INBOX, InboxRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow, PENDING, PendingRow,
     RECEIPT, REFERENCE, REGISTRY, ReceiptRow, ReferenceRow, WATCH_KEY, WatchRow, from_row, inbox_key, message_of_open_key,
     parts_of_inbox_key, parts_of_pending_key, pending_prefix,
 };
@@ -67,7 +67,10 @@ impl State {
 
     /// What there is one of.
     pub(crate) fn meta(&self) -> Result<Meta, StateError> {
-        Ok(self.read(META, META_KEY)?.unwrap_or_default())
+        match &*self.meta.read() {
+            Some(meta) => Ok(meta.clone()),
+            None => Ok(self.read(META, META_KEY)?.unwrap_or_default()),
+        }
     }
 
     /// What a client reference stands for.
@@ -126,14 +129,6 @@ impl State {
         let known = self.read(META, WATCH_KEY)?;
         let begin = || Ok::<_, StateError>(WatchRow { arrivals: self.meta()?.confirmed, notices: Position(0) });
         known.map_or_else(begin, Ok)
-    }
-
-    /// Records after a position that tell the sender of a document something about it.
-    pub(crate) fn notices_after(&self, position: Position, limit: usize) -> Result<Vec<Position>, StateError> {
-        let page = self.scan(NOTICE, &KeyRange::all().after(&position.0.to_be_bytes()), limit)?;
-        let notice =
-            |(key, _): (Vec<u8>, Vec<u8>)| Ok(Position(u64::from_be_bytes(key.try_into().map_err(|_| unreadable(NOTICE, "its key"))?)));
-        page.rows.into_iter().map(notice).collect()
     }
 
     /// The kinds of receipts that could be sealed now, each once: event and original sender.

@@ -9,7 +9,7 @@ use crate::record::{Answer, GivenReason};
 use crate::wire;
 
 /// Format of the rows: another one rebuilds the view.
-pub(crate) const ROWS_FORMAT: u32 = 4;
+pub(crate) const ROWS_FORMAT: u32 = 5;
 
 /// Single rows: [`Meta`], [`WatchRow`], and the peaks of the journal's tree.
 pub(crate) const META: Table = Table(0);
@@ -40,14 +40,14 @@ pub(crate) const TITLE: Table = Table(20);
 pub(crate) const LIST: Table = Table(21);
 /// Message id and recipient (none for a sent document) → its [`ListKey`](super::catalogue::ListKey).
 pub(crate) const LISTED: Table = Table(22);
-/// Two nodes → nothing: documents and names that belong to one correspondence, both ways round.
+/// What a document is called or answers, and the document → nothing. The other way round they stand in its [`TITLE`].
 pub(crate) const LINK: Table = Table(23);
 /// Name of a received document and number in the list → message id.
 pub(crate) const NAMED: Table = Table(24);
-/// Position of a record → the events that it is ([`EventRow`](super::events::EventRow)).
+/// Position of a record → the events of it and of some that follow it: positions and [`EventRow`](super::events::EventRow)s, one after another.
 pub(crate) const EVENTS: Table = Table(25);
 
-/// Position → nothing: records that tell the sender of a document something about it.
+/// Position / 128 → 128 bits, the first one lowest: records that tell the sender of a document something about it.
 pub(crate) const NOTICE: Table = Table(26);
 
 /// Key of [`WatchRow`].
@@ -150,6 +150,11 @@ pub(crate) struct OutboxRow {
 }
 
 impl OutboxRow {
+    /// Whether it is sealed and the axis has not answered.
+    pub(super) const fn is_unanswered(&self) -> bool {
+        self.sealed.is_some() && self.is_open()
+    }
+
     /// Whether it still has to reach the axis.
     pub(crate) const fn is_open(&self) -> bool {
         self.accepted.is_none() && self.refusal.is_none()

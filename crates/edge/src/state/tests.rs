@@ -7,7 +7,7 @@ use truc_types::limits::RECEIPT_ITEMS_MAX;
 use truc_types::{EdgeTerm, MessageId, Position, SenderSeq};
 use truc_views::{KeyRange, Overlay, Table, ViewFormat, ViewStore};
 
-use super::rows::{EVENTS, Step, Visibility};
+use super::rows::{EVENTS, NOTICE, Step, Visibility};
 use super::{Event, State};
 use crate::record::{Answer, Fate, GivenReason, Record};
 use crate::sealer::fitting;
@@ -58,7 +58,8 @@ impl Bench {
             return None;
         }
         let count = items.len();
-        let (receipt_id, file) = sealer("H53").receipt(event, &agency("A80"), items, self.state.meta().unwrap().term, None);
+        let (receipt, file) = sealer("H53").receipt(event, &agency("A80"), items, self.state.meta().unwrap().term, None);
+        let receipt_id = receipt.receipt_id;
         self.record(Record::ReceiptSealed { receipt_id, file });
         Some((receipt_id, count))
     }
@@ -72,7 +73,7 @@ impl Bench {
             let rows = self.state.rows.scan(Table(number), &KeyRange::all(), 1_000).unwrap().rows;
             rows.into_iter().map(move |(key, row)| (number, key, row))
         };
-        (0..=EVENTS.0).flat_map(table).collect()
+        (0..=NOTICE.0).flat_map(table).collect()
     }
 }
 
@@ -152,6 +153,56 @@ fn a_replay_of_the_journal_reaches_the_same_rows() {
     assert!(live.dump().len() > 10);
     assert_eq!(live.dump(), replayed.dump());
     assert_eq!(live.state.applied(), Position(live.journal.len() as u64));
+}
+
+#[test]
+fn a_replay_that_begins_in_the_middle_goes_on_with_the_rows_that_are_there() {
+    let live = life();
+    for begun in 0..live.journal.len() {
+        let mut replayed = Bench::new();
+        let (before, after) = live.journal.split_at(begun);
+        before.iter().for_each(|record| replayed.record(record.clone()));
+        replayed.state = State::new(Arc::clone(replayed.state.rows()), Position(begun as u64));
+        after.iter().for_each(|record| replayed.record(record.clone()));
+        assert_eq!(live.dump(), replayed.dump(), "begun anew at {begun}");
+    }
+}
+
+#[test]
+fn events_are_read_from_every_cursor_whatever_rows_they_share() {
+    let mut bench = life();
+    // Too long to share a row with others.
+    let answer = Answer::Refused(GivenReason { code: "wrong".to_owned(), text: "x".repeat(1_400) });
+    for number in [11, 13] {
+        let at = truc_types::Timestamp::from_millis(6);
+        bench.record(Record::Answered { message_id: id(number), recipient: organisation("H53"), at, answer: answer.clone() });
+    }
+    for number in 20..60 {
+        bench.record(drafted(id(number), &format!("HS-{number}"), &["A80"]));
+    }
+    let all = bench.state.events_after(0, 1_000).unwrap();
+    assert!(all.len() > 50 && all.is_sorted_by_key(|(cursor, _)| *cursor));
+    let rows = bench.state.rows.scan(EVENTS, &KeyRange::all(), 1_000).unwrap().rows.len();
+    assert!(rows * 5 < all.len(), "{rows} rows for the events of {} records", all.len());
+    for cursor in 0..=bench.journal.len() as u64 {
+        let expected: Vec<_> = all.iter().filter(|(after, _)| *after > cursor).cloned().collect();
+        assert_eq!(bench.state.events_after(cursor, 1_000).unwrap(), expected, "after {cursor}");
+        let page = bench.state.events_after(cursor, 3).unwrap();
+        assert_eq!(page, expected.into_iter().take(page.len()).collect::<Vec<_>>());
+        assert!(page.len() == 3 || page.last().is_none_or(|(last, _)| all.last().is_some_and(|(end, _)| last == end)), "after {cursor}");
+    }
+}
+
+#[test]
+fn notices_are_found_after_every_position() {
+    let bench = Bench::new();
+    let noticed = [0, 1, 127, 128, 300, 1_000].map(Position);
+    noticed.iter().for_each(|position| bench.state.notice(*position).unwrap());
+    for after in 0..1_001 {
+        let expected: Vec<_> = noticed.iter().copied().filter(|position| position.0 > after).collect();
+        assert_eq!(bench.state.notices_after(Position(after), 100).unwrap(), expected);
+        assert_eq!(bench.state.notices_after(Position(after), 2).unwrap(), expected.into_iter().take(2).collect::<Vec<_>>());
+    }
 }
 
 #[test]
