@@ -4,7 +4,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+
+/// One step of making room.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What the engine asks of a file system.
 pub(super) trait Disk: Send + Sync {
@@ -28,6 +32,9 @@ pub(super) trait Disk: Send + Sync {
 pub(super) trait WriteFile: Send {
     /// Writes behind what is there. After an error any part of it may have been written.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Writes zeros behind what is there, without moving on: what is appended next replaces them. A file that has its length and its place on the disk already
+    /// is synced without them.
+    fn make_room(&mut self, length: u64, bytes: u64) -> io::Result<()>;
     /// Makes what was written durable (`fdatasync`). Never called again after an error.
     fn sync(&mut self) -> io::Result<()>;
 }
@@ -82,6 +89,16 @@ impl Disk for RealDisk {
 impl WriteFile for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)
+    }
+
+    fn make_room(&mut self, length: u64, bytes: u64) -> io::Result<()> {
+        let (mut from, end) = (length, length.saturating_add(bytes));
+        while from < end {
+            let step = usize::try_from(end - from).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.write_all_at(ZEROS.get(..step).unwrap_or_default(), from)?;
+            from += u64::try_from(step).unwrap_or(u64::MAX);
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {

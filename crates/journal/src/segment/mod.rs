@@ -52,6 +52,12 @@ pub use scrub::{FINDINGS_MAX, ScrubProgress, ScrubReport, scrub};
 pub use snapshot::{Snapshot, SnapshotFile, SnapshotRequest, snapshot};
 use walk::segment_name;
 
+/// Zeros that are written behind a small block that has no room: some dozens of blocks of an edge. A block that has room is durable with one write, without the
+/// length and the place of the file on the disk.
+const ROOM_BYTES: u64 = 256 * 1024;
+/// Bytes of a block for whose followers room is made. Larger ones come where many commands share a block: there the bytes count, not the syncs.
+const ROOM_BLOCK_BYTES_MAX: usize = 16 * 1024;
+
 /// Blocks after which the mark is written even if the block time stands still: a clock that stepped back must not keep it behind.
 const HIGH_WATER_BLOCKS_MAX: u64 = 1_000;
 
@@ -65,6 +71,8 @@ pub struct SegmentOptions {
     pub key_of: KeyOf,
     /// Bytes after which a segment is sealed, at most 1 GiB; the block that passes it still goes in.
     pub segment_bytes_max: u64,
+    /// Bytes of room that small blocks find behind them, at most 256 KiB; 0 for none.
+    pub room_bytes: u64,
     /// Whether sealed segments are packed into compressed bundles, on a thread of the journal's own. Segments that are packed are read either way.
     pub packs: bool,
 }
@@ -73,7 +81,7 @@ impl SegmentOptions {
     /// Segments of [`SEGMENT_BYTES_MAX`] that are packed, and this id.
     #[must_use]
     pub fn new(key_of: KeyOf) -> Self {
-        Self { key_of, segment_bytes_max: SEGMENT_BYTES_MAX, packs: true }
+        Self { key_of, segment_bytes_max: SEGMENT_BYTES_MAX, room_bytes: ROOM_BYTES, packs: true }
     }
 }
 
@@ -82,6 +90,8 @@ struct Tail {
     file: Box<dyn WriteFile>,
     header: SegmentHeader,
     length: u64,
+    /// Up to here the file has its bytes.
+    room: u64,
     ids: Vec<Row>,
 }
 
@@ -161,10 +171,15 @@ impl SegmentJournal {
         let tail = self.tail.as_mut().ok_or_else(|| io::Error::other("there is no segment to write to"))?;
         encode_block(block, &mut self.buffer);
         let offset = tail.length;
+        let behind = offset + u64::try_from(self.buffer.len()).map_err(io::Error::other)?;
         tail.file.append(&self.buffer)?;
+        if behind > tail.room && self.options.room_bytes > 0 && self.buffer.len() <= ROOM_BLOCK_BYTES_MAX {
+            tail.file.make_room(behind, self.options.room_bytes)?;
+            tail.room = behind + self.options.room_bytes;
+        }
         tail.file.sync()?;
         // Durable from here on.
-        tail.length += u64::try_from(self.buffer.len()).map_err(io::Error::other)?;
+        tail.length = behind;
         match ids {
             Some(ids) => tail.ids.extend(block.positioned().zip(ids).filter_map(|((position, _), id)| id.map(|id| (id, position)))),
             None => tail.ids.extend(ids_of(&self.options.key_of, block.positioned().map(|(position, entry)| (position, &**entry)))),
@@ -233,7 +248,7 @@ impl SegmentJournal {
         self.disk.sync_folder(&self.folder)?;
         self.reader.published.write().segments.push(SegmentInfo::plain(path, header.clone()));
         let length = u64::try_from(SEGMENT_HEADER_BYTES).map_err(io::Error::other)?;
-        self.tail = Some(Tail { file, header, length, ids: Vec::new() });
+        self.tail = Some(Tail { file, header, length, room: length, ids: Vec::new() });
         Ok(())
     }
 

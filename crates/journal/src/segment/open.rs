@@ -20,8 +20,8 @@ use super::lock::lock;
 use super::pack::Packer;
 use super::reader::{Form, Published, SegmentInfo, SegmentReader};
 use super::unpack::{Bundled, UnpackError};
-use super::walk::{Bad, Cursor, Depth, Seen, SegmentFile, find_block, list_segments, read_segment_header, segment_name, walk};
-use super::{KeyOf, SegmentJournal, SegmentOptions, Tail, ids_of};
+use super::walk::{Bad, Cursor, Depth, Seen, SegmentFile, find_block, list_segments, read_segment_header, segment_name, walk, written_end};
+use super::{KeyOf, ROOM_BYTES, SegmentJournal, SegmentOptions, Tail, ids_of};
 use crate::block::{BlockHeader, JournalEnd};
 use crate::contract::Damage;
 
@@ -65,12 +65,19 @@ impl SegmentJournal {
         let indexes_rebuilt = index_sealed(&*disk, folder, &mut verified, file.is_some(), &options.key_of)?;
         let report = OpenReport { end: end.clone(), segments: verified.headers.len(), dropped: verified.dropped, indexes_rebuilt };
         let header = verified.headers.pop();
-        let tail = file.zip(header).map(|(file, header)| Tail { file, header, length: verified.good_bytes, ids: verified.ids });
+        let tail = file.zip(header).map(|(file, header)| {
+            let length = verified.good_bytes;
+            Tail { file, header, length, room: length, ids: verified.ids }
+        });
         let mut journal = Self {
             reader: Arc::new(SegmentReader::new(disk.clone(), verified.published)),
             disk,
             folder: folder.to_owned(),
-            options: SegmentOptions { segment_bytes_max: options.segment_bytes_max.min(1 << 30), ..options },
+            options: SegmentOptions {
+                segment_bytes_max: options.segment_bytes_max.min(1 << 30),
+                room_bytes: options.room_bytes.min(ROOM_BYTES),
+                ..options
+            },
             tail,
             mark: written.unwrap_or(HighWater::of(&end)),
             mark_time: end.time,
@@ -295,7 +302,7 @@ fn judge(
     if at.end.number < mark.number || !is_last {
         return Err(if *bad == Bad::Short { OpenError::Truncated(damage) } else { OpenError::Corrupt(damage) });
     }
-    let bytes = segment.length - at.offset;
+    let bytes = written_end(file, at.offset, segment.length).map_err(OpenError::storage(&segment.path))? - at.offset;
     if bytes > u64::try_from(UNFINISHED_BYTES_MAX).unwrap_or(0) {
         let cause = format!("{}; the {bytes} bytes from there on are more than one write", damage.cause);
         return Err(OpenError::Corrupt(Damage { cause, ..damage }));
@@ -375,6 +382,7 @@ fn rebuild(disk: &dyn Disk, folder: &Path, info: &SegmentInfo, covered: Covered,
         Ok(())
     })
     .map_err(OpenError::storage(path))?;
+    let bad = bad.or_else(|| (cursor.end.position != covered.end).then(|| Bad::Wrong(format!("it belongs before {}", covered.end))));
     if let Some(bad) = bad {
         return Err(OpenError::Corrupt(bad.damage(&segment, &cursor)));
     }

@@ -158,7 +158,12 @@ pub(super) fn pack_one(
     let plain = SegmentFile { path: path.to_owned(), number, length, is_bundled: false };
     let name = bundled_name(number);
     let (temporary, target) = (folder.join(format!("{name}.new")), folder.join(&name));
-    let written = write(disk, &plain, &temporary, stop);
+    let sealed_at = {
+        let published = reader.published.read();
+        let segment = published.segments.iter().find(|segment| segment.header.number == number);
+        segment.and_then(|segment| segment.sealed.as_ref()).map(|(end, _)| *end)
+    };
+    let written = write(disk, &plain, sealed_at, &temporary, stop);
     let bundled = match written {
         Ok(bundled) => bundled,
         Err(error) => {
@@ -198,7 +203,7 @@ impl Fingerprint {
 }
 
 /// Writes the bundled form of a plain segment, syncs it and reads it back.
-fn write(disk: &dyn Disk, plain: &SegmentFile, to: &Path, stop: &AtomicBool) -> Result<Bundled, PackError> {
+fn write(disk: &dyn Disk, plain: &SegmentFile, sealed_at: Option<Position>, to: &Path, stop: &AtomicBool) -> Result<Bundled, PackError> {
     let file = disk.open(&plain.path).map_err(OpenError::storage(&plain.path))?;
     let header = read_segment_header(&file, plain).map_err(OpenError::storage(&plain.path))?;
     let header = header.map_err(|error| PackError::Unfit(error.to_string()))?;
@@ -208,6 +213,10 @@ fn write(disk: &dyn Disk, plain: &SegmentFile, to: &Path, stop: &AtomicBool) -> 
         fingerprint.add(seen);
         writing.block(seen)
     })?;
+    // Zeros in the place of blocks would pass for room behind the last one.
+    if sealed_at.is_some_and(|sealed_at| sealed_at != end.position) {
+        return Err(PackError::Unfit(format!("its blocks end at position {}", end.position)));
+    }
     let (footer, roots) = writing.finish(end)?;
     let file = disk.open(to).map_err(OpenError::storage(to))?;
     let length = file.metadata().map_err(OpenError::storage(to))?.len();

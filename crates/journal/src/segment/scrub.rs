@@ -14,7 +14,7 @@ use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED_BYTES_MAX};
 use super::high_water::{HIGH_WATER_FILE, HighWater};
 use super::open::{check_first, check_mark};
 use super::unpack::{Bundled, UnpackError};
-use super::walk::{Bad, Cursor, Depth, Seen, SegmentFile, block_behind, find_block, list_segments, read_segment_header, walk};
+use super::walk::{Bad, Cursor, Depth, Seen, SegmentFile, block_behind, find_block, list_segments, read_segment_header, walk, written_end};
 use crate::block::{BlockKind, JournalEnd};
 use crate::contract::Damage;
 
@@ -141,7 +141,13 @@ impl Scrub<'_> {
                 let end = self.report.end.clone();
                 let follows = find_block(&file, segment.length, 0, "", BlockNumber(0)).map_err(OpenError::storage(&segment.path))?;
                 let Some((offset, found)) = follows else {
-                    self.bad_end(segment, is_last, &Cursor { end, offset: 0 }, &format!("the segment header cannot be read: {error}"));
+                    self.bad_end(
+                        segment,
+                        is_last,
+                        &Cursor { end, offset: 0 },
+                        segment.length,
+                        &format!("the segment header cannot be read: {error}"),
+                    );
                     return Ok(());
                 };
                 self.found_at(&segment.path, 0, end.position, format!("the segment header cannot be read: {error}"));
@@ -149,7 +155,7 @@ impl Scrub<'_> {
             }
         };
         let origin = header.as_ref().map_or_else(|| cursor.end.origin.clone(), |header| header.origin.clone());
-        let mut sound = true;
+        let (mut sound, mut looked_again) = (true, None);
         while let Some(bad) = self.walk(&file, segment, &origin, header.as_ref(), &mut cursor)? {
             sound = false;
             if segment.is_bundled {
@@ -164,9 +170,14 @@ impl Scrub<'_> {
                 find_block(&file, segment.length, cursor.offset + 1, &origin, number).map_err(OpenError::storage(&segment.path))?;
             let damage = bad.damage(segment, &cursor);
             let Some((offset, found)) = follows else {
-                self.bad_end(segment, is_last, &cursor, &damage.cause);
+                let written = written_end(&file, cursor.offset, segment.length).map_err(OpenError::storage(&segment.path))?;
+                self.bad_end(segment, is_last, &cursor, written, &damage.cause);
                 break;
             };
+            // Who writes beside this had finished the one before when it wrote the one behind: what was read of it may have been half of it.
+            if looked_again.replace(cursor.offset) != Some(cursor.offset) {
+                continue;
+            }
             self.found(damage);
             cursor = Cursor { end: self.resume(&found.header, &origin), offset };
         }
@@ -200,8 +211,8 @@ impl Scrub<'_> {
     }
 
     /// Bad bytes with nothing good behind them in their file: unfinished at the end of the journal above the mark, a finding elsewhere.
-    fn bad_end(&mut self, segment: &SegmentFile, is_last: bool, at: &Cursor, cause: &str) {
-        let bytes = segment.length.saturating_sub(at.offset);
+    fn bad_end(&mut self, segment: &SegmentFile, is_last: bool, at: &Cursor, written: u64, cause: &str) {
+        let bytes = written.saturating_sub(at.offset);
         if is_last && at.end.number >= self.mark.number && bytes <= u64::try_from(UNFINISHED_BYTES_MAX).unwrap_or(0) {
             self.report.unfinished = Some(Dropped { file: segment.path.clone(), position: at.end.position, bytes });
         } else {

@@ -91,22 +91,30 @@ pub fn snapshot(folder: &Path, request: SnapshotRequest<'_>, progress: &mut dyn 
         let name = segment.name();
         let depth = if (!is_last || segment.is_bundled) && request.copied.contains(&name) { Depth::Headers } else { Depth::Full };
         let mut cursor = Cursor { end: taken.end.clone(), offset: start };
-        let bad = walk(&file, segment, &header.origin, &mut cursor, depth, &mut |seen| {
-            check_first(seen, &header)?;
-            let end = seen.header.end();
-            if let Some((number, root)) = request.earlier
-                && number == end.number
-            {
-                taken.continues_earlier = root == end.root;
-            }
-            progress(done + seen.offset, total);
-            Ok(())
-        });
-        if let Some(bad) = bad.map_err(OpenError::storage(&segment.path))? {
+        let mut looked_again = None;
+        loop {
+            let bad = walk(&file, segment, &header.origin, &mut cursor, depth, &mut |seen| {
+                check_first(seen, &header)?;
+                let end = seen.header.end();
+                if let Some((number, root)) = request.earlier
+                    && number == end.number
+                {
+                    taken.continues_earlier = root == end.root;
+                }
+                progress(done + seen.offset, total);
+                Ok(())
+            });
+            let Some(bad) = bad.map_err(OpenError::storage(&segment.path))? else { break };
             let follows = find_block(&file, segment.length, cursor.offset + 1, &header.origin, cursor.end.number);
-            if !is_last || segment.is_bundled || follows.map_err(OpenError::storage(&segment.path))?.is_some() {
+            let follows = follows.map_err(OpenError::storage(&segment.path))?.is_some();
+            // Who writes beside this had finished the one before when it wrote the one behind: what was read of it may have been half of it.
+            if follows && !segment.is_bundled && looked_again.replace(cursor.offset) != Some(cursor.offset) {
+                continue;
+            }
+            if !is_last || segment.is_bundled || follows {
                 return Err(OpenError::Corrupt(bad.damage(segment, &cursor)));
             }
+            break;
         }
         done += listed;
         taken.end = cursor.end;

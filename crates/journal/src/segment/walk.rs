@@ -189,7 +189,7 @@ pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<
     }
 }
 
-/// Walks from `cursor`, which is moved behind the last good block, to the end of the file. `on_block` may find fault with a block that is good in
+/// Walks from `cursor`, which is moved behind the last good block, to the end of the file or to the room in it that has nothing but zeros. `on_block` may find fault with a block that is good in
 /// itself.
 ///
 /// Memory: one block and one bundle, whatever the file says.
@@ -215,7 +215,12 @@ pub(super) fn walk(
     let mut payload = Vec::new();
     while cursor.offset < length {
         let mut head = [0u8; BLOCK_HEADER_BYTES];
-        if !read_at(file, &mut head, cursor.offset)? {
+        let is_whole = read_at(file, &mut head, cursor.offset)?;
+        // Room for blocks to come, which is only made behind the last one.
+        if (!is_whole || head.iter().all(|byte| *byte == 0)) && written_end(file, cursor.offset, length)? == cursor.offset {
+            return Ok(None);
+        }
+        if !is_whole {
             return Ok(Some(Bad::Short));
         }
         let stored = match StoredHeader::decode(&head, origin) {
@@ -340,6 +345,25 @@ fn check_continues(header: &BlockHeader, end: &JournalEnd) -> Result<(), String>
         return Err(format!("its term {} is below {} of the block before", header.term, end.term));
     }
     header.check_continues(end).map_err(|refusal| refusal.to_string())
+}
+
+/// Behind the last byte from `from` on that is not zero; `from` if all of them are.
+pub(super) fn written_end(file: &File, from: u64, length: u64) -> io::Result<u64> {
+    let (mut end, mut offset) = (from, from);
+    let mut chunk = vec![0u8; SEARCH_BYTES];
+    while offset < length {
+        let wanted = usize::try_from(length - offset).unwrap_or(usize::MAX).min(SEARCH_BYTES);
+        let read = file.read_at(chunk.get_mut(..wanted).unwrap_or_default(), offset)?;
+        if read == 0 {
+            break;
+        }
+        let last = chunk.get(..read).unwrap_or_default().iter().rposition(|byte| *byte != 0);
+        if let Some(last) = last {
+            end = offset + u64::try_from(last).unwrap_or(u64::MAX) + 1;
+        }
+        offset += u64::try_from(read).unwrap_or(u64::MAX);
+    }
+    Ok(end)
 }
 
 /// Looks in a file from `from` on for the header of a block with at least this number: a good block behind a bad one.

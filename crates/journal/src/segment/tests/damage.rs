@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{Source, contents, open};
+use super::{Source, contents, open, options};
 use crate::block::Block;
 use crate::contract::{Damage, Journal};
 use crate::segment::format::{BLOCK_MAGIC, UNFINISHED_BYTES_MAX};
 use crate::segment::high_water::HIGH_WATER_FILE;
 use crate::segment::walk::segment_name;
-use crate::segment::{Dropped, OpenError, ScrubReport, scrub};
+use crate::segment::{Dropped, OpenError, ScrubReport, SegmentJournal, SegmentOptions, scrub};
 use truc_types::BlockNumber;
 
 struct Written {
@@ -242,4 +242,35 @@ fn a_last_segment_without_a_header_is_an_unfinished_creation_if_it_is_short_and_
     let below = written(true);
     fs::write(below.segments.last().unwrap(), []).unwrap();
     refused(below.folder.path(), "below the mark");
+}
+
+#[test]
+fn room_behind_the_last_block_is_neither_damage_nor_dropped_and_blocks_that_became_zeros_are_missed() {
+    let folder = TempDir::new().unwrap();
+    let make = || SegmentJournal::open(folder.path(), SegmentOptions { room_bytes: 5_000, ..options(1_500) }).unwrap();
+    let (mut journal, _) = make();
+    let mut source = Source::default();
+    let blocks = [9, 8, 2, 12, 13, 1, 2].map(|entries| source.append(&mut journal, entries)).to_vec();
+    Box::new(journal).close().unwrap();
+    let segments: Vec<_> = contents(folder.path()).into_iter().filter(|(name, _)| name.ends_with(".seg")).collect();
+    assert!(segments.len() >= 3 && segments.iter().all(|(_, bytes)| bytes.ends_with(&[0; 1_000])));
+    let report = full(folder.path());
+    assert_eq!((report.findings, report.unfinished, report.blocks), (vec![], None, 7));
+    let before = contents(folder.path());
+    for (name, bytes) in &segments {
+        // The last block of the segment becomes zeros: it is missed, though nothing but room seems to be there.
+        let start = *offsets(bytes).last().unwrap();
+        let mut zeroed = bytes.clone();
+        zeroed[start..].fill(0);
+        fs::write(folder.path().join(name), &zeroed).unwrap();
+        refused(folder.path(), name);
+        assert!(!full(folder.path()).findings.is_empty(), "{name}");
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    assert!(contents(folder.path()) == before);
+    let (journal, report) = make();
+    assert_eq!((report.dropped, report.end), (None, blocks[6].end()));
+    journal.pack_now().unwrap();
+    drop(journal);
+    assert_eq!(super::blocks(&*make().0.reader()), blocks);
 }

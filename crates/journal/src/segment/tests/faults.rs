@@ -9,7 +9,7 @@ use super::record::{Fault, RecordingDisk};
 use super::{Source, blocks, check_index, open, options};
 use crate::block::Block;
 use crate::contract::{AppendError, Journal};
-use crate::segment::{OpenError, SegmentJournal};
+use crate::segment::{OpenError, SegmentJournal, SegmentOptions};
 
 const FAULTS: [Fault; 3] = [Fault::NotDone, Fault::Short, Fault::Done];
 
@@ -19,8 +19,8 @@ struct Run {
 }
 
 /// Twelve blocks over several segments; stops at the first failure and checks what the contract says of it.
-fn run(disk: &RecordingDisk, folder: &Path) -> Result<Run, OpenError> {
-    let mut journal = SegmentJournal::open_on(Arc::new(disk.clone()), folder, options(1_500))?.0;
+fn run(disk: &RecordingDisk, folder: &Path, room_bytes: u64) -> Result<Run, OpenError> {
+    let mut journal = SegmentJournal::open_on(Arc::new(disk.clone()), folder, SegmentOptions { room_bytes, ..options(1_500) })?.0;
     let (mut source, mut acknowledged) = (Source::default(), Vec::new());
     for entries in [1, 4, 0, 12, 3, 7, 20, 1, 1, 9, 2, 5] {
         let block = source.next(&journal.end(), entries);
@@ -54,9 +54,15 @@ fn run(disk: &RecordingDisk, folder: &Path) -> Result<Run, OpenError> {
 
 #[test]
 fn whatever_call_fails_however_the_acknowledged_blocks_are_found_and_nothing_but_the_one_in_flight_beside_them() {
+    for room_bytes in [0, 700] {
+        fail_everything(room_bytes);
+    }
+}
+
+fn fail_everything(room_bytes: u64) {
     let count = {
         let (disk, folder) = (RecordingDisk::default(), TempDir::new().unwrap());
-        assert_eq!(run(&disk, folder.path()).unwrap().acknowledged.len(), 12);
+        assert_eq!(run(&disk, folder.path(), room_bytes).unwrap().acknowledged.len(), 12);
         disk.count()
     };
     assert!(count > 60, "several segments");
@@ -64,7 +70,7 @@ fn whatever_call_fails_however_the_acknowledged_blocks_are_found_and_nothing_but
         let (disk, folder) = (RecordingDisk::default(), TempDir::new().unwrap());
         disk.fail_at(number, fault);
         let case = format!("operation {number} {fault:?}");
-        let run = match run(&disk, folder.path()) {
+        let run = match run(&disk, folder.path(), room_bytes) {
             Ok(run) => run,
             Err(OpenError::Storage { .. }) => Run { acknowledged: vec![], in_flight: None },
             Err(other) => panic!("{case}: {other}"),

@@ -35,7 +35,7 @@ fn key_of() -> KeyOf {
 }
 
 fn options(segment_bytes_max: u64) -> SegmentOptions {
-    SegmentOptions { key_of: key_of(), segment_bytes_max, packs: false }
+    SegmentOptions { key_of: key_of(), segment_bytes_max, room_bytes: 0, packs: false }
 }
 
 /// Opens without real syncs: the tests of this module cut the power in a model of the disk.
@@ -88,12 +88,16 @@ fn check_index(journal: &SegmentJournal) {
 
 #[test]
 fn the_segment_engine_keeps_the_contract_in_large_and_in_tiny_segments() {
-    for (segment_bytes_max, packs) in [(64 * 1024 * 1024, true), (1_500, false), (1_500, true), (0, false), (0, true)] {
+    for (segment_bytes_max, packs, room_bytes) in
+        [(64 * 1024 * 1024, true, 0), (64 * 1024 * 1024, true, 9_000), (1_500, false, 0), (1_500, true, 700), (0, false, 300), (0, true, 0)]
+    {
         let place = || TempDir::new().unwrap();
         let open = |place: &TempDir| -> Box<dyn Journal> {
             // A folder that is not there yet is made.
             Box::new(
-                SegmentJournal::open(&place.path().join("a/journal"), SegmentOptions { packs, ..options(segment_bytes_max) }).unwrap().0,
+                SegmentJournal::open(&place.path().join("a/journal"), SegmentOptions { packs, room_bytes, ..options(segment_bytes_max) })
+                    .unwrap()
+                    .0,
             )
         };
         conformance::check_engine(place, open, true);
@@ -155,7 +159,7 @@ fn of_two_entries_with_one_id_the_first_is_found() {
     let (mut journal, _) = SegmentJournal::open_on(
         Arc::new(RecordingDisk::default()),
         folder.path(),
-        SegmentOptions { key_of: Arc::new(|_| Some([5; 16])), segment_bytes_max: 1, packs: false },
+        SegmentOptions { key_of: Arc::new(|_| Some([5; 16])), ..options(1) },
     )
     .unwrap();
     let mut source = Source::default();

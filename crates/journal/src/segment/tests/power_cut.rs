@@ -11,7 +11,7 @@ use super::record::{Operation, RecordingDisk};
 use super::{Source, blocks, check_index, open, options};
 use crate::block::Block;
 use crate::contract::Journal;
-use crate::segment::SegmentJournal;
+use crate::segment::{SegmentJournal, SegmentOptions};
 
 /// What becomes of bytes that were written and not synced.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,9 @@ enum Unsynced {
 struct ModelFile {
     synced: Vec<u8>,
     unsynced: Vec<u8>,
+    /// Up to here the file has zeros where nothing was appended: on the disk, and in the page cache.
+    room_synced: usize,
+    room: usize,
 }
 
 impl ModelFile {
@@ -38,7 +41,10 @@ impl ModelFile {
             Unsynced::FirstHalf => self.unsynced[..half].to_vec(),
             Unsynced::SecondHalf => [&vec![0; half][..], &self.unsynced[half..]].concat(),
         };
-        [&self.synced[..], &rest].concat()
+        let mut bytes = [&self.synced[..], &rest].concat();
+        let room = if matches!(fate, Unsynced::Kept) { self.room } else { self.room_synced };
+        bytes.resize(bytes.len().max(room), 0);
+        bytes
     }
 }
 
@@ -77,9 +83,11 @@ impl ModelDisk {
             }
             Operation::Rename { .. } | Operation::Remove { .. } => self.unsynced_names.push(operation.clone()),
             Operation::Append { file, bytes } => self.files.get_mut(file).unwrap().unsynced.extend(bytes),
+            Operation::Room { file, length, bytes } => self.files.get_mut(file).unwrap().room = usize::try_from(length + bytes).unwrap(),
             Operation::Sync { file } => {
                 let file = self.files.get_mut(file).unwrap();
                 file.synced.append(&mut file.unsynced);
+                file.room_synced = file.room;
             }
             Operation::SyncFolder => self.unsynced_names.drain(..).for_each(|operation| apply_name(&mut self.names, &operation)),
             Operation::Block { is_acknowledged: true } => self.acknowledged += 1,
@@ -98,11 +106,12 @@ impl ModelDisk {
 }
 
 /// Three lives of a journal: the first two end without being closed.
-fn recorded_run() -> (Vec<Operation>, Vec<Block>) {
+fn recorded_run(room_bytes: u64) -> (Vec<Operation>, Vec<Block>) {
     let (disk, folder) = (RecordingDisk::default(), TempDir::new().unwrap());
     let (mut source, mut all) = (Source::default(), Vec::new());
     for life in [&[1, 5, 0, 14, 2, 3, 11][..], &[4, 16, 1, 1], &[2, 2, 12, 1]] {
-        let mut journal = SegmentJournal::open_on(Arc::new(disk.clone()), folder.path(), options(1_500)).unwrap().0;
+        let mut journal =
+            SegmentJournal::open_on(Arc::new(disk.clone()), folder.path(), SegmentOptions { room_bytes, ..options(1_500) }).unwrap().0;
         for entries in life {
             disk.note(Operation::Block { is_acknowledged: false });
             all.push(source.append(&mut journal, *entries));
@@ -115,7 +124,17 @@ fn recorded_run() -> (Vec<Operation>, Vec<Block>) {
 
 #[test]
 fn after_a_power_cut_at_any_moment_all_acknowledged_blocks_are_there_and_nothing_that_was_never_written() {
-    let (operations, all) = recorded_run();
+    cut_at_every_moment(0);
+}
+
+#[test]
+fn the_same_where_blocks_find_room_behind_the_last_one() {
+    cut_at_every_moment(700);
+}
+
+fn cut_at_every_moment(room_bytes: u64) {
+    let (operations, all) = recorded_run(room_bytes);
+    assert_eq!(operations.iter().any(|operation| matches!(operation, Operation::Room { .. })), room_bytes > 0);
     let segments = operations
         .iter()
         .filter(|operation| matches!(operation, Operation::Create { path, .. } if path.extension().is_some_and(|e| e == "seg")));

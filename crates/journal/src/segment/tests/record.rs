@@ -31,6 +31,12 @@ pub(super) enum Operation {
         file: usize,
         bytes: Vec<u8>,
     },
+    /// Zeros behind what was appended, from this length on.
+    Room {
+        file: usize,
+        length: u64,
+        bytes: u64,
+    },
     Sync {
         file: usize,
     },
@@ -153,6 +159,18 @@ impl WriteFile for RecordingFile {
             };
             *length += part.len();
             file.write_all(part)
+        })
+    }
+
+    fn make_room(&mut self, length: u64, bytes: u64) -> io::Result<()> {
+        let Self { disk, file, number, .. } = self;
+        disk.step(Operation::Room { file: *number, length, bytes }, |fault| {
+            let made = match fault {
+                None => bytes,
+                Some(Fault::Short) => bytes / 2,
+                Some(_) => 0,
+            };
+            WriteFile::make_room(file, length, made)
         })
     }
 
