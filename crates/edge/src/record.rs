@@ -19,6 +19,9 @@ pub(crate) const CHECKPOINT_BYTES_MAX: usize = 3_072;
 /// Bytes of an axis fact that an edge takes: 200 recipients of at most 140 bytes each and 1,000 for the rest, rounded up.
 pub(crate) const FACT_BYTES_MAX: usize = 32 * 1024;
 
+/// Bytes of nearly all records: what is longer makes room as it is written.
+const COMMON_BYTES: usize = 4 * 1024;
+
 /// Records of one command: so many of the largest fit one block of 512 KiB.
 pub(crate) const COMMAND_RECORDS_MAX: usize = 7;
 const _: () = assert!(COMMAND_RECORDS_MAX * ENTRY_BYTES_MAX < truc_types::limits::BLOCK_BYTES_MAX);
@@ -322,7 +325,9 @@ impl Record {
     /// # Errors
     /// [`RecordError::TooLarge`]; the limits on what goes into records exclude it.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, RecordError> {
-        let bytes = postcard::to_extend(self, vec![FORMAT]).map_err(|cause| RecordError::Malformed(cause.to_string()))?;
+        let mut bytes = Vec::with_capacity(COMMON_BYTES);
+        bytes.push(FORMAT);
+        let bytes = postcard::to_extend(self, bytes).map_err(|cause| RecordError::Malformed(cause.to_string()))?;
         if bytes.len() > ENTRY_BYTES_MAX {
             return Err(RecordError::TooLarge { found: bytes.len() });
         }

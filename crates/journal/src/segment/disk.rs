@@ -35,6 +35,8 @@ pub(super) trait WriteFile: Send {
     /// Writes zeros behind what is there, without moving on: what is appended next replaces them. A file that has its length and its place on the disk already
     /// is synced without them.
     fn make_room(&mut self, length: u64, bytes: u64) -> io::Result<()>;
+    /// Ends the file at this length: room that is left over. Not durable, and nothing rests on it.
+    fn cut_room(&mut self, length: u64) -> io::Result<()>;
     /// Makes what was written durable (`fdatasync`). Never called again after an error.
     fn sync(&mut self) -> io::Result<()>;
 }
@@ -99,6 +101,10 @@ impl WriteFile for File {
             from += u64::try_from(step).unwrap_or(u64::MAX);
         }
         Ok(())
+    }
+
+    fn cut_room(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -174,8 +174,12 @@ impl SegmentJournal {
         let behind = offset + u64::try_from(self.buffer.len()).map_err(io::Error::other)?;
         tail.file.append(&self.buffer)?;
         if behind > tail.room && self.options.room_bytes > 0 && self.buffer.len() <= ROOM_BLOCK_BYTES_MAX {
-            tail.file.make_room(behind, self.options.room_bytes)?;
-            tail.room = behind + self.options.room_bytes;
+            tail.room = match tail.file.make_room(behind, self.options.room_bytes) {
+                Ok(()) => behind + self.options.room_bytes,
+                // Blocks may still fit where room does not: this segment goes on without.
+                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => u64::MAX,
+                Err(error) => return Err(error),
+            };
         }
         tail.file.sync()?;
         // Durable from here on.
@@ -302,6 +306,9 @@ impl Journal for SegmentJournal {
     }
 
     fn close(mut self: Box<Self>) -> Result<(), AppendError> {
-        self.settle()
+        self.settle()?;
+        let room = self.tail.as_mut().filter(|tail| tail.room > tail.length);
+        let cut = room.map_or(Ok(()), |tail| tail.file.cut_room(tail.length));
+        self.poisoned(cut)
     }
 }

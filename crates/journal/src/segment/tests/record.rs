@@ -174,6 +174,10 @@ impl WriteFile for RecordingFile {
         })
     }
 
+    fn cut_room(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         let Self { disk, file, number, length, synced } = self;
         disk.step(Operation::Sync { file: *number }, |fault| match fault {
