@@ -304,8 +304,7 @@ impl HandIn {
                 piece.take(*size, reader)?;
                 taken.bytes += piece.length;
                 if piece.length < *size {
-                    (0..=index).try_for_each(|index| File::open(self.piece(index))?.sync_data())?;
-                    return mark(&self.folder(), taken.bytes);
+                    return self.sync(index + 1, taken.bytes);
                 }
                 taken.digests.push(Digest(piece.hasher.finalize().into()));
             }
@@ -313,6 +312,12 @@ impl HandIn {
         };
         take().map_err(|cause| storage(&cause))?;
         Ok(taken)
+    }
+
+    /// Brings what has come to stable storage: so many bytes, of so many attachments. Blocking.
+    pub(crate) fn sync(&self, attachments: usize, bytes: u64) -> io::Result<()> {
+        (0..attachments).try_for_each(|index| File::open(self.piece(index))?.sync_data())?;
+        mark(&self.folder(), bytes)
     }
 
     /// Where the bytes of an attachment are.

@@ -1,11 +1,12 @@
 //! The attachments of a small hand-in, in memory until they are published. Whatever ends the call before they are whole, its being dropped too, leaves
-//! them with the hand-ins that broke (`hand_in`), to be gone on with. Only a process that ends at once leaves nothing.
+//! them with the hand-ins that broke (`hand_in`), to be gone on with. Only an edge that ends leaves nothing.
 
 use bytes::{Bytes, BytesMut};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use truc_signing::sha256;
 use truc_signing::statement::Envelope;
+use truc_types::{Reason, Refusal};
 
 use super::send::sizes;
 use crate::hand_in::HandIn;
@@ -47,21 +48,30 @@ impl Small {
         }
     }
 
-    /// Writes them on a thread that has the right to: whoever comes next waits for it.
+    /// Writes them on a thread that has the right to: whoever comes next waits for it. Of nothing nothing is kept: it would push out what is something.
     fn write(&mut self) -> Option<JoinHandle<()>> {
         let (hand_in, envelope) = self.of.take()?;
         let bytes = std::mem::take(&mut self.bytes);
+        let has_any = !bytes.is_empty();
         let write = move || {
-            let header = sha256(&envelope.to_json());
-            let kept = hand_in.begin(header, None).and_then(|from| hand_in.take(&sizes(&envelope), from, &mut &*bytes));
-            if let Err(refusal) = kept {
+            if let Err(refusal) = keep(&hand_in, &envelope, &bytes) {
                 tracing::warn!(%refusal, "the bytes of a hand-in that broke are not kept");
             }
             hand_in.cut();
         };
         // An edge that ends has none any more.
-        Handle::try_current().ok().map(|runtime| runtime.spawn_blocking(write))
+        Handle::try_current().ok().filter(|_| has_any).map(|runtime| runtime.spawn_blocking(write))
     }
+}
+
+fn keep(hand_in: &HandIn, envelope: &Envelope, mut bytes: &[u8]) -> Result<(), Refusal> {
+    let (sizes, count) = (sizes(envelope), bytes.len() as u64);
+    let from = hand_in.begin(sha256(&envelope.to_json()), None)?;
+    hand_in.take(&sizes, from, &mut bytes)?;
+    // All may have come, and only the end of the stream not.
+    let is_whole = count == sizes.iter().sum::<u64>();
+    let synced = if is_whole { hand_in.sync(sizes.len(), count) } else { Ok(()) };
+    synced.map_err(|cause| Refusal::new(Reason::BlobStorage, cause.to_string()))
 }
 
 impl Drop for Small {
@@ -90,19 +100,26 @@ mod tests {
     async fn what_is_dropped_is_kept_and_what_is_taken_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let ins = Arc::new(HandIns::open(folder.path()).unwrap());
-        let begin = async || {
+        let begin = async |bytes: &[u8]| {
             let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
             let mut small = Small::new(hand_in, of_ten_bytes());
-            assert_eq!(small.extend(b"1234567"), 7);
+            assert_eq!(small.extend(bytes), bytes.len() as u64);
             small
         };
-        drop(begin().await.take());
+        drop(begin(b"1234567").await.take());
         assert_eq!(ins.kept("HS-1").unwrap(), None);
-        drop(begin().await);
+        begin(b"").await.keep().await;
+        assert_eq!(ins.kept("HS-1").unwrap(), None, "nothing came");
+        drop(begin(b"1234567").await);
         // The right to write comes when the thread that keeps them has ended.
         drop(ins.enter("HS-1", turn()).await.unwrap());
         assert_eq!(ins.kept("HS-1").unwrap(), Some(7));
-        begin().await.keep().await;
-        assert_eq!(ins.kept("HS-1").unwrap(), Some(7));
+        for bytes in [&b"12345"[..], b"1234567890"] {
+            begin(bytes).await.keep().await;
+            assert_eq!(ins.kept("HS-1").unwrap(), Some(bytes.len() as u64));
+            // The one that there is.
+            let kept = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+            assert_eq!(std::fs::read_to_string(kept.join("synced")).unwrap(), bytes.len().to_string());
+        }
     }
 }
