@@ -18,6 +18,7 @@ use crate::ended::Endings;
 use crate::fair::FairQueue;
 use crate::kind::Kind;
 use crate::meters::Meters;
+use crate::pace::OnTheWay;
 use crate::published::Published;
 use crate::sequencer::{Command, look_up};
 
@@ -43,6 +44,7 @@ struct Entrance(Arc<Waiting>);
 #[derive(Default)]
 struct Waiting {
     queue: Mutex<Queue>,
+    on_the_way: OnTheWay,
     /// There is something for one worker, or nothing any more for all.
     changed: Condvar,
 }
@@ -60,13 +62,14 @@ pub(crate) struct Needs {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) on_the_way: OnTheWay,
 }
 
 impl Admission {
     /// Starts as many workers as there are processors.
     pub(crate) fn start(needs: &Needs, endings: &Endings) -> std::io::Result<Self> {
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let waiting = Arc::<Waiting>::default();
+        let waiting = Arc::new(Waiting { on_the_way: needs.on_the_way.clone(), ..Waiting::default() });
         let entrance = Arc::new(Entrance(waiting.clone()));
         for number in 0..count {
             let (needs, waiting, ended) = (needs.clone(), waiting.clone(), endings.guard());
@@ -74,6 +77,7 @@ impl Admission {
                 let _ended = ended;
                 while let Some(job) = waiting.next() {
                     work(&needs, job);
+                    needs.on_the_way.leave();
                 }
             })?;
         }
@@ -84,6 +88,7 @@ impl Admission {
     pub(crate) fn submit(&self, job: Job) {
         let (line, bytes) = (job.reply.charge.line(), job.reply.charge.bytes());
         let Entrance(waiting) = &*self.entrance;
+        waiting.on_the_way.enter();
         waiting.queue.lock().jobs.push(line, job.kind, bytes, job);
         waiting.changed.notify_one();
     }

@@ -70,6 +70,11 @@ impl Filling {
             || self.outputs.len() >= 4 * BLOCK_COMMANDS_MAX
     }
 
+    /// Things that leave with it: an answer for each command, and deliveries.
+    pub(crate) const fn outputs(&self) -> usize {
+        self.outputs.len()
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.outputs.is_empty()
     }

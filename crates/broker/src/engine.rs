@@ -32,6 +32,7 @@ use crate::grpc::directory::Directory;
 use crate::grpc::log::Log;
 use crate::grpc::submit::Submits;
 use crate::meters::Meters;
+use crate::pace::{OnTheWay, Pace};
 use crate::published::Published;
 use crate::sequencer::{Command, Sequencer};
 
@@ -84,14 +85,17 @@ impl Engine {
         let (commands, inbox) = mpsc::channel(SEQUENCER_QUEUE_MAX);
         let clock_stepped_back = Arc::new(AtomicBool::new(false));
         let stepped = clock_stepped_back.clone();
-        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views.clone(), jobs, stepped, meters.clone());
+        let on_the_way = OnTheWay::default();
+        let pace = Pace::new(on_the_way.clone());
+        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views.clone(), jobs, stepped, meters.clone(), pace);
         let ended = endings.guard();
         let sequencer = std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || {
             let _ended = ended;
             sequencer.run(inbox, durable)
         });
         let sequencer = sequencer.map_err(failed)?;
-        let needs = Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone(), meters: meters.clone() };
+        let needs =
+            Needs { published: published.clone(), blobs: blobs.clone(), commands: commands.clone(), meters: meters.clone(), on_the_way };
         let admission = Admission::start(&needs, &endings).map_err(failed)?;
         let flow = Arc::default();
         Ok(Self { published, views, blobs, commands, admission, clock_stepped_back, endings, meters, flow, sequencer, committer })

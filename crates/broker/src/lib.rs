@@ -23,6 +23,7 @@ mod kind;
 mod loopback;
 mod meters;
 pub mod metrics;
+mod pace;
 mod published;
 mod rehearse;
 mod replay;

@@ -1,7 +1,8 @@
 //! The sequencer: one thread that owns the tentative state. Decide, apply at once, next command.
 //!
 //! Whatever it says rests on the state it has then, so every output travels with the block that is being filled and leaves only after that block, or
-//! the one in flight, is durable. A block closes when the previous one is durable; there is no timer on that path.
+//! the one in flight, is durable. A block closes when the previous one is durable; while more is on its way to it, some
+//! milliseconds later at most (`pace`).
 
 mod deliveries;
 mod inspect;
@@ -29,6 +30,7 @@ use truc_views::ViewStore;
 use crate::block::{Filling, Tail};
 use crate::committer::{Answer, Durable, Job, Output, Reply, unknown_to_all};
 use crate::meters::Meters;
+use crate::pace::Pace;
 use crate::published::Published;
 use crate::rows;
 use crate::stream::{OpenStream, StreamId, StreamItem};
@@ -109,6 +111,7 @@ pub(crate) struct Sequencer {
     effects: Vec<Effect>,
     last_lease: u64,
     in_flight: bool,
+    pace: Pace,
     ending: bool,
     views_taken: Position,
     views_age_ticks: u32,
@@ -142,6 +145,7 @@ impl Sequencer {
         jobs: SyncSender<Job>,
         clock_stepped_back: Arc<std::sync::atomic::AtomicBool>,
         meters: Arc<Meters>,
+        pace: Pace,
     ) -> Self {
         let views_taken = views.position();
         let last_now = tail.time;
@@ -159,6 +163,7 @@ impl Sequencer {
             effects: Vec::new(),
             last_lease: 0,
             in_flight: false,
+            pace,
             ending: false,
             views_taken,
             views_age_ticks: 0,
@@ -215,7 +220,9 @@ impl Sequencer {
             if self.ending {
                 commands.close();
             }
-            if !self.in_flight && !self.filling.is_empty() && !self.hand_over() {
+            // What a block waits for is not taken one by one: that would wake this thread for each.
+            let waits = !self.in_flight && !self.filling.is_empty() && !self.ending && self.pace.waits(Instant::now(), &self.filling);
+            if !self.in_flight && !waits && !self.filling.is_empty() && !self.hand_over() {
                 return End::CommitterGone;
             }
             if !open && self.waiting.is_empty() && !self.in_flight {
@@ -233,8 +240,8 @@ impl Sequencer {
                     Some(notice) => self.on_durable(&notice),
                     None => return End::CommitterGone,
                 },
-                () = tokio::time::sleep(GATHERING), if self.in_flight && !self.filling.is_full() => self.gather(commands),
-                count = commands.recv_many(&mut received, BLOCK_COMMANDS_MAX), if !self.in_flight && open && self.waiting.is_empty() => {
+                () = tokio::time::sleep(GATHERING), if waits || self.in_flight && !self.filling.is_full() => self.gather(commands),
+                count = commands.recv_many(&mut received, BLOCK_COMMANDS_MAX), if !waits && !self.in_flight && open && self.waiting.is_empty() => {
                     open = count > 0;
                     self.waiting.extend(received.drain(..));
                 }
@@ -425,6 +432,7 @@ impl Sequencer {
         self.meters.decided.store(self.tail.position.0, std::sync::atomic::Ordering::Relaxed);
         match self.jobs.try_send(job) {
             Ok(()) => {
+                self.pace.closed(Instant::now());
                 self.in_flight = true;
                 true
             }

@@ -21,6 +21,7 @@ use crate::committer::{self, Acceptance, Answer, Committer, Reply};
 use crate::ended::Endings;
 use crate::flow::Flow;
 use crate::meters::Meters;
+use crate::pace::{OnTheWay, Pace};
 use crate::published::{Checkpointed, Published};
 use crate::rows;
 use crate::sequencer::{Command, Sequencer};
@@ -77,7 +78,8 @@ impl Engine {
         // One place: a command that was sent says that the one two before it is handled.
         let (commands, inbox) = mpsc::channel(1);
         let (places, answers) = mpsc::channel(2_000);
-        let sequencer = Sequencer::new(state, tree.frontier(), tail, published.clone(), views, jobs, Arc::default(), meters.clone());
+        let (next, pace) = (tree.frontier(), Pace::new(OnTheWay::default()));
+        let sequencer = Sequencer::new(state, next, tail, published.clone(), views, jobs, Arc::default(), meters.clone(), pace);
         let sequencer = std::thread::spawn(move || sequencer.run(inbox, durable));
         Self { commands, published, places, answers, flow: Flow::default(), meters, metrics, sequencer, committer, endings }
     }
