@@ -91,7 +91,8 @@ pub trait BlobStore: Send + Sync {
     /// [`BlobError::Storage`].
     fn owns(&self, agency: &AgencyCode, digest: &Digest) -> Result<Option<u64>, BlobError>;
 
-    /// The same from memory, without waiting for anything: `None` says nothing. What was put, owned or pinned a moment ago is known.
+    /// The same from memory and one look at the length of the file, without waiting for anything: `None` says nothing. What was put, owned or pinned a
+    /// moment ago is known.
     fn owns_seen(&self, agency: &AgencyCode, digest: &Digest) -> Option<u64>;
 
     /// The size of a blob, whoever owns it. Never an answer to an agency that does not receive a document with it.

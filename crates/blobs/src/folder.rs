@@ -210,7 +210,10 @@ impl BlobStore for FolderStore {
         match self.publish(file, agency, &digest) {
             Err(BlobError::Storage { source, .. }) if source.kind() == ErrorKind::CrossesDevices => {
                 let mut reader = File::open(file).map_err(BlobError::storage("open", file))?;
-                self.put_from_reader(agency, &mut reader)?;
+                let found = self.put_from_reader(agency, &mut reader)?.digest;
+                if found != digest {
+                    return Err(BlobError::DigestMismatch { declared: digest, found });
+                }
                 remove(file).map(drop)
             }
             published => published,
@@ -235,7 +238,8 @@ impl BlobStore for FolderStore {
 
     #[expect(clippy::indexing_slicing, reason = "there is a lock for every byte")]
     fn owns_seen(&self, agency: &AgencyCode, digest: &Digest) -> Option<u64> {
-        self.blob_locks[usize::from(digest.0[0])].try_lock()?.owned(agency, digest)
+        let seen = self.blob_locks[usize::from(digest.0[0])].try_lock()?.owned(agency, digest)?;
+        self.size(digest).ok().flatten().filter(|size| *size == seen)
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {

@@ -314,10 +314,15 @@ impl HandIn {
         Ok(taken)
     }
 
-    /// Brings what has come to stable storage: so many bytes, of so many attachments. Blocking.
+    /// Brings what has come to stable storage: so many bytes, of so many attachments. When that fails, nothing of it counts: the kernel says once that it
+    /// could not write, and a second look would find everything in order. Blocking.
     pub(crate) fn sync(&self, attachments: usize, bytes: u64) -> io::Result<()> {
-        (0..attachments).try_for_each(|index| File::open(self.piece(index))?.sync_data())?;
-        mark(&self.folder(), bytes)
+        let synced = (0..attachments).try_for_each(|index| File::open(self.piece(index))?.sync_data());
+        let synced = synced.and_then(|()| mark(&self.folder(), bytes));
+        if synced.is_err() {
+            remove_folder(&self.folder())?;
+        }
+        synced
     }
 
     /// Where the bytes of an attachment are.
@@ -443,6 +448,20 @@ pub(crate) mod tests {
 
     fn header(text: &str) -> Digest {
         sha256(text.as_bytes())
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_synced_counts_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let ins = Arc::new(HandIns::open(folder.path()).unwrap());
+        let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
+        assert_eq!(hand_in.begin(header("a"), None).unwrap(), 0);
+        hand_in.take(&[3, 7], 0, &mut b"12345".as_slice()).unwrap();
+        assert_eq!(ins.kept("HS-1").unwrap(), Some(5));
+        // The third attachment has no file.
+        assert!(hand_in.sync(3, 5).is_err());
+        assert_eq!(ins.kept("HS-1").unwrap(), None);
+        assert_eq!(hand_in.begin(header("a"), None).unwrap(), 0, "and begins anew");
     }
 
     #[tokio::test]

@@ -12,6 +12,8 @@ use crate::json::{FromJson, Object, Path, Tape, Value, cut};
 use crate::statement::StatementError;
 use crate::write::{ToJson, Writer};
 
+/// Bytes of a signature, and of all that is around payload and signatures, in a file at most.
+const AROUND_BYTES: usize = 192;
 /// Values of a file with two signatures, and some room.
 const VALUES: usize = 16;
 
@@ -60,7 +62,7 @@ impl DsseFile {
     /// Writes the file: compact, `payloadType`, `payload`, `signatures` in this order.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        Writer::document(|w| {
+        Writer::document(self.payload.len() * 4 / 3 + AROUND_BYTES * (self.signatures.len() + 1), |w| {
             w.field("payloadType", PAYLOAD_TYPE);
             w.field("payload", self.payload.as_slice());
             w.list("signatures", &self.signatures);

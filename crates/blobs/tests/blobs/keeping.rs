@@ -41,7 +41,10 @@ fn a_blob_that_was_cut_short_on_the_disk_fails_instead_of_ending_early() {
 fn a_blob_that_was_cut_short_on_the_disk_is_whole_again_when_its_bytes_come_again() {
     let scratch = Scratch::new();
     let digest = scratch.upload(&ministry(), b"0123456789");
+    assert_eq!(scratch.store().owns(&ministry(), &digest).unwrap(), Some(10));
+    assert_eq!(scratch.store().owns_seen(&ministry(), &digest), Some(10));
     std::fs::File::options().write(true).open(scratch.blob(&digest)).unwrap().set_len(4).unwrap();
+    assert_eq!(scratch.store().owns_seen(&ministry(), &digest), None, "what was seen is there no more");
     assert_eq!(scratch.store().owns(&ministry(), &digest).unwrap(), Some(4));
     assert_eq!(scratch.store().pin(&ministry(), &digest).unwrap().map(|(_, size)| size), Some(4));
     scratch.store().put_from_reader(&ministry(), &mut b"0123456789".as_slice()).unwrap();

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use truc_types::{BlockNumber, Position};
 
 use super::disk::{Disk, replace};
+use super::filter::Filter;
 use super::format::{FORMAT, Fields, FormatError, push_checksum};
 use super::walk::read_at;
 use crate::contract::EntryId;
@@ -54,6 +55,8 @@ struct Ids {
     range: Option<(EntryId, EntryId)>,
     /// The first of each [`FENCE_ROWS`] rows, so that a look-up is one read.
     fences: Arc<[EntryId]>,
+    /// Says of nearly all others that they are not here: a segment with one old and one young id has a range that says nothing.
+    filter: Filter,
 }
 
 /// Name of the index of the segment that begins with this block.
@@ -85,7 +88,9 @@ pub(super) fn write(disk: &dyn Disk, folder: &Path, covered: Covered, rows: &mut
     replace(disk, folder, &name, &bytes)?;
     let range = rows.first().zip(rows.last()).map(|(first, last)| (first.0, last.0));
     let fences = rows.iter().step_by(FENCE_ROWS).map(|(id, _)| *id).collect();
-    Ok(Index { path: folder.join(name), rows: count, ids: Ids { range, fences } })
+    let mut filter = Filter::with_room(count);
+    rows.iter().for_each(|(id, _)| filter.add(id));
+    Ok(Index { path: folder.join(name), rows: count, ids: Ids { range, fences, filter } })
 }
 
 /// Opens an index and verifies all of it; `None` if it is missing, damaged or covers something else.
@@ -132,7 +137,7 @@ fn decode_row(bytes: &[u8]) -> Option<Row> {
 fn verify_rows(file: &File, rows: u64, checksum: u32, covered: Covered) -> io::Result<Option<Ids>> {
     let mut hasher = crc32fast::Hasher::new();
     let mut range: Option<(EntryId, EntryId)> = None;
-    let (mut fences, mut seen) = (Vec::new(), 0_usize);
+    let (mut fences, mut filter, mut seen) = (Vec::new(), Filter::with_room(rows), 0_usize);
     let mut chunk = vec![0u8; ROWS_AT_ONCE * ROW_BYTES];
     let (mut offset, end) = (56, 56 + rows * 24);
     while offset < end {
@@ -150,17 +155,18 @@ fn verify_rows(file: &File, rows: u64, checksum: u32, covered: Covered) -> io::R
             if seen.is_multiple_of(FENCE_ROWS) {
                 fences.push(id);
             }
+            filter.add(&id);
             seen += 1;
         }
         offset += u64::try_from(wanted).unwrap_or(u64::MAX);
     }
-    Ok(if hasher.finalize() == checksum { Some(Ids { range, fences: fences.into() }) } else { None })
+    Ok(if hasher.finalize() == checksum { Some(Ids { range, fences: fences.into(), filter }) } else { None })
 }
 
 impl Index {
-    /// Whether the id may be here: an id outside the range costs no read.
+    /// Whether the id may be here: one outside the range costs no read, and of a hundred others that are not here one does.
     pub(super) fn may_hold(&self, id: &EntryId) -> bool {
-        self.ids.range.is_some_and(|(first, last)| first <= *id && *id <= last)
+        self.ids.range.is_some_and(|(first, last)| first <= *id && *id <= last) && self.ids.filter.may_hold(id)
     }
 
     /// Binary search, first among the ids in memory, then in the rows behind one of them.

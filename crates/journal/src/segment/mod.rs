@@ -16,6 +16,7 @@ mod bundle;
 mod disk;
 mod error;
 mod export;
+mod filter;
 mod format;
 mod high_water;
 mod index;
@@ -176,8 +177,11 @@ impl SegmentJournal {
         if behind > tail.room && self.options.room_bytes > 0 && self.buffer.len() <= ROOM_BLOCK_BYTES_MAX {
             tail.room = match tail.file.make_room(behind, self.options.room_bytes) {
                 Ok(()) => behind + self.options.room_bytes,
-                // Blocks may still fit where room does not: this segment goes on without.
-                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => u64::MAX,
+                // Blocks may still fit where room does not: this segment goes on without, and leaves what there is to them and to the mark.
+                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                    tail.file.cut_room(behind)?;
+                    u64::MAX
+                }
                 Err(error) => return Err(error),
             };
         }
@@ -206,6 +210,11 @@ impl SegmentJournal {
             // The new segment takes its name and place.
             self.reader.published.write().segments.pop();
             return Ok(());
+        }
+        if tail.room > tail.length {
+            // A sealed segment ends with its last block.
+            tail.file.cut_room(tail.length)?;
+            tail.file.sync()?;
         }
         let covered = Covered { number: tail.header.number, first: tail.header.position, end: self.end.position };
         let index = index::write(&*self.disk, &self.folder, covered, &mut tail.ids)?;

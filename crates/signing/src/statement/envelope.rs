@@ -4,15 +4,15 @@
 //! which is the core's decision.
 
 use truc_types::limits::{
-    ATTACHMENTS_BYTES_MAX, ATTACHMENTS_MAX, DOC_TEXT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, ENVELOPE_CODES_MAX, REFERENCE_CODE_BYTES_MAX,
-    REFERENCES_MAX,
+    ATTACHMENTS_BYTES_MAX, ATTACHMENTS_MAX, CODE_BYTES_MAX, DOC_TEXT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, ENVELOPE_CODES_MAX,
+    REFERENCE_CODE_BYTES_MAX, REFERENCES_MAX,
 };
 use truc_types::names::{EDXML_SUBJECT, ENVELOPE_V1};
 use truc_types::{AgencyCode, Date, Digest, EdgeTerm, MessageId, OrganisationCode, SenderSeq, Timestamp};
 
 use super::attachment::{Attachment, EdxmlSource};
 use super::parts::{Contact, Nonce, ObservedLog, RequiredSigner, Subject, first_repeated, required_signers, text_enum};
-use super::{Doc, StatementError, Urgency, parse_as, write_statement};
+use super::{Doc, StatementError, USUAL_BYTES, Urgency, parse_as, write_statement};
 use crate::json::{FromJson, INTEGER_MAX, Object, Path, Value};
 use crate::write::{ToJson, Writer};
 
@@ -141,7 +141,7 @@ impl Envelope {
     /// The payload bytes. The order of fields is fixed and optional fields are left out; nothing is checked: parse before sealing.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        write_statement(ENVELOPE_V1, &self.subjects(), |w| self.write_predicate(w))
+        write_statement(ENVELOPE_V1, USUAL_BYTES + CODE_BYTES_MAX * self.recipients.len(), &self.subjects(), |w| self.write_predicate(w))
     }
 
     /// Reads a payload.

@@ -14,6 +14,10 @@ use crate::write::{ToJson, Writer};
 /// Subject name of bytes that were refused and may have no message id.
 const REJECTED_SUBJECT: &str = "rejected";
 
+/// Bytes of a fact without its queue entries, and of one of these with short codes: what is longer makes room for itself.
+const FACT_BYTES: usize = 448;
+const QUEUE_ENTRY_BYTES: usize = 64;
+
 text_enum! {
     /// Spelling of the events.
     FactEvent {
@@ -130,7 +134,8 @@ impl Fact {
     /// The statement bytes, which are the leaf.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        write_statement(FACT_V1, &[self.subject()], |w| {
+        let recipients = if let Self::Accepted(fact) = self { fact.queue.len() } else { 1 };
+        write_statement(FACT_V1, FACT_BYTES + QUEUE_ENTRY_BYTES * recipients, &[self.subject()], |w| {
             w.field("event", &self.event());
             match self {
                 Self::Accepted(fact) => fact.write_fields(w),

@@ -133,8 +133,12 @@ fn parse_as<T>(
     }
 }
 
-fn write_statement(predicate_type: &str, subjects: &[Subject], predicate: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    Writer::document(|w| {
+/// Bytes of most statements that name one thing.
+const USUAL_BYTES: usize = 2_048;
+
+/// Writes a statement for which room is made for so many bytes.
+fn write_statement(predicate_type: &str, bytes: usize, subjects: &[Subject], predicate: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    Writer::document(bytes, |w| {
         w.field("_type", STATEMENT_TYPE);
         w.list("subject", subjects);
         w.field("predicateType", predicate_type);

@@ -12,9 +12,12 @@ use truc_types::names::RECEIPT_V1;
 use truc_types::{AgencyCode, Digest, EdgeTerm, MessageId, OrganisationCode, QueuePosition, Timestamp};
 
 use super::parts::{Contact, Nonce, ObservedLog, RequiredSigner, Subject, first_repeated, required_signers, text_enum, word};
-use super::{StatementError, parse_as, write_statement};
+use super::{StatementError, USUAL_BYTES, parse_as, write_statement};
 use crate::json::{FromJson, Object, Path, Value, cut, written_bytes};
 use crate::write::{ToJson, Writer};
+
+/// Bytes of an item with its subject, without a reason.
+const ITEM_BYTES: usize = 320;
 
 text_enum! {
     /// What happened.
@@ -150,7 +153,7 @@ impl Receipt {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let subjects: Vec<_> = self.items.iter().map(|item| Subject { name: item.message_id.to_string(), digest: item.envelope }).collect();
-        write_statement(RECEIPT_V1, &subjects, |w| {
+        write_statement(RECEIPT_V1, USUAL_BYTES + ITEM_BYTES * subjects.len(), &subjects, |w| {
             w.field("receipt_id", &self.receipt_id);
             w.field("event", &self.event);
             w.field("issuer", &self.issuer);

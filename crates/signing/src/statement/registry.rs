@@ -10,7 +10,7 @@ use truc_types::names::REGISTRY_V1;
 use truc_types::{AgencyCode, Date, Digest, OrganisationCode, Timestamp};
 
 use super::parts::{RequiredSigner, SignerRole, Subject, base64_bytes, first_repeated, required_signers, text_enum, word};
-use super::{StatementError, expect_subject, named_subject, parse_as, write_statement};
+use super::{StatementError, USUAL_BYTES, expect_subject, named_subject, parse_as, write_statement};
 use crate::json::{FromJson, Object, Path, Value};
 use crate::write::{ToJson, Writer};
 
@@ -168,7 +168,7 @@ impl Registry {
     /// The payload bytes; nothing is checked: parse before sealing.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        write_statement(REGISTRY_V1, &[named_subject(subject_name(self.version))], |w| {
+        write_statement(REGISTRY_V1, USUAL_BYTES, &[named_subject(subject_name(self.version))], |w| {
             w.field("version", &self.version);
             w.field("at", &self.at);
             w.field("event", &self.event.name());

@@ -7,7 +7,7 @@ use truc_types::names::{AGENCY_URN_PREFIX, SENDER_HEAD_V1};
 use truc_types::{AgencyCode, Digest, EdgeTerm, MessageId, SenderSeq, Timestamp};
 
 use super::parts::{Nonce, ObservedLog, RequiredSigner, Subject, first_repeated, required_signers, text_enum};
-use super::{StatementError, expect_subject, named_subject, parse_as, write_statement};
+use super::{StatementError, USUAL_BYTES, expect_subject, named_subject, parse_as, write_statement};
 use crate::json::{Object, Path, Value};
 
 text_enum! {
@@ -68,7 +68,7 @@ impl SenderHead {
     /// The payload bytes; nothing is checked: parse before sealing.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        write_statement(SENDER_HEAD_V1, &[named_subject(subject_name(&self.agency))], |w| {
+        write_statement(SENDER_HEAD_V1, USUAL_BYTES, &[named_subject(subject_name(&self.agency))], |w| {
             w.field("statement_id", &self.statement_id);
             w.field("agency", &self.agency);
             w.field("edge_term", &self.edge_term);
