@@ -201,7 +201,9 @@ async fn take(
     drop(chunks);
     let (hand_in, taken) = storing.await.map_err(|cause| Status::internal(cause.to_string()))?;
     if let Some(refusal) = refused {
-        return Ok(Err(refusal));
+        let refused = Err(refusal);
+        forget(hand_in, &refused).await?;
+        return Ok(refused);
     }
     let digests = match taken {
         Ok(digests) => digests,
@@ -291,6 +293,7 @@ fn take_bytes(sizes: &[u64], from: u64, hand_in: &HandIn, mut intake: Intake) ->
         return Err(too_few(taken.bytes, total));
     }
     if intake.has_more() {
+        hand_in.forget();
         return Err(too_many(total));
     }
     Ok(taken.digests)
