@@ -62,7 +62,8 @@ mod bench {
         // Two seconds of 20 a second.
         assert!(rows.iter().all(|row| row["latency"]["count"] == 40), "{report}");
         let p50 = |row: usize| rows[row]["latency"]["p50_ms"].as_f64().unwrap();
-        assert!(p50(0) < p50(2) && p50(1) < p50(2) && p50(2) < p50(4), "{report}");
+        // The sender's DMS may hear of the acceptance after the recipient's sees the document: it is recorded along with what comes next.
+        assert!(p50(0) < p50(2) && p50(1) < p50(4) && p50(2) < p50(4), "{report}");
     }
 
     #[test]
