@@ -188,8 +188,8 @@ pub const TOKEN_BYTES_MAX: usize = 256;
 pub const TOKEN_BYTES_MIN: usize = 32;
 /// Tokens in one file: every system and service account of an agency.
 pub const TOKENS_MAX: usize = 1_000;
-/// Deliveries of messages that are open: some 112 bytes of memory each, 600 MB in all (`truc bench open`). Ten days of the national load with nobody fetching anything are
-/// 1 million.
+/// Deliveries of messages that are open: some 112 bytes of memory each, 600 MB in all (`truc bench open`). Ten days of the national load with nobody
+/// fetching anything are 1 million.
 pub const OPEN_DELIVERIES_MAX: u64 = 5_000_000;
 /// Entries by which the views may lag behind the journal before admission slows.
 pub const VIEW_LAG_ENTRIES_MAX: u64 = 100_000;

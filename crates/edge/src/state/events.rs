@@ -17,6 +17,8 @@ use crate::wire;
 
 /// Positions that share a row of events, at most.
 const ROW_POSITIONS_MAX: u64 = 16;
+/// Rows that are read at once.
+const PAGE_ROWS: usize = 16;
 /// Bytes of a row to which more is added: with what comes to it a common row is not split by the view.
 const ROW_BYTES_MAX: usize = 3 * 1024;
 /// Positions that share a row of notices: one bit for each.
@@ -119,7 +121,7 @@ impl State {
             return Ok(known);
         }
         let from = position.0.saturating_sub(ROW_POSITIONS_MAX);
-        let page = self.scan(EVENTS, &KeyRange::between(&from.to_be_bytes(), &[0xff; 9]), page_rows(ROW_POSITIONS_MAX))?;
+        let page = self.scan(EVENTS, &KeyRange::between(&from.to_be_bytes(), &[0xff; 9]), PAGE_ROWS)?;
         // Without one nothing can be added to.
         page.rows.last().map_or(Ok(u64::MAX), |(key, _)| position_of(key))
     }
@@ -130,7 +132,7 @@ impl State {
         let mut range = KeyRange::between(&from.to_be_bytes(), &[0xff; 9]);
         let mut found = Vec::new();
         loop {
-            let page = self.scan(EVENTS, &range, page_rows(ROW_POSITIONS_MAX).min(limit))?;
+            let page = self.scan(EVENTS, &range, PAGE_ROWS.min(limit))?;
             for (_, row) in &page.rows {
                 let items = items(row)?.into_iter().filter(|(position, _)| *position >= cursor);
                 found.extend(items.map(|(position, events)| (position + 1, events)));
@@ -168,10 +170,6 @@ impl State {
         found.truncate(limit);
         Ok(found)
     }
-}
-
-fn page_rows(rows: u64) -> usize {
-    usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
 fn position_of(key: &[u8]) -> Result<u64, StateError> {

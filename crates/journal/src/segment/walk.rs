@@ -189,8 +189,8 @@ pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<
     }
 }
 
-/// Walks from `cursor`, which is moved behind the last good block, to the end of the file or to the room in it that has nothing but zeros. `on_block` may find fault with a block that is good in
-/// itself.
+/// Walks from `cursor`, which is moved behind the last good block, to the end of the file or to the room in it that has nothing but zeros. `on_block` may
+/// find fault with a block that is good in itself.
 ///
 /// Memory: one block and one bundle, whatever the file says.
 pub(super) fn walk(
