@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tonic::transport::Uri;
-use truc_ledger::LogVerifier;
 use truc_signing::{Certificate, SealKey, TrustedKey};
 use truc_transport::metrics::Metrics;
 use truc_transport::notify::Notify;
@@ -14,6 +13,7 @@ use truc_transport::tls::ClientTls;
 use truc_types::AgencyCode;
 
 use crate::access::DmsAccess;
+use crate::trust::TrustedLog;
 use crate::watch::WatchFolder;
 
 /// Everything one edge needs; made by [`crate::load`].
@@ -37,8 +37,8 @@ pub struct EdgeConfig {
     pub tls: ClientTls,
     /// The operator's key: seals the registry.
     pub operator: TrustedKey,
-    /// The log's key.
-    pub log: LogVerifier,
+    /// The axis' log: its key, and what is known of it. Edges of one process may share it ([`TrustedLog::beside`]).
+    pub log: TrustedLog,
     /// Take over although the edge of the older term is connected.
     pub take_over: bool,
     /// A folder that is watched for national edXML files, for a DMS that can only drop and pick up files.

@@ -69,7 +69,7 @@ pub(crate) async fn files(node: &Node, message_id: MessageId, recipient: &Organi
         files.push(file(format!("{stem}.tlog-proof"), proof(&leaf, &checkpoint)?));
     }
     files.extend(attachments(&envelope));
-    files.push(file("trust/vkeys.txt", format!("{}\n", node.trust.log())));
+    files.push(file("trust/vkeys.txt", format!("{}\n", node.trust.log().key())));
     files.push(file("trust/ca.pem", node.config.tls.authority_pem().as_bytes()));
     files.push(file("trust/chain.pem", chain(node, &signers).await?));
     Ok(files)

@@ -55,7 +55,10 @@ pub fn host(args: &HostArgs) -> Result<(), Refusal> {
     // All of them before any is started, so that all mistakes are told at once.
     for data in &args.data {
         match crate::load(data, &password) {
-            Ok(config) => configs.push(EdgeConfig { metrics: metrics.clone(), ..config }),
+            Ok(config) => {
+                let log = configs.first().map_or_else(|| config.log.clone(), |first: &EdgeConfig| config.log.clone().beside(&first.log));
+                configs.push(EdgeConfig { metrics: metrics.clone(), log, ..config });
+            }
             Err(cause) => mistakes.push(format!("{}: {cause}", data.display())),
         }
     }

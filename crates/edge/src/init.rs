@@ -23,6 +23,7 @@ use crate::access::{DmsAccess, DmsTls, check_listen};
 use crate::config::{EdgeConfig, Layout, parse_broker};
 use crate::error::EdgeError;
 use crate::settings::EdgeSettings;
+use crate::trust::TrustedLog;
 use crate::watch::WatchFolder;
 
 /// Bytes of a key, certificate or trust file; far above any of them.
@@ -124,7 +125,7 @@ pub fn open(settings: &EdgeSettings, password: &[u8]) -> Result<EdgeConfig, Edge
         seal_certificate,
         tls: ClientTls::new(tls),
         operator,
-        log,
+        log: TrustedLog::new(log),
         take_over: false,
         watch: settings.watch.folder.as_ref().map(|path| WatchFolder {
             path: path.clone(),

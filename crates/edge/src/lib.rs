@@ -54,4 +54,5 @@ pub use error::EdgeError;
 pub use init::{InitFiles, init, load, open};
 pub use rehearse::{Rehearsal, rehearse};
 pub use run::run;
+pub use trust::TrustedLog;
 pub use watch::WatchFolder;

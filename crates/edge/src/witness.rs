@@ -28,21 +28,22 @@ pub(crate) async fn catch_up(node: &Arc<Node>, link: &Link) -> Result<(), LinkEr
     let shown_before = node.trust.observed().largest_size();
     let answer = link.log().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
     let newest = node.trust.open_checkpoint(&answer.checkpoint)?;
-    Trust::check_newest(&newest, shown_before)?;
+    Trust::check_newest(&newest.checkpoint, shown_before)?;
     compare_clocks(node, &answer.now);
     prove(node, link).await
 }
 
 /// Proves and records the largest checkpoint that was seen, if it is larger than the recorded one. The first one ever is taken on its signature.
 async fn prove(node: &Arc<Node>, link: &Link) -> Result<(), LinkError> {
-    let Some((checkpoint, text)) = node.trust.observed().to_prove() else { return Ok(()) };
+    let Some(largest) = node.trust.observed().to_prove() else { return Ok(()) };
     if let Some(old) = node.trust.observed().proved().filter(|old| old.size > 0) {
-        let request = pb::GetConsistencyProofRequest { old_size: old.size, new_size: checkpoint.size };
+        let request = pb::GetConsistencyProofRequest { old_size: old.size, new_size: largest.checkpoint.size };
         let proof = link.log().get_consistency_proof(request).await?.into_inner();
-        node.trust.check_extension(&old, &checkpoint, &proof.path)?;
+        node.trust.check_extension(&old, &largest.checkpoint, &proof.path)?;
     }
-    node.store.record_later(|_| Ok((vec![Record::CheckpointSeen { checkpoint: text }], ()))).await?;
-    node.trust.observed().recorded(&checkpoint);
+    let checkpoint = largest.text.clone();
+    node.store.record_later(|_| Ok((vec![Record::CheckpointSeen { checkpoint }], ()))).await?;
+    node.trust.observed().recorded(&largest.checkpoint);
     Ok(())
 }
 

@@ -1,65 +1,73 @@
-//! Many inclusion proofs against one root: what one proof has shown is not hashed again for the next. For whoever gets the proofs of a whole block.
+//! Many inclusion proofs against one root: where a proof meets the way of the one before it, the rest is not hashed again. For whoever gets the proofs of a
+//! whole block, or of an envelope and the fact beside it.
 //!
-//! It accepts exactly what [`crate::InclusionProof::verify`] accepts; one proof alone is checked faster there.
-
-use std::collections::HashMap;
+//! It accepts exactly what [`crate::InclusionProof::verify`] accepts.
 
 use truc_types::{Digest, LeafIndex};
 
 use crate::checkpoint::Checkpoint;
 use crate::proof::{ProofError, climb};
 
-/// A tree with one root, and the nodes that proofs have shown to be in it. Grows with the proofs that it is given, by about 1 KiB for each: to be kept no
-/// longer than those of its block arrive.
+/// A tree with one root, and the way of the last proof to it: at most 63 nodes and hashes, however many proofs it is given.
 #[derive(Debug)]
 pub struct ProvenTree {
     size: u64,
     root: Digest,
-    /// Nodes that lead to the root, by level and index.
-    nodes: HashMap<(u32, u64), Proven>,
-    paths: Vec<Vec<Digest>>,
+    /// The nodes on that way, from the leaf up. Each leads to the root by the last hashes of `path`, as many as remained there.
+    nodes: Vec<Proven>,
+    path: Vec<Digest>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Proven {
+    /// Levels above the leaf, and the index among the nodes there.
+    level: (u32, u64),
     hash: Digest,
-    /// Where the rest of its path stands.
-    path: usize,
-    used: usize,
+    /// Hashes of the path that lead from here to the root.
+    remaining: usize,
 }
 
 impl ProvenTree {
     /// The tree of a checkpoint whose signature was verified.
     #[must_use]
     pub fn new(checkpoint: &Checkpoint) -> Self {
-        Self { size: checkpoint.size, root: checkpoint.root, nodes: HashMap::new(), paths: Vec::new() }
+        Self { size: checkpoint.size, root: checkpoint.root, nodes: Vec::new(), path: Vec::new() }
     }
 
-    /// Checks that a leaf is in the tree: by its path up to the first node that was proven before, or to the root.
+    /// Checks that a leaf is in the tree: by its path up to the first node of the last proof, or to the root.
     ///
     /// # Errors
-    /// The first reason for which the proof does not hold, as [`crate::InclusionProof::verify`] has them.
+    /// The first reason for which the proof does not hold, as [`crate::InclusionProof::verify`] has them. What was proven before stays so.
     pub fn verify(&mut self, leaf_index: LeafIndex, path: Vec<Digest>, leaf_hash: &Digest) -> Result<(), ProofError> {
-        let (number, mut seen) = (self.paths.len(), Vec::with_capacity(path.len()));
+        let (mut seen, mut above) = (Vec::with_capacity(path.len()), 0);
         let reached = climb(leaf_index, self.size, &path, leaf_hash, |step, hash| {
-            if let Some(known) = self.nodes.get(&step.level) {
-                let rest = self.paths.get(known.path).and_then(|path| path.get(known.used..));
+            above += self.nodes.iter().skip(above).take_while(|known| known.level.0 < step.level.0).count();
+            let remaining = path.len().saturating_sub(step.used);
+            let is_known = |known: &Proven| {
                 // The same node and the same rest of the path lead to the same root.
-                if known.hash == *hash && rest.is_some() && rest == path.get(step.used..) {
-                    return true;
-                }
+                (known.level, known.hash, known.remaining) == (step.level, *hash, remaining)
+                    && rest(&self.path, remaining) == rest(&path, remaining)
+            };
+            if self.nodes.get(above).is_some_and(is_known) {
+                return true;
             }
-            seen.push((step.level, Proven { hash: *hash, path: number, used: step.used }));
+            seen.push(Proven { level: step.level, hash: *hash, remaining });
             false
         })?;
         match reached {
             Some(computed) if computed != self.root => return Err(ProofError::RootMismatch { computed, expected: self.root }),
-            _ => {}
+            // Below the node where they met, the old way is no way of the new path.
+            Some(_) => {}
+            None => seen.extend(self.nodes.drain(above..)),
         }
-        self.nodes.extend(seen);
-        self.paths.push(path);
+        (self.nodes, self.path) = (seen, path);
         Ok(())
     }
+}
+
+/// The last hashes of a path.
+fn rest(path: &[Digest], remaining: usize) -> &[Digest] {
+    path.get(path.len().saturating_sub(remaining)..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -115,6 +123,23 @@ mod tests {
                     check(leaf, path, hash);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_way_of_an_earlier_proof_is_no_way_of_a_later_path() {
+        let (checkpoint, leaves, paths) = tree(13);
+        for (first, second) in
+            (0..13).flat_map(|first| (0..13).map(move |second| (first, second))).filter(|(first, second)| first != second)
+        {
+            let mut proven = ProvenTree::new(&checkpoint);
+            for leaf in [first, second] {
+                assert_eq!(proven.verify(LeafIndex(leaf as u64), paths[leaf].clone(), &leaves[leaf]), Ok(()));
+            }
+            assert!(
+                proven.verify(LeafIndex(first as u64), paths[second].clone(), &leaves[first]).is_err(),
+                "{first} by the path of {second}"
+            );
         }
     }
 }

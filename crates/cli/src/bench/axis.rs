@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use truc_edge::TrustedLog;
 use truc_ledger::LogVerifier;
 use truc_signing::{Certificate, SealKey, keyfile};
 use truc_transport::clock;
@@ -30,6 +31,8 @@ pub(super) struct Axis {
     pub(super) broker: SocketAddr,
     /// The key of the log.
     pub(super) log: LogVerifier,
+    /// The same as edges in this process trust it, together, as `truc edge host` does.
+    pub(super) trusted_log: TrustedLog,
     /// The agencies, in the order of the directory.
     pub(super) agencies: Vec<Agency>,
 }
@@ -53,9 +56,9 @@ pub(super) fn make(folder: &Path, agencies: u16) -> Result<Axis, Failure> {
     layout.issue(NAME, codes.iter(), &password, now)?;
     let broker = free_address()?;
     let (_, made) = layout.begin(NAME, broker, &password, now)?;
-    let log = made.log_vkey.parse().map_err(|cause| defect(&format!("{}: {cause}", made.log_vkey)))?;
+    let log: LogVerifier = made.log_vkey.parse().map_err(|cause| defect(&format!("{}: {cause}", made.log_vkey)))?;
     let agencies = codes.into_iter().map(|code| open(&layout, code, password.as_bytes())).collect::<Result<_, _>>()?;
-    Ok(Axis { folder: folder.to_owned(), layout, password, broker, log, agencies })
+    Ok(Axis { folder: folder.to_owned(), layout, password, broker, trusted_log: TrustedLog::new(log.clone()), log, agencies })
 }
 
 impl Axis {

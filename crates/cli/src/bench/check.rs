@@ -13,7 +13,7 @@ use truc_types::{Digest, LeafIndex, Reason, Refusal};
 
 use super::stock::Sealed;
 
-/// Blocks whose checkpoint and proven nodes are kept: answers of the last few come mixed, over all streams. About half a megabyte for each.
+/// Blocks whose checkpoint and last proof are kept: answers of the last few come mixed, over all streams.
 const BLOCKS_MAX: usize = 16;
 
 /// Checks the answers of any number of streams; its clones share what they know. One bad answer is an error: a bench of a broker that lies has no

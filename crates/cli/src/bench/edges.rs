@@ -35,7 +35,10 @@ pub(super) fn make(axis: &Axis) -> Result<(), Failure> {
 
 /// What the edge of an agency runs with.
 pub(super) fn open(axis: &Axis, agency: &AgencyCode) -> Result<EdgeConfig, Failure> {
-    truc_edge::load(&axis.layout.edge(agency), axis.password.as_bytes()).map_err(|cause| Failure::Refused(cause.to_refusal()))
+    let config = truc_edge::load(&axis.layout.edge(agency), axis.password.as_bytes());
+    let config = config.map_err(|cause| Failure::Refused(cause.to_refusal()))?;
+    let log = config.log.clone().beside(&axis.trusted_log);
+    Ok(EdgeConfig { log, ..config })
 }
 
 impl Edges {

@@ -192,7 +192,7 @@ async fn connect(
     let link = Link::connect(config).await?;
     let trust = Trust::new(config.log.clone(), config.operator.clone(), Observed::new(None));
     let newest = link.log().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
-    trust.observed().recorded(&trust.open_checkpoint(&newest.checkpoint)?);
+    trust.observed().recorded(&trust.open_checkpoint(&newest.checkpoint)?.checkpoint);
     let registry_next = read_registry(&trust, &link, 0).await?;
     let meters = Arc::new(Meters::new(&config.metrics, &config.agency));
     let (submitter, mut answers) = Submitter::open(&link, meters).await?;
@@ -271,12 +271,12 @@ impl Inner {
         let answer = self.link.log().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
         self.trust.open_checkpoint(&answer.checkpoint)?;
         let observed = self.trust.observed();
-        let (Some((newest, _)), Some(old)) = (observed.to_prove(), observed.proved()) else { return Ok(0) };
-        let request = pb::GetConsistencyProofRequest { old_size: old.size, new_size: newest.size };
+        let (Some(newest), Some(old)) = (observed.to_prove(), observed.proved()) else { return Ok(0) };
+        let request = pb::GetConsistencyProofRequest { old_size: old.size, new_size: newest.checkpoint.size };
         let proof = self.link.log().get_consistency_proof(request).await?.into_inner();
-        self.trust.check_extension(&old, &newest, &proof.path)?;
-        observed.recorded(&newest);
-        Ok(newest.size - old.size)
+        self.trust.check_extension(&old, &newest.checkpoint, &proof.path)?;
+        observed.recorded(&newest.checkpoint);
+        Ok(newest.checkpoint.size - old.size)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The proofs of acceptances, deliveries and receipts: exact bytes, inclusion in a signed checkpoint, seals, and that they speak of the same thing.
 
-use truc_ledger::{Checkpoint, InclusionProof, leaf_hash};
+use truc_ledger::leaf_hash;
 use truc_proto::broker::v1 as pb;
 use truc_signing::statement::{Accepted, Envelope, Fact, Receipt, RequiredSigner, Statement};
 use truc_signing::{DsseFile, Sealed, open_sealed, sha256, verify_seals};
@@ -8,7 +8,7 @@ use truc_types::limits::STATEMENT_FILE_BYTES_MAX;
 use truc_types::{AgencyCode, Digest, LeafIndex, OrganisationCode, Timestamp};
 
 use super::checkpoint::path;
-use super::{Trust, TrustError};
+use super::{Opened, Trust, TrustError};
 use crate::record::{FACT_BYTES_MAX, Leaf};
 
 /// An acceptance whose proofs hold.
@@ -33,16 +33,17 @@ pub(crate) struct VerifiedReceipt {
 
 impl Trust {
     /// Checks that `bytes` are the leaf that the entry names, under the checkpoint.
-    pub(super) fn check_leaf(&self, bytes: &[u8], entry: &pb::LoggedEntry, checkpoint: &Checkpoint) -> Result<Leaf, TrustError> {
-        let proof = InclusionProof { leaf_index: LeafIndex(entry.leaf), tree_size: checkpoint.size, path: path(&entry.path)? };
-        proof.verify(&leaf_hash(bytes), &checkpoint.root).map_err(|cause| TrustError::invalid(format!("leaf {}: {cause}", entry.leaf)))?;
-        Ok(Leaf { index: LeafIndex(entry.leaf), path: entry.path.to_vec() })
+    pub(super) fn check_leaf(&self, bytes: &[u8], entry: &pb::LoggedEntry, opened: &Opened) -> Result<Leaf, TrustError> {
+        let index = LeafIndex(entry.leaf);
+        let proven = opened.prove(index, path(&entry.path)?, &leaf_hash(bytes));
+        proven.map_err(|cause| TrustError::invalid(format!("leaf {index}: {cause}")))?;
+        Ok(Leaf { index, path: entry.path.to_vec() })
     }
 
     /// The answer to a statement that this edge submitted: `file` is what was sent.
     pub(crate) fn check_acceptance(&self, file: &[u8], acceptance: &pb::Acceptance) -> Result<Acceptance, TrustError> {
-        let checkpoint = self.open_checkpoint(&acceptance.checkpoint)?;
-        self.check_leaves(file, || sha256(file), acceptance, &checkpoint)
+        let opened = self.open_checkpoint(&acceptance.checkpoint)?;
+        self.check_leaves(file, || sha256(file), acceptance, &opened)
     }
 
     /// The same under a checkpoint that was opened; for the digest of the file is asked when there is a fact about it.
@@ -51,11 +52,11 @@ impl Trust {
         file: &[u8],
         digest: impl FnOnce() -> Digest,
         acceptance: &pb::Acceptance,
-        checkpoint: &Checkpoint,
+        opened: &Opened,
     ) -> Result<Acceptance, TrustError> {
         let statement = acceptance.statement.as_ref().ok_or_else(|| TrustError::invalid("an acceptance without the statement's place"))?;
-        let leaf = self.check_leaf(file, statement, checkpoint)?;
-        let fact = acceptance.fact.as_ref().map(|fact| self.check_fact(digest(), leaf.index, fact, checkpoint)).transpose()?;
+        let leaf = self.check_leaf(file, statement, opened)?;
+        let fact = acceptance.fact.as_ref().map(|fact| self.check_fact(digest(), leaf.index, fact, opened)).transpose()?;
         Ok(Acceptance { leaf, fact, checkpoint: acceptance.checkpoint.clone() })
     }
 
@@ -65,12 +66,12 @@ impl Trust {
         envelope: Digest,
         leaf: LeafIndex,
         entry: &pb::LoggedEntry,
-        checkpoint: &Checkpoint,
+        opened: &Opened,
     ) -> Result<(Vec<u8>, Leaf, Accepted), TrustError> {
         if entry.entry.len() > FACT_BYTES_MAX {
             return Err(TrustError::invalid(format!("a fact of {} bytes, at most {FACT_BYTES_MAX} are taken", entry.entry.len())));
         }
-        let fact_leaf = self.check_leaf(&entry.entry, entry, checkpoint)?;
+        let fact_leaf = self.check_leaf(&entry.entry, entry, opened)?;
         let fact = match Fact::parse(&entry.entry) {
             Ok(Fact::Accepted(accepted)) => accepted,
             Ok(other) => return Err(TrustError::invalid(format!("the fact of an acceptance says {}", other.event().as_str()))),
@@ -95,10 +96,10 @@ impl Trust {
             return Err(TrustError::invalid(format!("a delivery with an envelope of {} bytes", file.len())));
         }
         // First: two histories of the log are worse than whatever is wrong with the bytes.
-        let checkpoint = self.open_checkpoint(&acceptance.checkpoint)?;
+        let opened = self.open_checkpoint(&acceptance.checkpoint)?;
         let Sealed { statement, digest, dsse } = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
         let Statement::Envelope(envelope) = statement else { return Err(TrustError::invalid("a delivery that is no envelope")) };
-        let verified = self.check_leaves(&file, || digest, acceptance, &checkpoint)?;
+        let verified = self.check_leaves(&file, || digest, acceptance, &opened)?;
         let (_, _, fact) = verified.fact.as_ref().ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
         let fact = fact.clone();
         self.check_registry(fact.registry_version)?;
@@ -117,10 +118,10 @@ impl Trust {
 
     /// A receipt of the feed: it is in the log and its agency sealed it. That it is about documents of this agency is for the caller to check.
     pub(crate) fn check_receipt(&self, agency: &AgencyCode, at: Timestamp, item: &pb::FeedItem) -> Result<VerifiedReceipt, TrustError> {
-        let checkpoint = self.open_checkpoint(&item.checkpoint)?;
+        let opened = self.open_checkpoint(&item.checkpoint)?;
         let entry = item.statement.as_ref().ok_or_else(|| TrustError::invalid("a feed item without a statement"))?;
         let file = entry.entry.to_vec();
-        let leaf = self.check_leaf(&file, entry, &checkpoint)?;
+        let leaf = self.check_leaf(&file, entry, &opened)?;
         let Sealed { statement, dsse, .. } = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
         let Statement::Receipt(receipt) = statement else { return Err(TrustError::invalid("a feed item that is no receipt")) };
         if receipt.original_sender != *agency {

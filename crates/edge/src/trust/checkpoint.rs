@@ -3,23 +3,22 @@
 //! The check between two sizes needs a consistency proof from the axis; who fetches it is not decided here.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
-use truc_ledger::checkpoint::open;
 use truc_ledger::proof::{CONSISTENCY_HASHES_MAX, PATH_HASHES_MAX};
 use truc_ledger::{Checkpoint, CheckpointError, ConsistencyProof, Note};
 use truc_signing::statement::ObservedLog;
 use truc_types::Digest;
 
-use super::{Trust, TrustError};
-use crate::record::CHECKPOINT_BYTES_MAX;
+use super::{Opened, Trust, TrustError};
 use crate::state::SeenCheckpoint;
 
 /// Checkpoints of the last moments that are remembered, to see two roots of one size among those that no consistency proof was asked for.
 const RECENT_MAX: usize = 256;
 
-/// Checkpoints whose text is remembered with what it says: those of the answers, the deliveries and the feed of a few blocks.
-const OPENED_MAX: usize = 16;
+/// Checkpoints that this edge need not look at again: those of the answers, the deliveries and the feed of a few blocks.
+const LAST_MAX: usize = 16;
 
 /// The checkpoints that were seen.
 #[derive(Debug)]
@@ -31,12 +30,12 @@ pub(crate) struct Observed {
 struct Inner {
     /// The newest one that is proved to extend all before, and recorded.
     proved: Option<SeenCheckpoint>,
-    /// The largest one with a good signature, and its text.
-    largest: Option<(Checkpoint, String)>,
+    /// The largest one with a good signature.
+    largest: Option<Arc<Opened>>,
     /// The last ones with a good signature.
     recent: VecDeque<(u64, Digest)>,
-    /// The last texts that were opened: one checkpoint covers many deliveries, and several streams come along at their own pace.
-    opened: VecDeque<(String, Checkpoint)>,
+    /// The last ones that this edge saw: one checkpoint covers many deliveries, and several streams come along at their own pace.
+    last: VecDeque<Arc<Opened>>,
 }
 
 impl Observed {
@@ -54,7 +53,7 @@ impl Observed {
     /// The size of the largest one that was seen with a good signature, in this process or before.
     pub(crate) fn largest_size(&self) -> u64 {
         let inner = self.inner.lock();
-        let largest = inner.largest.as_ref().map_or(0, |(largest, _)| largest.size);
+        let largest = inner.largest.as_ref().map_or(0, |largest| largest.checkpoint.size);
         inner.proved.as_ref().map_or(0, |proved| proved.size).max(largest)
     }
 
@@ -64,10 +63,10 @@ impl Observed {
     }
 
     /// The largest one, if it is larger than the proved one: a proof between the two should be asked for.
-    pub(crate) fn to_prove(&self) -> Option<(Checkpoint, String)> {
+    pub(crate) fn to_prove(&self) -> Option<Arc<Opened>> {
         let inner = self.inner.lock();
         let proved = inner.proved.as_ref().map_or(0, |proved| proved.size);
-        inner.largest.clone().filter(|(largest, _)| largest.size > proved)
+        inner.largest.clone().filter(|largest| largest.checkpoint.size > proved)
     }
 
     /// The checkpoint was proved and recorded.
@@ -77,7 +76,8 @@ impl Observed {
     }
 
     /// Remembers a checkpoint with a good signature.
-    fn see(&self, text: &str, checkpoint: &Checkpoint) -> Result<(), TrustError> {
+    fn see(&self, opened: &Arc<Opened>) -> Result<(), TrustError> {
+        let checkpoint = &opened.checkpoint;
         let mut inner = self.inner.lock();
         let proved = inner.proved.iter().map(|proved| (proved.size, proved.root));
         let other = inner.recent.iter().copied().chain(proved).find(|(size, root)| *size == checkpoint.size && *root != checkpoint.root);
@@ -88,31 +88,28 @@ impl Observed {
             inner.recent.pop_front();
         }
         inner.recent.push_back((checkpoint.size, checkpoint.root));
-        if inner.largest.as_ref().is_none_or(|(largest, _)| largest.size < checkpoint.size) {
-            inner.largest = Some((checkpoint.clone(), text.to_owned()));
+        if inner.largest.as_ref().is_none_or(|largest| largest.checkpoint.size < checkpoint.size) {
+            inner.largest = Some(Arc::clone(opened));
         }
-        inner.opened.truncate(OPENED_MAX - 1);
-        inner.opened.push_front((text.to_owned(), checkpoint.clone()));
+        inner.last.truncate(LAST_MAX - 1);
+        inner.last.push_front(Arc::clone(opened));
         Ok(())
     }
 
-    fn cached(&self, text: &str) -> Option<Checkpoint> {
-        self.inner.lock().opened.iter().find(|(opened, _)| opened == text).map(|(_, checkpoint)| checkpoint.clone())
+    fn seen(&self, text: &str) -> Option<Arc<Opened>> {
+        self.inner.lock().last.iter().find(|opened| opened.text == text).cloned()
     }
 }
 
 impl Trust {
     /// Opens a checkpoint from the line: size, signature of the log, and that it contradicts none of the last ones.
-    pub(crate) fn open_checkpoint(&self, text: &str) -> Result<Checkpoint, TrustError> {
-        if let Some(checkpoint) = self.observed.cached(text) {
-            return Ok(checkpoint);
+    pub(crate) fn open_checkpoint(&self, text: &str) -> Result<Arc<Opened>, TrustError> {
+        if let Some(seen) = self.observed.seen(text) {
+            return Ok(seen);
         }
-        if text.len() > CHECKPOINT_BYTES_MAX {
-            return Err(TrustError::invalid(format!("a checkpoint of {} bytes, at most {CHECKPOINT_BYTES_MAX} are taken", text.len())));
-        }
-        let checkpoint = open(text.as_bytes(), &self.log).map_err(|cause| TrustError::invalid(cause.to_string()))?;
-        self.observed.see(text, &checkpoint)?;
-        Ok(checkpoint)
+        let opened = self.log.open(text)?;
+        self.observed.see(&opened)?;
+        Ok(opened)
     }
 
     /// The axis' answer to "what is newest": one that is smaller than what had been shown before the question takes something back.

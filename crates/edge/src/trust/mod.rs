@@ -2,6 +2,7 @@
 
 mod acceptance;
 pub(crate) mod checkpoint;
+mod log;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -10,12 +11,13 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use truc_core::registry::Registry;
-use truc_ledger::LogVerifier;
 use truc_signing::TrustedKey;
 use truc_types::{Reason, Refusal};
 
 pub(crate) use acceptance::VerifiedReceipt;
 pub(crate) use checkpoint::Observed;
+pub(crate) use log::Opened;
+pub use log::TrustedLog;
 pub(crate) use registry::VerifiedEntry;
 
 /// Why something from the line is not believed.
@@ -45,7 +47,7 @@ impl TrustError {
 
 /// Keys and checkpoints in memory. The rows hold the same durably.
 pub(crate) struct Trust {
-    log: LogVerifier,
+    log: TrustedLog,
     operator: TrustedKey,
     /// Agencies, organisations, keys and limits, as the verified statements say.
     registry: RwLock<Arc<Registry>>,
@@ -54,7 +56,7 @@ pub(crate) struct Trust {
 
 impl Trust {
     /// Nothing but the configured keys; registry statements and the last checkpoint are added from the rows.
-    pub(crate) fn new(log: LogVerifier, operator: TrustedKey, observed: Observed) -> Self {
+    pub(crate) fn new(log: TrustedLog, operator: TrustedKey, observed: Observed) -> Self {
         Self { log, operator, registry: RwLock::default(), observed }
     }
 
@@ -63,8 +65,8 @@ impl Trust {
         &self.observed
     }
 
-    /// The log's key.
-    pub(crate) const fn log(&self) -> &LogVerifier {
+    /// The log, and its key.
+    pub(crate) const fn log(&self) -> &TrustedLog {
         &self.log
     }
 

@@ -35,10 +35,10 @@ impl Trust {
         if entries.is_empty() {
             return Ok(verified);
         }
-        let checkpoint = self.open_checkpoint(checkpoint)?;
+        let opened = self.open_checkpoint(checkpoint)?;
         let mut next = after + 1;
         for entry in entries {
-            let leaf = self.check_leaf(&entry.entry, entry, &checkpoint)?;
+            let leaf = self.check_leaf(&entry.entry, entry, &opened)?;
             let statement = self.check_registry_statement(&entry.entry)?;
             if statement.version < next {
                 continue;
@@ -59,7 +59,7 @@ impl Trust {
         let operator = |keyid: &truc_types::Digest| (*keyid == self.operator.keyid).then_some(&self.operator);
         sealed.verify(registry.at, operator).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
         if let RegistryEvent::Genesis(genesis) = &registry.event {
-            let log = self.log.to_string();
+            let log = self.log.key().to_string();
             if genesis.log_vkey.trim_end() != log || genesis.operator_keyid != self.operator.keyid {
                 return Err(TrustError::invalid("genesis names another log key or operator than this edge trusts"));
             }

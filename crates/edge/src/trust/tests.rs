@@ -1,5 +1,7 @@
 //! What an edge does not believe: forks, rollbacks, foreign signatures, proofs of other bytes.
 
+use std::sync::Arc;
+
 use ed25519_dalek::SigningKey;
 use truc_ledger::{Checkpoint, LogSigner, TreeStore, leaf_hash};
 use truc_proto::broker::v1 as pb;
@@ -7,7 +9,7 @@ use truc_signing::statement::SignerRole;
 use truc_signing::{Owner, TrustedKey, sha256, spki_digest};
 use truc_types::{Digest, LeafIndex, Timestamp};
 
-use super::{Observed, Trust, TrustError};
+use super::{Observed, Trust, TrustError, TrustedLog};
 use crate::record::CHECKPOINT_BYTES_MAX;
 use crate::testing::{fact, id};
 
@@ -44,7 +46,15 @@ impl Axis {
         self.tree.prove_consistency(old, new, never).unwrap().path.iter().flat_map(|hash| hash.0).collect()
     }
 
+    fn log(&self) -> TrustedLog {
+        TrustedLog::new(self.signer.verifier().clone())
+    }
+
     fn trust(&self) -> Trust {
+        self.trust_with(self.log())
+    }
+
+    fn trust_with(&self, log: TrustedLog) -> Trust {
         let key = SigningKey::from_bytes(&[8; 32]).verifying_key();
         let operator = TrustedKey {
             keyid: spki_digest(&key),
@@ -56,7 +66,7 @@ impl Axis {
             not_after: Timestamp::MAX,
             revoked_at: None,
         };
-        Trust::new(self.signer.verifier().clone(), operator, Observed::new(None))
+        Trust::new(log, operator, Observed::new(None))
     }
 }
 
@@ -70,13 +80,13 @@ fn a_growing_log_is_followed_and_only_what_was_recorded_goes_into_statements() {
     let trust = axis.trust();
     let first = trust.open_checkpoint(&axis.checkpoint(5)).unwrap();
     assert_eq!(trust.observed().for_statements(), None);
-    trust.observed().recorded(&first);
+    trust.observed().recorded(&first.checkpoint);
     let newest = trust.open_checkpoint(&axis.checkpoint(17)).unwrap();
     trust.open_checkpoint(&axis.checkpoint(9)).unwrap();
-    assert_eq!(trust.observed().to_prove().unwrap().0, newest, "the largest one, not the last one");
+    assert_eq!(trust.observed().to_prove().unwrap().checkpoint, newest.checkpoint, "the largest one, not the last one");
     let proved = trust.observed().proved().unwrap();
-    trust.check_extension(&proved, &newest, &axis.extension(5, 17)).unwrap();
-    trust.observed().recorded(&newest);
+    trust.check_extension(&proved, &newest.checkpoint, &axis.extension(5, 17)).unwrap();
+    trust.observed().recorded(&newest.checkpoint);
     assert_eq!(trust.observed().for_statements().unwrap().size, 17);
     assert!(trust.observed().to_prove().is_none());
 }
@@ -88,17 +98,40 @@ fn two_histories_stop_the_edge() {
     let other = Axis::new(leaves);
     let trust = axis.trust();
     let seen = trust.open_checkpoint(&axis.checkpoint(10)).unwrap();
-    trust.observed().recorded(&seen);
+    trust.observed().recorded(&seen.checkpoint);
     assert!(matches!(trust.open_checkpoint(&other.checkpoint(10)), Err(TrustError::Fork(_))), "one size, two roots");
     let larger = trust.open_checkpoint(&other.checkpoint(12)).unwrap();
     let proved = trust.observed().proved().unwrap();
     let proof = other.extension(10, 12);
-    assert!(matches!(trust.check_extension(&proved, &larger, &proof), Err(TrustError::Fork(_))), "no proof leads to another history");
+    assert!(
+        matches!(trust.check_extension(&proved, &larger.checkpoint, &proof), Err(TrustError::Fork(_))),
+        "no proof leads to another history"
+    );
     let older = trust.open_checkpoint(&axis.checkpoint(4)).unwrap();
     assert!(
-        matches!(Trust::check_newest(&older, trust.observed().largest_size()), Err(TrustError::Fork(_))),
+        matches!(Trust::check_newest(&older.checkpoint, trust.observed().largest_size()), Err(TrustError::Fork(_))),
         "the log took something back"
     );
+}
+
+#[test]
+fn edges_of_one_process_share_what_was_verified_and_not_what_each_has_seen() {
+    let (axis, mut leaves) = (Axis::new(numbered(20)), numbered(20));
+    leaves[3] = b"changed".to_vec();
+    let other = Axis::new(leaves);
+    let log = axis.log();
+    let [first, second] = [(); 2].map(|()| axis.trust_with(axis.log().beside(&log)));
+    let opened = first.open_checkpoint(&axis.checkpoint(10)).unwrap();
+    assert!(Arc::ptr_eq(&opened, &second.open_checkpoint(&axis.checkpoint(10)).unwrap()), "verified once");
+    let third = axis.trust_with(axis.log().beside(&log));
+    third.open_checkpoint(&other.checkpoint(10)).unwrap();
+    assert!(
+        matches!(second.open_checkpoint(&other.checkpoint(10)), Err(TrustError::Fork(_))),
+        "what one was shown is not what the other was"
+    );
+    let foreign = TrustedLog::new(LogSigner::new(ORIGIN, &SigningKey::from_bytes(&[4; 32])).unwrap().verifier().clone());
+    let stranger = axis.trust_with(foreign.beside(&log));
+    assert!(matches!(stranger.open_checkpoint(&axis.checkpoint(10)), Err(TrustError::Invalid(_))), "another key is trusted there");
 }
 
 #[test]
