@@ -1,8 +1,8 @@
 //! When a block closes that could. At once, if nothing else is coming; under load it waits a little for company, because each block costs the same whatever
 //! is in it: a write, a sync, a signature, a write to every connection that is answered, and a signature to verify for everybody who reads it.
 //!
-//! What is coming is counted, not guessed: statements that were read and are between a connection and the sequencer. A lone document finds none behind
-//! it and waits for nothing; the more there is to do, the more are on their way, and the larger blocks get. Not what a block holds at most: that is `block`.
+//! What is coming is counted, not guessed: statements that were read and are between a connection and the sequencer; and those that came a moment ago. A lone
+//! document finds none of both and waits for nothing; the more there is to do, the larger blocks get. Not what a block holds at most: that is `block`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +19,10 @@ const COMPANY_MIN: usize = 4;
 const COMPANY_ENOUGH: usize = BLOCK_COMMANDS_MAX / 4;
 /// Time from one block to the next up to which the next one waits: less than a sync of a slow disk takes.
 const PAUSE_MAX: Duration = Duration::from_millis(3);
+/// For how long answers are counted to tell whether more will come.
+const WINDOW: Duration = Duration::from_millis(24);
+/// Answers of a window after which more are expected: six for each pause, 2,000 a second. Somebody who sends one document after the other stays below.
+const COMPANY_EXPECTED: usize = 48;
 
 /// Statements that were read and not yet handed to the sequencer. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +34,11 @@ pub(crate) struct Pace {
     on_the_way: OnTheWay,
     /// When the block before was closed; its successor waits no longer than [`PAUSE_MAX`] from here.
     last_closed: Instant,
+    /// When the window began in which blocks are counted now.
+    window: Instant,
+    /// Answers of the blocks of this window, and of the one before it.
+    answers: usize,
+    answers_before: usize,
 }
 
 impl OnTheWay {
@@ -50,19 +59,27 @@ impl OnTheWay {
 
 impl Pace {
     pub(crate) fn new(on_the_way: OnTheWay) -> Self {
-        Self { on_the_way, last_closed: Instant::now() }
+        let now = Instant::now();
+        Self { on_the_way, last_closed: now, window: now, answers: 0, answers_before: 0 }
     }
 
-    /// A block was closed.
-    pub(crate) fn closed(&mut self, now: Instant) {
+    /// A block of so many answers was closed.
+    pub(crate) fn closed(&mut self, now: Instant, answers: usize) {
         self.last_closed = now;
+        let passed = now.saturating_duration_since(self.window);
+        if passed >= WINDOW {
+            // After a quiet time the window before this one was empty.
+            self.answers_before = if passed < 2 * WINDOW { self.answers } else { 0 };
+            (self.window, self.answers) = (now, 0);
+        }
+        self.answers += answers;
     }
 
     /// Whether a block that could close waits.
     pub(crate) fn waits(&self, now: Instant, filling: &Filling) -> bool {
         !filling.is_full()
             && filling.outputs() < COMPANY_ENOUGH
-            && self.on_the_way.count() >= COMPANY_MIN
+            && (self.on_the_way.count() >= COMPANY_MIN || self.answers.max(self.answers_before) >= COMPANY_EXPECTED)
             && now.saturating_duration_since(self.last_closed) < PAUSE_MAX
     }
 }
@@ -78,7 +95,7 @@ mod tests {
     fn a_block_waits_only_while_more_comes_and_only_for_a_moment() {
         let (on_the_way, mut filling) = (OnTheWay::default(), Filling::default());
         let (mut pace, begun) = (Pace::new(on_the_way.clone()), Instant::now());
-        pace.closed(begun);
+        pace.closed(begun, 1);
         let answer = |filling: &mut Filling| filling.output(Output::Probed { reply: oneshot::channel().0 });
         answer(&mut filling);
         (1..COMPANY_MIN).for_each(|_| on_the_way.enter());
@@ -86,12 +103,36 @@ mod tests {
         on_the_way.enter();
         assert!(pace.waits(begun, &filling));
         assert!(!pace.waits(begun + PAUSE_MAX, &filling), "it has waited long enough");
-        pace.closed(begun + PAUSE_MAX);
+        pace.closed(begun + PAUSE_MAX, 1);
         assert!(pace.waits(begun + PAUSE_MAX, &filling), "the next one has its own time");
         (1..COMPANY_ENOUGH).for_each(|_| answer(&mut filling));
         assert!(!pace.waits(begun + PAUSE_MAX, &filling), "it is large enough");
         filling = Filling::default();
         on_the_way.leave();
         assert!(!pace.waits(begun + PAUSE_MAX, &filling), "what was on its way has come");
+    }
+
+    #[test]
+    fn a_block_waits_after_busy_moments_and_not_after_quiet_ones() {
+        let (mut pace, mut filling, begun) = (Pace::new(OnTheWay::default()), Filling::default(), Instant::now());
+        filling.output(Output::Probed { reply: oneshot::channel().0 });
+        let mut now = begun;
+        for _ in 1..COMPANY_EXPECTED {
+            pace.closed(now, 1);
+            assert!(!pace.waits(now, &filling), "not so many yet");
+        }
+        pace.closed(now, 1);
+        assert!(pace.waits(now, &filling));
+        assert!(!pace.waits(now + PAUSE_MAX, &filling), "it has waited long enough");
+        now += WINDOW;
+        pace.closed(now, 1);
+        assert!(pace.waits(now, &filling), "the window before was busy");
+        now += WINDOW;
+        pace.closed(now, 1);
+        assert!(!pace.waits(now, &filling), "that was long ago");
+        (0..COMPANY_EXPECTED).for_each(|_| pace.closed(now, 1));
+        now += 2 * WINDOW;
+        pace.closed(now, 1);
+        assert!(!pace.waits(now, &filling), "nothing came for a whole window");
     }
 }

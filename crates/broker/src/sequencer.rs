@@ -427,12 +427,13 @@ impl Sequencer {
 
     /// Closes the block and gives it to the committer; false if that has ended.
     fn hand_over(&mut self) -> bool {
+        let answers = self.filling.outputs();
         let next = Filling::as_large_as(&self.filling);
         let job = std::mem::replace(&mut self.filling, next).close(&mut self.tail, &mut self.frontier);
         self.meters.decided.store(self.tail.position.0, std::sync::atomic::Ordering::Relaxed);
         match self.jobs.try_send(job) {
             Ok(()) => {
-                self.pace.closed(Instant::now());
+                self.pace.closed(Instant::now(), answers);
                 self.in_flight = true;
                 true
             }
