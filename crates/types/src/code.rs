@@ -88,7 +88,8 @@ macro_rules! code {
 
         impl Hash for $name {
             fn hash<H: Hasher>(&self, state: &mut H) {
-                self.as_str().hash(state);
+                state.write(self.bytes.get(..usize::from(self.length)).unwrap_or_default());
+                state.write_u8(self.length);
             }
         }
 

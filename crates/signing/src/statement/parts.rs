@@ -142,7 +142,7 @@ pub(super) fn first_repeated<T: Eq + Hash>(items: impl Iterator<Item = T> + Clon
     if items.size_hint().1.is_some_and(|count| count <= SEARCHED_MAX) {
         return rest.enumerate().find(|(number, item)| items.clone().take(*number).any(|earlier| earlier == *item)).map(|(_, item)| item);
     }
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_capacity(items.size_hint().0);
     rest.find_map(|item| seen.replace(item))
 }
 
