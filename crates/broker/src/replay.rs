@@ -1,16 +1,19 @@
 //! State and tree from the entries of the journal: those behind the views, or all of them. Not what is decided about the result (`boot`).
 //!
-//! One thread reads and unpacks blocks, some parse and hash their entries, and this one applies them in order: applying is a tenth of the work, and the
-//! only part that cannot be divided. At most some batches of blocks wait at each step.
+//! One thread reads and unpacks blocks, some parse and hash their entries, and this one applies them in order: the only part that cannot be divided. At
+//! most some batches of blocks wait at each step.
+//!
+//! Entries of packed segments are read in brief (`truc_core::Brief`): they were read strictly when they were admitted, their segment was verified against
+//! its root when it was packed, and each bundle has a checksum. Those behind them are read strictly, because anything may have happened to them.
 
 use std::sync::mpsc::sync_channel;
 
-use truc_core::{Entry, State};
+use truc_core::{Brief, Entry, State};
 use truc_journal::{Block, JournalReader, ReadError};
 use truc_ledger::{TreeStore, leaf_hash};
 use truc_types::limits::BLOCK_BYTES_MAX;
 use truc_types::{Digest, Position, Reason, Refusal};
-use truc_views::ViewStore;
+use truc_views::{ViewBatch, ViewStore};
 
 use crate::published::{block_bytes, storage};
 use crate::rows;
@@ -34,7 +37,18 @@ type Batch = Vec<Result<Block, ReadError>>;
 struct Parsed {
     position: Position,
     leaf: Option<Digest>,
-    entry: Option<Entry>,
+    entry: Option<Brief>,
+}
+
+/// From where on what is needed.
+#[derive(Clone, Copy)]
+struct Needed {
+    /// Entries.
+    entries: Position,
+    /// Not only in brief: before, they are packed, their ids are in the index, and what they change is not in the views.
+    whole: Position,
+    /// Leaves.
+    leaves: Position,
 }
 
 /// The state: from the views and the entries behind them, or from all entries. The tree: from what the journal keeps of packed leaves, and the leaves
@@ -47,6 +61,7 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
     // What the index has need not be kept, not even while catching up.
     state.forget(indexed_through);
     let state_from = restored_to.min(indexed_through);
+    let needed = Needed { entries: state_from, whole: tree_from.min(indexed_through), leaves: tree_from };
     let parsers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(PARSERS_MAX);
     std::thread::scope(|scope| {
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
@@ -55,7 +70,7 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
             let (parsed, output) = sync_channel(BATCHES_WAITING_MAX);
             scope.spawn(move || {
                 for batch in blocks {
-                    if parsed.send(parse(batch, state_from, tree_from)).is_err() {
+                    if parsed.send(parse(batch, needed)).is_err() {
                         return;
                     }
                 }
@@ -79,12 +94,16 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
                 if let Some(leaf) = leaf {
                     tree.push(leaf);
                 }
-                let Some(entry) = entry else { continue };
-                if position < restored_to {
-                    state.remember_entry(position, &entry);
-                    continue;
-                }
-                state.apply(position, &entry, &mut effects).map_err(|cause| corrupt(position, &cause))?;
+                let applied = match entry {
+                    None => continue,
+                    Some(Brief::Whole(entry)) if position < restored_to => {
+                        state.remember_entry(position, &entry);
+                        continue;
+                    }
+                    Some(Brief::Whole(entry)) => state.apply(position, &entry, &mut effects),
+                    Some(brief) => state.apply_brief(position, brief, &mut effects),
+                };
+                applied.map_err(|cause| corrupt(position, &cause))?;
                 effects.clear();
             }
             if let Some(views) = views
@@ -92,7 +111,7 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
                 && state.is_between_decisions()
             {
                 written = state.next();
-                write(views, &mut state);
+                write(views, rows::take(&mut state));
             }
         }
         Ok((state, tree))
@@ -100,10 +119,9 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
 }
 
 /// A view that fails is rebuilt at the next start, as ever; the state is good without it.
-fn write(views: &ViewStore, state: &mut State) {
-    let rows = rows::take(state);
+fn write(views: &ViewStore, batch: ViewBatch) {
     if !views.is_broken()
-        && let Err(cause) = views.write(rows)
+        && let Err(cause) = views.write(batch)
     {
         tracing::error!(%cause, "the views cannot be written while they are rebuilt");
     }
@@ -125,13 +143,19 @@ fn batches(mut blocks: impl Iterator<Item = Result<Block, ReadError>>) -> impl I
     })
 }
 
-fn parse(batch: Batch, state_from: Position, tree_from: Position) -> Result<Vec<Parsed>, Refusal> {
+fn parse(batch: Batch, needed: Needed) -> Result<Vec<Parsed>, Refusal> {
     let mut parsed = Vec::with_capacity(BATCH_ENTRIES);
     for block in batch {
         let block = block.map_err(|cause| storage(&cause))?;
         for (position, bytes) in block.positioned() {
-            let leaf = (position >= tree_from).then(|| leaf_hash(bytes));
-            let entry = (position >= state_from).then(|| Entry::parse(bytes.clone())).transpose();
+            let leaf = (position >= needed.leaves).then(|| leaf_hash(bytes));
+            let read = || {
+                if position < needed.whole {
+                    return Brief::read(bytes);
+                }
+                Entry::parse(bytes.clone()).map(|entry| Brief::Whole(Box::new(entry)))
+            };
+            let entry = (position >= needed.entries).then(read).transpose();
             parsed.push(Parsed { position, leaf, entry: entry.map_err(|cause| corrupt(position, &cause))? });
         }
     }

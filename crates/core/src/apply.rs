@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use truc_signing::statement::{self as st, Fact, ReceiptEvent, SenderHeadEvent, Statement};
-use truc_types::{AgencyCode, EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
+use truc_types::{AgencyCode, Digest, EdgeTerm, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
+use crate::brief::{Brief, EnvelopeBrief, ReceiptBrief, ReceiptHead};
 use crate::dispatch::Delivery;
 use crate::entry::Entry;
 use crate::registry::AgencyIndex;
@@ -151,23 +152,16 @@ impl State {
     /// # Errors
     /// When the entry does not follow from the ones before it. The state is then unusable.
     pub fn apply(&mut self, position: Position, entry: &Entry, effects: &mut Vec<Effect>) -> Result<(), ApplyError> {
-        if position != self.next {
-            return Err(ApplyError::Gap { expected: self.next, found: position });
-        }
+        self.check_follows(position, matches!(&entry.statement, Statement::Fact(Fact::Accepted(_))), entry.id())?;
         let known = || Known { position, digest: entry.digest() };
-        let is_accepted_fact = matches!(&entry.statement, Statement::Fact(Fact::Accepted(_)));
-        if self.pending.is_some() != is_accepted_fact {
-            return Err(ApplyError::Unpaired { position });
-        }
-        if let Some(id) = entry.id()
-            && self.known(&id).is_some()
-        {
-            return Err(ApplyError::IdRepeated { position, id });
-        }
         match &entry.statement {
-            Statement::Envelope(envelope) => self.apply_envelope(known(), envelope)?,
+            Statement::Envelope(envelope) => self.apply_envelope(position, EnvelopeBrief::of(envelope, entry.digest()))?,
             Statement::Fact(fact) => self.apply_fact(position, fact, effects)?,
-            Statement::Receipt(receipt) => self.apply_receipt(known(), receipt, effects)?,
+            Statement::Receipt(receipt) => {
+                let items = receipt.items.iter().map(|item| (item.message_id, &item.envelope, &item.recipient));
+                self.apply_receipt(position, &ReceiptHead::of(receipt), items, effects)?;
+                self.remember(receipt.receipt_id, known());
+            }
             Statement::SenderHead(head) => self.apply_sender_head(known(), head)?,
             Statement::Registry(registry) => {
                 Arc::make_mut(&mut self.registry).apply(position, registry)?;
@@ -177,6 +171,47 @@ impl State {
         }
         self.next = position.next();
         Ok(())
+    }
+
+    /// Applies the next entry from what was read of it in brief: the same as [`State::apply`] with the whole entry, but for the id of a receipt, which is
+    /// not kept. Only for entries that are forgotten already ([`State::forget`]): of those no ids are kept anyway.
+    ///
+    /// # Errors
+    /// As [`State::apply`].
+    pub fn apply_brief(&mut self, position: Position, brief: Brief, effects: &mut Vec<Effect>) -> Result<(), ApplyError> {
+        debug_assert!(position < self.forgotten_through, "the index has the ids of what is read in brief");
+        match brief {
+            Brief::Whole(entry) => return self.apply(position, &entry, effects),
+            Brief::Envelope(envelope) => {
+                self.check_follows(position, false, Some(envelope.message_id))?;
+                self.apply_envelope(position, envelope)?;
+            }
+            Brief::Accepted(accepted) => {
+                self.check_follows(position, true, None)?;
+                self.apply_accepted(position, &accepted, effects)?;
+            }
+            Brief::Receipt(ReceiptBrief { head, items }) => {
+                self.check_follows(position, false, Some(head.receipt_id))?;
+                let items = items.iter().map(|item| (item.message_id, &item.envelope, &item.recipient));
+                self.apply_receipt(position, &head, items, effects)?;
+            }
+        }
+        self.next = position.next();
+        Ok(())
+    }
+
+    /// What must hold of every entry: that it is the next one, a fact of acceptance exactly behind an envelope, and its id a new one.
+    fn check_follows(&self, position: Position, is_accepted_fact: bool, id: Option<MessageId>) -> Result<(), ApplyError> {
+        if position != self.next {
+            return Err(ApplyError::Gap { expected: self.next, found: position });
+        }
+        if self.pending.is_some() != is_accepted_fact {
+            return Err(ApplyError::Unpaired { position });
+        }
+        match id.filter(|id| self.known(id).is_some()) {
+            Some(id) => Err(ApplyError::IdRepeated { position, id }),
+            None => Ok(()),
+        }
     }
 
     fn index_of(&self, position: Position, code: &AgencyCode) -> Result<AgencyIndex, ApplyError> {
@@ -192,20 +227,12 @@ impl State {
         }
     }
 
-    fn apply_envelope(&mut self, known: Known, envelope: &st::Envelope) -> Result<(), ApplyError> {
-        let (position, seq, code) = (known.position, envelope.sender_seq, &envelope.sender.agency);
-        let sender = self.issuer(position, code, envelope.edge_term)?;
-        if self.look(sender, seq) != Numbered::Free {
-            return Err(ApplyError::Sequence { position, agency: code.clone(), seq });
+    fn apply_envelope(&mut self, position: Position, envelope: EnvelopeBrief) -> Result<(), ApplyError> {
+        let sender = self.issuer(position, &envelope.sender, envelope.edge_term)?;
+        if self.look(sender, envelope.seq) != Numbered::Free {
+            return Err(ApplyError::Sequence { position, agency: envelope.sender, seq: envelope.seq });
         }
-        self.pending = Some(PendingEnvelope {
-            message_id: envelope.message_id,
-            known,
-            sender,
-            seq,
-            lane: envelope.doc.urgency.lane(),
-            recipients: envelope.recipients.clone(),
-        });
+        self.pending = Some(PendingEnvelope { position, sender, envelope });
         Ok(())
     }
 
@@ -227,13 +254,14 @@ impl State {
     fn apply_accepted(&mut self, position: Position, accepted: &st::Accepted, effects: &mut Vec<Effect>) -> Result<(), ApplyError> {
         let unpaired = ApplyError::Unpaired { position };
         let pending = self.pending.take().ok_or_else(|| unpaired.clone())?;
-        let is_same_envelope = pending.message_id == accepted.message_id && pending.known.digest == accepted.envelope;
-        let is_routed = pending.recipients.iter().eq(accepted.queue.iter().map(|queued| &queued.recipient));
+        let PendingEnvelope { position: envelope_position, sender, envelope } = pending;
+        let is_same_envelope = envelope.message_id == accepted.message_id && envelope.digest == accepted.envelope;
+        let is_routed = envelope.recipients.iter().eq(accepted.queue.iter().map(|queued| &queued.recipient));
         if !is_same_envelope || !is_routed || accepted.registry_version != self.registry.version() {
             return Err(unpaired);
         }
         let mut recipients = Vec::with_capacity(accepted.queue.len());
-        for (i, (organisation, queued)) in (0u16..).zip(pending.recipients.into_iter().zip(&accepted.queue)) {
+        for (i, (organisation, queued)) in (0u16..).zip(envelope.recipients.into_iter().zip(&accepted.queue)) {
             let agency = self.index_of(position, &queued.agency)?;
             let queue_last = &mut self.agency_mut(agency).queue_last;
             let (expected, found) = (queue_last.next(), queued.position);
@@ -241,38 +269,43 @@ impl State {
                 return Err(ApplyError::QueueGap { position, agency: queued.agency.clone(), expected, found });
             }
             *queue_last = found;
-            let delivery = Delivery { message_id: pending.message_id, recipient: i, lane: pending.lane };
+            let delivery = Delivery { message_id: envelope.message_id, recipient: i, lane: envelope.lane };
             effects.push(Effect::Queued { agency, position: queued.position, delivery });
             recipients.push(RecipientState { organisation, agency, queue_position: queued.position, step: DeliveryStep::Waiting });
         }
-        self.agency_mut(pending.sender).window.mark(pending.seq);
+        self.agency_mut(sender).window.mark(envelope.seq);
         let message = OpenMessage {
-            position: pending.known.position,
-            digest: pending.known.digest,
-            sender: pending.sender,
-            lane: pending.lane,
+            position: envelope_position,
+            digest: envelope.digest,
+            sender,
+            lane: envelope.lane,
             accepted_at: accepted.block_time,
             recipients: Recipients::from(recipients),
         };
-        self.open.insert(pending.message_id, message);
+        self.open.insert(envelope.message_id, message);
         Ok(())
     }
 
-    fn apply_receipt(&mut self, known: Known, receipt: &st::Receipt, effects: &mut Vec<Effect>) -> Result<(), ApplyError> {
-        let position = known.position;
-        let issuer = self.issuer(position, &receipt.issuer, receipt.edge_term)?;
-        let sender = self.index_of(position, &receipt.original_sender)?;
+    fn apply_receipt<'a>(
+        &mut self,
+        position: Position,
+        head: &ReceiptHead,
+        items: impl Iterator<Item = (MessageId, &'a Digest, &'a OrganisationCode)>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), ApplyError> {
+        let issuer = self.issuer(position, &head.issuer, head.edge_term)?;
+        let sender = self.index_of(position, &head.original_sender)?;
         let axis = self.registry.axis_agency();
-        for item in &receipt.items {
-            let misfit = || ApplyError::Receipt { position, message_id: item.message_id, recipient: item.recipient.clone() };
-            let message = self.open.get_mut(&item.message_id).ok_or_else(misfit)?;
-            if message.digest != item.envelope || message.sender != sender {
+        for (message_id, envelope, organisation) in items {
+            let misfit = || ApplyError::Receipt { position, message_id, recipient: organisation.clone() };
+            let message = self.open.get_mut(&message_id).ok_or_else(misfit)?;
+            if message.digest != *envelope || message.sender != sender {
                 return Err(misfit());
             }
             let mut recipients = message.recipients.iter_mut();
-            let recipient = recipients.find(|recipient| recipient.agency == issuer && recipient.organisation == item.recipient);
+            let recipient = recipients.find(|recipient| recipient.agency == issuer && recipient.organisation == *organisation);
             let recipient = recipient.ok_or_else(misfit)?;
-            let step = step_after(recipient.step, receipt.event).ok_or_else(misfit)?;
+            let step = step_after(recipient.step, head.event).ok_or_else(misfit)?;
             if recipient.step == DeliveryStep::Waiting {
                 let (agency, position) = (recipient.agency, recipient.queue_position);
                 effects.push(Effect::Dequeued { agency, position, accepted_at: message.accepted_at });
@@ -281,16 +314,15 @@ impl State {
             // The axis registers no documents: its own message has done its work once it is fetched.
             if message.recipients.iter().all(|recipient| recipient.step.is_final() || Some(recipient.agency) == axis) {
                 let closed = Known { position: message.position, digest: message.digest };
-                self.open.remove(&item.message_id);
+                self.open.remove(&message_id);
                 // Unless it closes after its segment was sealed: then it is in the index already.
-                self.remember(item.message_id, closed);
+                self.remember(message_id, closed);
             }
         }
         let feed = self.agency_mut(sender);
         feed.feed_last += 1;
         feed.feed.push_back(position);
         effects.push(Effect::Fed { agency: sender, cursor: feed.feed_last, position });
-        self.remember(receipt.receipt_id, known);
         Ok(())
     }
 

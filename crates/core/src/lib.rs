@@ -5,6 +5,7 @@
 
 mod admit;
 mod apply;
+mod brief;
 mod chunked;
 mod decide;
 pub mod dispatch;
@@ -15,10 +16,12 @@ mod operator;
 pub mod registry;
 pub mod rows;
 mod sequence;
+mod skim;
 mod state;
 
 pub use admit::{Admitted, admit, check_published_limits};
 pub use apply::{ApplyError, Effect};
+pub use brief::{Brief, EnvelopeBrief, ItemBrief, ReceiptBrief, ReceiptHead};
 pub use chunked::ChunkedMap;
 pub use decide::{Decision, Outcome, REJECTED_FACTS_PER_MINUTE_MAX, Submit, decide};
 pub use entry::Entry;

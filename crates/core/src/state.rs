@@ -7,6 +7,7 @@ use std::sync::Arc;
 use truc_types::limits::OPEN_DELIVERIES_MAX;
 use truc_types::{Digest, EdgeTerm, Lane, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 
+use crate::brief::EnvelopeBrief;
 use crate::open::OpenMessages;
 use crate::registry::{AgencyIndex, Registry};
 use crate::sequence::{Numbered, SequenceWindow};
@@ -199,12 +200,9 @@ pub struct Known {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PendingEnvelope {
-    pub(crate) message_id: MessageId,
-    pub(crate) known: Known,
+    pub(crate) position: Position,
     pub(crate) sender: AgencyIndex,
-    pub(crate) seq: SenderSeq,
-    pub(crate) lane: Lane,
-    pub(crate) recipients: Vec<OrganisationCode>,
+    pub(crate) envelope: EnvelopeBrief,
 }
 
 /// What has changed since the views were written last, but for the open messages: they know it themselves.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use truc_core::dispatch::{AgencyQueue, Delivery};
 use truc_core::registry::AgencyIndex;
-use truc_core::{Admitted, Decision, DeliveryStep, Effect, Entry, Known, Outcome, State, Submit, admit, decide};
+use truc_core::{Admitted, Brief, Decision, DeliveryStep, Effect, Entry, Known, Outcome, State, Submit, admit, decide};
 use truc_ledger::{Frontier, leaf_hash};
 use truc_signing::statement::*;
 use truc_signing::{SealKey, seal, sha256};
@@ -315,6 +315,16 @@ impl World {
             frontier.append(leaf_hash(bytes));
         }
         (state, frontier.root())
+    }
+
+    /// The same state from what is read in brief, as of a log that is packed and indexed to its end.
+    pub(crate) fn replayed_in_brief(&self) -> State {
+        let (mut state, mut effects) = (State::default(), Vec::new());
+        state.forget(Position(self.log.len() as u64));
+        for (position, bytes) in (0..).map(Position).zip(&self.log) {
+            state.apply_brief(position, Brief::read(bytes).unwrap(), &mut effects).unwrap();
+        }
+        state
     }
 
     /// The queues that follow from the open messages, as a broker fills them when it starts.
