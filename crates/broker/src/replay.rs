@@ -26,7 +26,7 @@ const BATCH_BYTES: usize = BLOCK_BYTES_MAX;
 /// Parsers; more than the one who applies can take in would only wait.
 const PARSERS_MAX: usize = 8;
 /// Entries after which the rows of a rebuilt view are written: what is held back for them stays small, and they need not all be taken in one piece.
-const ROWS_ENTRIES: u64 = 131_072;
+const ROWS_ENTRIES: u64 = 524_288;
 /// Messages after whose change they are, too: receipts change up to 100 each.
 const ROWS_MESSAGES: usize = 131_072;
 
@@ -86,6 +86,12 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
                 }
             }
         });
+        let rows = views.map(|views| {
+            // The disk is waited for beside applying. None wait: one that is written and one that was taken are what memory holds.
+            let (rows, batches) = sync_channel(0);
+            scope.spawn(move || batches.into_iter().for_each(|batch| write(views, batch)));
+            rows
+        });
         let mut effects = Vec::new();
         let mut written = state.next();
         for output in outputs.iter().cycle() {
@@ -106,12 +112,13 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
                 applied.map_err(|cause| corrupt(position, &cause))?;
                 effects.clear();
             }
-            if let Some(views) = views
+            if let Some(rows) = &rows
                 && (state.next().0.saturating_sub(written.0) >= ROWS_ENTRIES || state.messages_changed() >= ROWS_MESSAGES)
                 && state.is_between_decisions()
             {
                 written = state.next();
-                write(views, rows::take(&mut state));
+                // That no thread writes them any more would be told where it is joined.
+                let _is_waited_for = rows.send(rows::take(&mut state));
             }
         }
         Ok((state, tree))
