@@ -4,7 +4,7 @@
 //! most some batches of blocks wait at each step.
 //!
 //! Entries of packed segments are read in brief (`truc_core::Brief`): they were read strictly when they were admitted, their segment was verified against
-//! its root when it was packed, and each bundle has a checksum. Those behind them are read strictly, because anything may have happened to them.
+//! its root when it was packed, and each bundle has a checksum. Those behind them are read strictly.
 
 use std::sync::mpsc::sync_channel;
 
@@ -45,7 +45,7 @@ struct Parsed {
 struct Needed {
     /// Entries.
     entries: Position,
-    /// Not only in brief: before, they are packed, their ids are in the index, and what they change is not in the views.
+    /// Not only in brief: before, they are packed or of an earlier shard, and their ids are in the index of sealed segments.
     whole: Position,
     /// Leaves.
     leaves: Position,
