@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use truc_core::Entry;
+use truc_core::{Brief, Entry};
 use truc_signing::statement::{Envelope, Fact, Receipt, Registry, SenderHead, Statement};
 use truc_signing::{Authority, Certificate, DsseFile, keyfile, open_sealed};
 use truc_types::limits::{CERTIFICATE_BYTES_MAX, STATEMENT_FILE_BYTES_MAX};
@@ -46,13 +46,36 @@ pub(super) fn envelope(input: &[u8]) -> bool {
     as_one
 }
 
-/// An entry keeps the bytes that it was read from.
+/// An entry keeps the bytes that it was read from, and says the same in brief.
 pub(super) fn entry(input: &[u8]) -> bool {
     let bytes: Arc<[u8]> = input.into();
+    let brief = Brief::read(&bytes);
     let Ok(entry) = Entry::parse(bytes.clone()) else { return false };
+    assert!(brief.is_ok_and(|brief| says(&brief, &entry)), "in brief an entry says something else: {}", String::from_utf8_lossy(input));
     assert_eq!(entry.bytes, bytes, "an entry changed its bytes");
     assert_eq!(entry.digest(), truc_signing::sha256(input), "an entry has another digest than its bytes");
     true
+}
+
+/// Whether what was read in brief is what the entry says.
+fn says(brief: &Brief, entry: &Entry) -> bool {
+    match (brief, &entry.statement) {
+        (Brief::Envelope(found), Statement::Envelope(envelope)) => {
+            (found.message_id, found.digest, found.edge_term, found.seq)
+                == (envelope.message_id, entry.digest(), envelope.edge_term, envelope.sender_seq)
+                && (&found.sender, found.lane) == (&envelope.sender.agency, envelope.doc.urgency.lane())
+                && found.recipients == envelope.recipients
+        }
+        (Brief::Accepted(found), Statement::Fact(Fact::Accepted(accepted))) => found == accepted,
+        (Brief::Receipt(found), Statement::Receipt(receipt)) => {
+            let items = found.items.iter().map(|item| (item.message_id, item.envelope, &item.recipient));
+            (found.head.receipt_id, found.head.event, found.head.edge_term) == (receipt.receipt_id, receipt.event, receipt.edge_term)
+                && (&found.head.issuer, &found.head.original_sender) == (&receipt.issuer, &receipt.original_sender)
+                && items.eq(receipt.items.iter().map(|item| (item.message_id, item.envelope, &item.recipient)))
+        }
+        (Brief::Whole(found), _) => found.bytes == entry.bytes,
+        _ => false,
+    }
 }
 
 pub(super) fn certificate(input: &[u8]) -> bool {
