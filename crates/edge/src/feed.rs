@@ -98,7 +98,7 @@ async fn check(node: &Arc<Node>, link: &Link, item: &pb::FeedItem) -> Result<Ver
         // A folder made anew has no rows of an earlier life; nothing can be compared then, and nobody is shown anything.
         let Some(row) = accepted_row(node, message_id).await? else { continue };
         check_item(&row, item, verified.receipt.issuer.as_str())?;
-        tracing::info!(%message_id, recipient = %item.recipient, event = verified.receipt.event.as_str(), "receipt arrived");
+        tracing::debug!(%message_id, recipient = %item.recipient, event = verified.receipt.event.as_str(), "receipt arrived");
     }
     Ok(verified)
 }

@@ -180,7 +180,7 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
         checkpoint: verified.checkpoint,
     };
     store(node, Arrival { recipient: recipient.clone(), envelope, file, record, fact, queue_position, at, declined }).await?;
-    tracing::info!(%message_id, %recipient, queue_position = delivery.queue_position, "document stored");
+    tracing::debug!(%message_id, %recipient, queue_position = delivery.queue_position, "document stored");
     Ok(())
 }
 

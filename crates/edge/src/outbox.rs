@@ -342,7 +342,7 @@ async fn seal(node: &Arc<Node>, message_id: MessageId, draft: &[u8], term: EdgeT
         Ok((vec![record], file))
     });
     let file = sealed.await?;
-    tracing::info!(%message_id, %term, "document sealed");
+    tracing::debug!(%message_id, %term, "document sealed");
     Ok(file)
 }
 
@@ -358,7 +358,7 @@ async fn accept(node: &Node, message_id: MessageId, file: &[u8], acceptance: &pb
     let recorded = Recorded { record, inside: Some(Inside::Accepted(parsed)) };
     // The DMS looks at it; of what follows, only the place of this document waits.
     node.store.record_soon(|_| Ok((vec![recorded], ())), std::convert::identity).await?;
-    tracing::info!(%message_id, %leaf, "document accepted by the axis");
+    tracing::debug!(%message_id, %leaf, "document accepted by the axis");
     Ok(Brought::Done)
 }
 

@@ -157,7 +157,7 @@ async fn bring(
                     node.store.record_later(logged).await?
                 }
                 for item in &row.items {
-                    tracing::info!(message_id = %item.message_id, recipient = %item.recipient, event = ?row.event, "receipt is in the log");
+                    tracing::debug!(message_id = %item.message_id, recipient = %item.recipient, event = ?row.event, "receipt is in the log");
                 }
                 backoff.reset();
                 return Ok(());

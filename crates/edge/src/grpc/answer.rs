@@ -79,7 +79,7 @@ async fn record(node: &Arc<Node>, id: &str, recipient: &str, answer: Answer) -> 
         is_new
     });
     if recorded.await? {
-        tracing::info!(%message_id, recipient = %shown, "document answered");
+        tracing::debug!(%message_id, recipient = %shown, "document answered");
     }
     Ok(())
 }

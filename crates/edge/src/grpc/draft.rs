@@ -307,6 +307,6 @@ pub(crate) async fn record(node: &Node, reference: String, mut envelope: Envelop
         message_id
     });
     let message_id = recorded.await?;
-    tracing::info!(%message_id, repeated = message_id != minted, "document handed in");
+    tracing::debug!(%message_id, repeated = message_id != minted, "document handed in");
     Ok(message_id)
 }
