@@ -145,18 +145,19 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
     };
     let (envelope, file, verified, fact) = checked?;
     let message_id = envelope.message_id;
-    let (organisation, wanted) = (envelope.sender.organisation.clone(), recipient.clone());
     // Nothing is said to the axis because of it but that there is room for the next one.
-    let known = node.store.peek(|state| Ok((state.inbox(&message_id, &wanted)?.is_some(), state.served_by(&organisation)?)))?;
-    if known.0 {
+    if node.store.peek(|state| state.inbox(&message_id, &recipient))?.is_some() {
         // It is stored, and by the same record its receipt is on its way or in the log.
         tracing::debug!(%message_id, %recipient, attempt = delivery.attempt, "delivered again");
         return Ok(());
     }
-    if known.1.as_ref() != Some(&envelope.sender.agency) {
+    let registry = node.trust.registry();
+    let serves = registry.organisation(&envelope.sender.organisation).and_then(|(_, organisation)| registry.agency(organisation.served_by));
+    if serves.is_none_or(|agency| agency.code != envelope.sender.agency) {
         let message = format!("{message_id} is of {}, which {} does not serve", envelope.sender.organisation, envelope.sender.agency);
         return Err(TrustError::Invalid(Refusal::new(Reason::SenderUnknown, message)).into());
     }
+    drop(registry);
     transfer::download_all(node, link, message_id, &envelope.carried()).await?;
     let declined = match edxml::derive(node, &envelope).await? {
         Ok(()) => None,

@@ -17,6 +17,7 @@ mod groups;
 mod grpc;
 mod hand_in;
 mod health;
+mod held;
 pub mod host;
 mod inbox;
 mod init;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tonic::Status;
 use truc_blobs::{BlobError, BlobStore};
 use truc_transport::checks::Checks;
@@ -17,6 +18,7 @@ use crate::error::EdgeError;
 use crate::fresh::Fresh;
 use crate::groups::Groups;
 use crate::hand_in::HandIns;
+use crate::held::Held;
 use crate::meters::Meters;
 use crate::recent::Recent;
 use crate::sealer::Sealer;
@@ -31,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) trust: Trust,
     pub(crate) sealer: Sealer,
     pub(crate) blobs: Arc<dyn BlobStore>,
+    /// What was seen of them a moment ago.
+    pub(crate) held: Held,
     pub(crate) meters: Arc<Meters>,
     pub(crate) checks: Checks,
     /// Documents of which not all bytes have come.
@@ -63,6 +67,11 @@ impl Node {
     /// The agency that this edge serves.
     pub(crate) const fn agency(&self) -> &AgencyCode {
         &self.config.agency
+    }
+
+    /// Whether this edge is seen to hold an attachment, without waiting for anything; `false` says nothing.
+    pub(crate) fn holds(&self, digest: &Digest, size: u64) -> bool {
+        self.held.has(self.blobs.as_ref(), self.agency(), (digest, size), Instant::now())
     }
 
     /// Does blocking work with the attachments' folder.

@@ -20,6 +20,7 @@ use crate::config::{EdgeConfig, Layout};
 use crate::error::EdgeError;
 use crate::hand_in::HandIns;
 use crate::health::{self, Gauges};
+use crate::held::Held;
 use crate::meters::Meters;
 use crate::node::Node;
 use crate::record::Record;
@@ -132,6 +133,7 @@ async fn open(config: EdgeConfig) -> Result<Node, EdgeError> {
         trust,
         sealer,
         blobs: Arc::new(blobs),
+        held: Held::default(),
         hand_ins: Arc::new(hand_ins),
         term: Mutex::default(),
         connected: AtomicBool::new(false),

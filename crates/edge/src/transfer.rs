@@ -94,7 +94,9 @@ pub(crate) async fn download_all(node: &Arc<Node>, link: &Link, message_id: Mess
         let (node, link) = (Arc::clone(node), link.clone());
         async move { download(&node, &link, message_id, digest, size).await }
     };
-    each(carried.iter().copied(), download).await
+    // Forms and letterheads: many documents carry the same.
+    let missing: Vec<_> = carried.iter().filter(|(digest, size)| !node.holds(digest, *size)).copied().collect();
+    each(missing, download).await
 }
 
 /// Uploads content that this edge holds; content that the broker has already costs one question.
@@ -157,24 +159,24 @@ fn read_ahead(
 }
 
 /// Contents that one task alone writes: uploads into the folder of attachments must not mix.
-pub(crate) struct Held {
+pub(crate) struct Alone {
     node: Arc<Node>,
     guards: Vec<OwnedMutexGuard<()>>,
 }
 
-impl Held {
+impl Alone {
     /// Waits for each content, in the order of the digests, so that two tasks never wait for each other.
     pub(crate) async fn new(node: &Arc<Node>, digests: impl IntoIterator<Item = Digest>) -> Self {
-        let mut held = Self { node: Arc::clone(node), guards: Vec::new() };
+        let mut alone = Self { node: Arc::clone(node), guards: Vec::new() };
         for digest in digests.into_iter().collect::<BTreeSet<_>>() {
             let lock = Arc::clone(node.writing.lock().entry(digest).or_default());
-            held.guards.push(lock.lock_owned().await);
+            alone.guards.push(lock.lock_owned().await);
         }
-        held
+        alone
     }
 }
 
-impl Drop for Held {
+impl Drop for Alone {
     fn drop(&mut self) {
         self.guards.clear();
         self.node.writing.lock().retain(|_, lock| Arc::strong_count(lock) > 1);
@@ -183,11 +185,7 @@ impl Drop for Held {
 
 /// Downloads content of a message, unless this edge holds it. Durable, of the right length and digest when this returns.
 async fn download(node: &Arc<Node>, link: &Link, message_id: MessageId, digest: Digest, size: u64) -> Result<(), LinkError> {
-    // Forms and letterheads: many documents carry the same.
-    if node.blobs.owns_seen(node.agency(), &digest) == Some(size) {
-        return Ok(());
-    }
-    let _alone = Held::new(node, [digest]).await;
+    let _alone = Alone::new(node, [digest]).await;
     download_alone(node, link, message_id, digest, size).await
 }
 

@@ -11,7 +11,7 @@ use truc_types::{Reason, Refusal};
 use super::read::envelope_of;
 use super::unpack::{UnpackError, unpack};
 use crate::node::Node;
-use crate::transfer::Held;
+use crate::transfer::Alone;
 
 /// Takes the edXML file of a document apart, which must be in the folder of attachments. With no edXML there is nothing to do.
 ///
@@ -19,7 +19,7 @@ use crate::transfer::Held;
 pub(crate) async fn derive(node: &Arc<Node>, envelope: &Envelope) -> Result<Result<(), Refusal>, Refusal> {
     let Some(source) = envelope.edxml else { return Ok(Ok(())) };
     let expected: Vec<_> = envelope.attachments.iter().map(|attachment| (attachment.sha256, attachment.size)).collect();
-    let alone = Held::new(node, expected.iter().map(|(digest, _)| *digest)).await;
+    let alone = Alone::new(node, expected.iter().map(|(digest, _)| *digest)).await;
     let (blobs, agency) = (Arc::clone(&node.blobs), node.agency().clone());
     let count = expected.len();
     let unpacking = tokio::task::spawn_blocking(move || {

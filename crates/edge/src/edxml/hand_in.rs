@@ -12,7 +12,7 @@ use super::staged::Staged;
 use super::unpack::{UnpackError, look, unpack};
 use crate::grpc::draft;
 use crate::node::Node;
-use crate::transfer::Held;
+use crate::transfer::Alone;
 
 /// Why a file was not taken, with everything that is wrong with it.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub(crate) async fn hand_in(node: &Arc<Node>, reference: String, staged: Staged)
     // A document that could never be sealed is refused before its attachments are kept.
     node.sealer.draft(envelope.clone()).map_err(|cause| cause.to_refusal())?;
     draft::check_sendable(node, &reference, &envelope).await?;
-    let alone = Held::new(node, expected.iter().map(|(digest, _)| *digest)).await;
+    let alone = Alone::new(node, expected.iter().map(|(digest, _)| *digest)).await;
     blocking(node, move |blobs, agency| {
         let _alone = alone;
         let kept = blobs

@@ -13,30 +13,42 @@ use crate::hand_in::HandIn;
 
 /// Bytes that have come, and whose they are.
 pub(super) struct Small {
-    bytes: BytesMut,
+    /// The first piece, as long as there is no other: nearly always it is all.
+    first: Bytes,
+    several: BytesMut,
     /// `None` once they are taken or kept.
     of: Option<(HandIn, Envelope)>,
 }
 
 impl Small {
     pub(super) fn new(hand_in: HandIn, envelope: Envelope) -> Self {
-        Self { bytes: BytesMut::new(), of: Some((hand_in, envelope)) }
+        Self { first: Bytes::new(), several: BytesMut::new(), of: Some((hand_in, envelope)) }
     }
 
     /// Adds bytes; how many there are.
-    pub(super) fn extend(&mut self, data: &[u8]) -> u64 {
-        self.bytes.extend_from_slice(data);
+    pub(super) fn extend(&mut self, data: Bytes) -> u64 {
+        if self.len() == 0 {
+            self.first = data;
+        } else {
+            self.several.extend_from_slice(&std::mem::take(&mut self.first));
+            self.several.extend_from_slice(&data);
+        }
         self.len()
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        (self.first.len() + self.several.len()) as u64
+    }
+
+    /// All of them in one.
+    fn whole(&mut self) -> Bytes {
+        if self.several.is_empty() { std::mem::take(&mut self.first) } else { std::mem::take(&mut self.several).freeze() }
     }
 
     /// The bytes and whose they are; from here on nothing is kept.
     pub(super) fn take(mut self) -> Option<(HandIn, Envelope, Bytes)> {
         let (hand_in, envelope) = self.of.take()?;
-        Some((hand_in, envelope, std::mem::take(&mut self.bytes).freeze()))
+        Some((hand_in, envelope, self.whole()))
     }
 
     /// The line broke: what came is on stable storage when this returns.
@@ -51,7 +63,7 @@ impl Small {
     /// Writes them on a thread that has the right to: whoever comes next waits for it. Of nothing nothing is kept: it would push out what is something.
     fn write(&mut self) -> Option<JoinHandle<()>> {
         let (hand_in, envelope) = self.of.take()?;
-        let bytes = std::mem::take(&mut self.bytes);
+        let bytes = self.whole();
         let has_any = !bytes.is_empty();
         let write = move || {
             if let Err(refusal) = keep(&hand_in, &envelope, &bytes) {
@@ -103,7 +115,9 @@ mod tests {
         let begin = async |bytes: &[u8]| {
             let (hand_in, _) = ins.enter("HS-1", turn()).await.unwrap();
             let mut small = Small::new(hand_in, of_ten_bytes());
-            assert_eq!(small.extend(bytes), bytes.len() as u64);
+            let (first, rest) = bytes.split_at(bytes.len() / 2);
+            small.extend(Bytes::copy_from_slice(first));
+            assert_eq!(small.extend(Bytes::copy_from_slice(rest)), bytes.len() as u64);
             small
         };
         drop(begin(b"1234567").await.take());

@@ -187,13 +187,6 @@ impl State {
         page.rows.iter().map(|(_, row)| from_row(row).map(Position).map_err(|cause| unreadable(REGISTRY, &cause))).collect()
     }
 
-    /// The agency that serves an organisation, as far as this edge has read the registry.
-    pub(crate) fn served_by(&self, organisation: &OrganisationCode) -> Result<Option<AgencyCode>, StateError> {
-        let Some(bytes) = self.rows.get(ORGANISATION, organisation.as_str().as_bytes())? else { return Ok(None) };
-        let code = std::str::from_utf8(&bytes).ok().and_then(|code| code.parse().ok());
-        code.map(Some).ok_or_else(|| unreadable(ORGANISATION, "its value"))
-    }
-
     /// The codes that an agency serves, in the order of their bytes, and whether there are more than `limit`.
     pub(crate) fn organisations_of(&self, agency: &AgencyCode, limit: usize) -> Result<(Vec<OrganisationCode>, bool), StateError> {
         let (mut found, mut range) = (Vec::new(), KeyRange::all());
