@@ -70,13 +70,17 @@ pub(crate) async fn run(
             let record = Record::FeedReceipt { cursor, file, leaf, checkpoint };
             records.push(Recorded { record, inside: Some(Inside::Receipt(Box::new(receipt))) });
         }
-        // Neither the axis nor anybody here waits for it: it shares a block. What a connection before had on its way is recorded once.
+        // Neither the axis nor anybody here waits for it: it shares a block, unless more of them do. What a connection before had on its way is recorded once.
         let decide = |state: &State| {
             let known = state.meta().map_err(refusal_of)?.feed_cursor;
             let is_new = |recorded: &Recorded| !matches!(recorded.record, Record::FeedReceipt { cursor, .. } if cursor <= known);
             Ok((records.into_iter().filter(is_new).collect::<Vec<_>>(), ()))
         };
-        node.store.record_later(decide).await?;
+        if items.is_empty() {
+            node.store.record_later(decide).await?
+        } else {
+            node.store.record(decide).await?
+        }
         if cursor >= confirmed.saturating_add(CONFIRM_STEP) {
             confirm(cursor).await?;
             confirmed = cursor;

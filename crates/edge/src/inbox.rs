@@ -240,5 +240,5 @@ async fn store(node: &Arc<Node>, arrival: Arrival) -> Result<(), Refusal> {
             along.into_iter().for_each(SealedAlong::hand_over);
         }
     };
-    node.store.record_then(decide, then).await
+    node.store.record_paced(decide, then).await
 }

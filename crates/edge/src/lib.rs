@@ -27,6 +27,7 @@ mod meters;
 pub mod metrics;
 mod node;
 mod outbox;
+mod pace;
 mod receipts;
 mod recent;
 mod record;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use truc_journal::{Block, BlockHeader, BlockKind, Journal};
 use truc_ledger::{Frontier, leaf_hash};
 use truc_transport::clock;
@@ -16,6 +17,7 @@ use truc_views::{ViewBatch, WriteRefused, Writer};
 
 use crate::error::EdgeError;
 use crate::later::Later;
+use crate::pace::Pace;
 use crate::record::{Record, Recorded};
 use crate::state::{META, PEAKS_KEY, State, StateError};
 
@@ -115,6 +117,7 @@ pub(crate) struct Recorder {
     frontier: Frontier,
     writer: Writer,
     later: Arc<Later>,
+    pace: Arc<Pace>,
     /// A batch that the view's writer had no room for.
     held: Option<ViewBatch>,
 }
@@ -137,9 +140,9 @@ impl Recorder {
         origin: String,
         frontier: Frontier,
         writer: Writer,
-        later: Arc<Later>,
+        (later, pace): (Arc<Later>, Arc<Pace>),
     ) -> Self {
-        Self { shared, journal, origin, frontier, writer, later, held: None }
+        Self { shared, journal, origin, frontier, writer, later, pace, held: None }
     }
 
     /// Starts the thread; it ends when the last sender is gone, or when the journal fails.
@@ -258,6 +261,7 @@ impl Recorder {
             root: frontier.root(),
         };
         self.journal.append(Block { header, entries })?;
+        self.pace.block(Instant::now());
         self.frontier = frontier;
         Ok(())
     }

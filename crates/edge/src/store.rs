@@ -18,6 +18,7 @@ use truc_views::{Overlay, ViewFormat, ViewStore, Writer};
 
 use crate::error::EdgeError;
 use crate::later::Later;
+use crate::pace::Pace;
 use crate::record::{Record, Recorded};
 use crate::recorder::{Command, Decide, Decided, Recorder, Shared, Signals, peaks_row, state_error};
 use crate::state::{Event, META, PEAKS_KEY, ROWS_FORMAT, State, StateError};
@@ -25,7 +26,7 @@ use crate::state::{Event, META, PEAKS_KEY, ROWS_FORMAT, State, StateError};
 /// Memory for the view's cache: 94 edges in one process stay below 200 MB.
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
 /// How long what nobody waits for may wait for other things to share a block with: a block costs about as much as what is in it.
-const PATIENCE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_millis(20);
 /// The same for what somebody looks at, but nothing that follows waits for: on a busy edge another block comes sooner than this.
 const PATIENCE_SHORT: Duration = Duration::from_millis(2);
 /// Commands that may wait for another block: as many as one takes; one more makes its own.
@@ -39,6 +40,7 @@ pub(crate) struct Store {
     shared: Arc<Shared>,
     reader: Arc<dyn JournalReader>,
     later: Arc<Later>,
+    pace: Arc<Pace>,
     commands: mpsc::Sender<Command>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -76,11 +78,11 @@ impl Store {
             failed: watch::Sender::new(None),
             signals: Signals::default(),
         });
-        let later = Arc::new(Later::default());
-        let (commands, thread) =
-            Recorder::new(Arc::clone(&shared), Box::new(journal), origin, frontier, writer, Arc::clone(&later)).start()?;
+        let (later, pace) = (Arc::new(Later::default()), Arc::new(Pace::default()));
+        let waiting = (Arc::clone(&later), Arc::clone(&pace));
+        let (commands, thread) = Recorder::new(Arc::clone(&shared), Box::new(journal), origin, frontier, writer, waiting).start()?;
         tokio::spawn(tick(commands.downgrade()));
-        Ok(Self { shared, reader, later, commands, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { shared, reader, later, pace, commands, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Decides on the recorder's thread and records what was decided. The answer comes after it is durable.
@@ -120,6 +122,28 @@ impl Store {
         then: impl FnOnce(D) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         self.record_within(PATIENCE_SHORT, decide, then).await
+    }
+
+    /// As [`Store::record_then`], for what the recipient's DMS waits for: where many blocks come, it joins the next one or the one after a pause of some
+    /// milliseconds ([`Pace`]). What comes alone does not wait.
+    pub(crate) async fn record_paced<R: Into<Recorded>, D: Send + 'static, T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(Vec<R>, D), Refusal> + Send + 'static,
+        then: impl FnOnce(D) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        match self.pace.pause(Instant::now()) {
+            Duration::ZERO => self.record_then(decide, then).await,
+            pause => self.record_within(pause, decide, then).await,
+        }
+    }
+
+    /// As [`Store::record_soon`], or later where many blocks come.
+    pub(crate) async fn record_soon_paced<R: Into<Recorded>, D: Send + 'static, T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(Vec<R>, D), Refusal> + Send + 'static,
+        then: impl FnOnce(D) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.record_within(self.pace.pause(Instant::now()).max(PATIENCE_SHORT), decide, then).await
     }
 
     async fn record_within<R: Into<Recorded>, D: Send + 'static, T: Send + 'static>(

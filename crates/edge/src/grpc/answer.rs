@@ -73,7 +73,7 @@ async fn record(node: &Arc<Node>, id: &str, recipient: &str, answer: Answer) -> 
             }
         }
     };
-    let recorded = node.store.record_soon(decide, |recorded: Option<Option<SealedAlong>>| {
+    let recorded = node.store.record_soon_paced(decide, |recorded: Option<Option<SealedAlong>>| {
         let is_new = recorded.is_some();
         recorded.flatten().into_iter().for_each(SealedAlong::hand_over);
         is_new
