@@ -1,11 +1,13 @@
 //! Which kinds of receipts are on their way to the axis on one connection. A kind that is not can have its receipt sealed together with what it is about: one
 //! block of the journal, and one wait for the disk, instead of two. Sealing the others and bringing all of them there is `receipts`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use truc_types::{AgencyCode, EdgeTerm, MessageId, Position};
 
 use crate::node::Node;
@@ -14,6 +16,10 @@ use crate::state::{Event, ItemRow, PendingItem, ReceiptRow, State};
 
 /// Event and sender pairs in work at once.
 pub(crate) const GROUPS_MAX: usize = 64;
+
+/// Answers of the DMS to one sender go at once, and then gather until so long after the receipt before: a busy agency then says in two receipts a second what
+/// took as many as there are documents, each sealed, logged and verified by three processes. Nobody waits for them as the DMS waits for `fetched`.
+const ANSWERS_PAUSE: Duration = Duration::from_millis(500);
 
 /// What one receipt may be about: an event, and the agency that sealed the documents.
 pub(crate) type Group = (Event, AgencyCode);
@@ -32,6 +38,21 @@ struct Inner {
     in_hand: HashSet<Group>,
     /// Something of it has to be sealed.
     waiting: HashSet<Group>,
+    /// Answers of which a receipt went a moment ago, and until when the next ones gather.
+    gathering: HashMap<Group, Instant>,
+}
+
+impl Inner {
+    fn is_gathering(&self, group: &Group, now: Instant) -> bool {
+        self.gathering.get(group).is_some_and(|until| *until > now)
+    }
+
+    fn take_in_hand(&mut self, group: &Group, now: Instant) {
+        self.in_hand.insert(group.clone());
+        if group.0 != Event::Fetched {
+            self.gathering.insert(group.clone(), now + ANSWERS_PAUSE);
+        }
+    }
 }
 
 /// A receipt that is durable and nobody brings yet.
@@ -70,15 +91,23 @@ impl Groups {
     }
 
     /// Takes groups in hand of which nothing is on its way, as many as there is room for.
-    pub(crate) fn begin(&self) -> Vec<Group> {
+    pub(crate) fn begin(&self, now: Instant) -> Vec<Group> {
         let inner = &mut *self.inner.lock();
+        inner.gathering.retain(|_, until| *until > now);
         let room = GROUPS_MAX.saturating_sub(inner.in_hand.len());
-        let next: Vec<Group> = inner.waiting.iter().filter(|group| !inner.in_hand.contains(*group)).take(room).cloned().collect();
+        let is_free = |group: &&Group| !inner.in_hand.contains(*group) && !inner.is_gathering(group, now);
+        let next: Vec<Group> = inner.waiting.iter().filter(is_free).take(room).cloned().collect();
         for group in &next {
             inner.waiting.remove(group);
-            inner.in_hand.insert(group.clone());
+            inner.take_in_hand(group, now);
         }
         next
+    }
+
+    /// When the first of those that wait has gathered enough.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let inner = self.inner.lock();
+        inner.waiting.iter().filter(|group| !inner.in_hand.contains(*group)).filter_map(|group| inner.gathering.get(group)).min().copied()
     }
 
     /// Nothing of the group is on its way any more.
@@ -87,10 +116,14 @@ impl Groups {
     }
 
     /// Takes a group in hand if nothing of it is on its way or waits to be.
-    fn claim(&self, group: &Group, state: &State) -> bool {
+    fn claim(&self, group: &Group, state: &State, now: Instant) -> bool {
         let mut inner = self.inner.lock();
         let is_free = inner.in_hand.len() < GROUPS_MAX && !inner.in_hand.contains(group) && !inner.waiting.contains(group);
-        is_free && !state.is_group_touched(group) && inner.in_hand.insert(group.clone())
+        let is_free = is_free && !inner.is_gathering(group, now) && !state.is_group_touched(group);
+        if is_free {
+            inner.take_in_hand(group, now);
+        }
+        is_free
     }
 }
 
@@ -99,7 +132,7 @@ impl Groups {
 /// is either found by that one or was handed to this one.
 pub(crate) fn seal_along(node: &Node, state: &State, group: Group, item: PendingItem, before: u64) -> Option<(Recorded, SealedAlong)> {
     let groups = node.groups.lock().clone()?;
-    if !groups.claim(&group, state) {
+    if !groups.claim(&group, state, Instant::now()) {
         return None;
     }
     let (event, sender) = (group.0, group.1.clone());
@@ -120,24 +153,46 @@ mod tests {
     use super::*;
     use crate::testing::agency;
 
+    fn state(folder: &std::path::Path) -> State {
+        let format = ViewFormat { name: "edge", format: 1, cache_bytes: 1 << 20 };
+        let (store, _) = ViewStore::open(folder, format, Position(0)).unwrap();
+        State::new(Arc::new(Overlay::new(Arc::new(store))), Position(0))
+    }
+
     #[test]
     fn a_group_is_claimed_only_while_nothing_of_it_is_on_its_way_or_waits() {
         let folder = tempfile::tempdir().unwrap();
-        let format = ViewFormat { name: "edge", format: 1, cache_bytes: 1 << 20 };
-        let (store, _) = ViewStore::open(folder.path(), format, Position(0)).unwrap();
-        let state = State::new(Arc::new(Overlay::new(Arc::new(store))), Position(0));
+        let state = state(folder.path());
+        let now = Instant::now();
         let (groups, _along) = Groups::new(EdgeTerm(1));
         let group = |event| (event, agency("A80"));
-        assert!(groups.claim(&group(Event::Fetched), &state));
-        assert!(!groups.claim(&group(Event::Fetched), &state), "one is on its way");
-        assert!(groups.claim(&group(Event::Refused), &state), "another event is another receipt");
+        assert!(groups.claim(&group(Event::Fetched), &state, now));
+        assert!(!groups.claim(&group(Event::Fetched), &state, now), "one is on its way");
+        assert!(groups.claim(&group(Event::Refused), &state, now), "another event is another receipt");
         groups.wait([group(Event::Fetched), group(Event::Acknowledged)]);
-        assert!(!groups.claim(&group(Event::Acknowledged), &state), "others wait to be sealed with it");
-        assert_eq!(groups.begin(), [group(Event::Acknowledged)], "one of a kind at a time");
+        assert!(!groups.claim(&group(Event::Acknowledged), &state, now), "others wait to be sealed with it");
+        assert_eq!(groups.begin(now), [group(Event::Acknowledged)], "one of a kind at a time");
         groups.done(&group(Event::Fetched));
-        assert!(!groups.claim(&group(Event::Fetched), &state));
-        assert_eq!(groups.begin(), [group(Event::Fetched)]);
+        assert!(!groups.claim(&group(Event::Fetched), &state, now));
+        assert_eq!(groups.begin(now), [group(Event::Fetched)]);
         groups.done(&group(Event::Fetched));
-        assert!(groups.claim(&group(Event::Fetched), &state));
+        assert!(groups.claim(&group(Event::Fetched), &state, now));
+    }
+    #[test]
+    fn answers_gather_after_a_receipt_and_the_first_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(folder.path());
+        let (groups, _along) = Groups::new(EdgeTerm(1));
+        let (group, now) = ((Event::Acknowledged, agency("A80")), Instant::now());
+        let due = now + ANSWERS_PAUSE;
+        assert!(groups.claim(&group, &state, now));
+        groups.done(&group);
+        assert!(!groups.claim(&group, &state, now), "one went a moment ago");
+        groups.wait([group.clone()]);
+        assert_eq!((groups.begin(now), groups.next_due()), (vec![], Some(due)));
+        assert_eq!(groups.begin(due), std::slice::from_ref(&group));
+        assert_eq!(groups.next_due(), None, "what is in hand is told when it is done");
+        groups.done(&group);
+        assert!(!groups.claim(&group, &state, due) && groups.claim(&group, &state, due + ANSWERS_PAUSE));
     }
 }

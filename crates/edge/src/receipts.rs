@@ -1,13 +1,14 @@
 //! The receipts loop: what happened to documents here is sealed, batched and brought into the log.
 //!
 //! One receipt per event and original sender is in flight at a time; what happens meanwhile gathers in the next one, up to 100 items. Many senders go
-//! in parallel. A receipt that was sealed before a crash is submitted as it is first.
+//! in parallel, and answers to one of them at most twice a second. A receipt that was sealed before a crash is submitted as it is first.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use truc_proto::broker::v1 as pb;
 use truc_proto::broker::v1::submit_response::Outcome;
 use truc_transport::status;
@@ -50,7 +51,7 @@ pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -
     groups.wait(node.store.search(|state| state.pending_groups(GROUPS_KNOWN_MAX)).await?);
     loop {
         groups.wait(node.store.take_touched());
-        for group in groups.begin() {
+        for group in groups.begin(Instant::now()) {
             let (node, submitter) = (Arc::clone(&node), submitter.clone());
             work.spawn(async move {
                 let drained = drain(&node, &submitter, term, &group).await;
@@ -71,8 +72,17 @@ pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -
                     (group, brought)
                 });
             }
+            () = gathered(groups.next_due()) => {}
             changed = pending.changed() => changed.map_err(|_| LinkError::Away("the recorder has gone".to_owned()))?,
         }
+    }
+}
+
+/// Waits until then, or for ever.
+async fn gathered(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -97,42 +107,56 @@ async fn settle_earlier(node: &Arc<Node>, submitter: &Submitter, term: EdgeTerm)
     }
 }
 
-/// Seals and brings receipts of one pair until nothing is pending.
+/// Seals and brings receipts of one pair until nothing is pending; of answers, until what is left can gather.
 async fn drain(node: &Arc<Node>, submitter: &Submitter, term: EdgeTerm, group: &Group) -> Result<(), LinkError> {
     let mut backoff = Backoff::up_to(PAUSE_MAX);
     // What is pending is looked for again where the receipt is sealed.
-    while node.store.peek(|state| state.is_pending(group.0, &group.1))?
-        && let Some((receipt_id, row, file)) = seal_next(node, term, group).await?
+    while node.store.peek(|state| state.is_pending(group))?
+        && let Some((SealedReceipt { receipt_id, row, file, .. }, is_all)) = seal_next(node, term, group).await?
     {
         bring(node, submitter, term, receipt_id, &row, file, &mut backoff).await?;
+        // What came meanwhile was told, and waits its time. What did not fit was not.
+        if group.0 != Event::Fetched && is_all {
+            break;
+        }
     }
     Ok(())
 }
 
-/// Seals the next receipt of a pair; `None` when nothing is pending.
-async fn seal_next(
-    node: &Arc<Node>,
-    term: EdgeTerm,
-    (event, sender): &Group,
-) -> Result<Option<(MessageId, ReceiptRow, Vec<u8>)>, LinkError> {
-    let (sealer, event, sender) = (node.sealer.clone(), *event, sender.clone());
+/// Records something about receipts. The DMS waits for `fetched`, its own answers travel as they can.
+async fn keep<R: Into<Recorded>, T: Send + 'static>(
+    node: &Node,
+    event: Event,
+    decide: impl FnOnce(&State) -> Result<(Vec<R>, T), Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if event == Event::Fetched {
+        node.store.record_paced(decide, std::convert::identity).await
+    } else {
+        node.store.record_later(decide).await
+    }
+}
+
+/// Seals the next receipt of a pair, and says whether that is all that was pending; `None` when nothing is.
+async fn seal_next(node: &Arc<Node>, term: EdgeTerm, group: &Group) -> Result<Option<(SealedReceipt, bool)>, LinkError> {
+    let (sealer, group) = (node.sealer.clone(), group.clone());
+    let event = group.0;
     let observed = node.trust.observed().for_statements();
     let seal = move |state: &State| {
-        let items = fitting(state.pending_items(event, &sender).map_err(refusal_of)?);
+        let items = fitting(state.pending_items(event, &group.1).map_err(refusal_of)?);
         if items.is_empty() {
             return Ok((Vec::new(), None));
         }
+        let is_all = state.pending_count(&group).map_err(refusal_of)? <= items.len();
         let rows =
             items.iter().map(|item| ItemRow { message_id: item.message_id, recipient: item.recipient.clone(), pending: item.row.clone() });
-        let row = ReceiptRow { position: state.applied(), term, event, sender: sender.clone(), items: rows.collect() };
-        let (receipt, file) = sealer.receipt(event, &sender, items, term, observed);
+        let row = ReceiptRow { position: state.applied(), term, event, sender: group.1.clone(), items: rows.collect() };
+        let (receipt, file) = sealer.receipt(event, &group.1, items, term, observed);
         let receipt_id = receipt.receipt_id;
         let record = Record::ReceiptSealed { receipt_id, file: file.clone() };
-        Ok((vec![Recorded { record, inside: Some(Inside::Receipt(Box::new(receipt))) }], Some((receipt_id, row, file))))
+        let record = Recorded { record, inside: Some(Inside::Receipt(Box::new(receipt))) };
+        Ok((vec![record], Some((SealedReceipt { group, receipt_id, row, file }, is_all))))
     };
-    // The DMS waits for `fetched`, its own answers travel as they can.
-    let sealed = if event == Event::Fetched { node.store.record(seal).await } else { node.store.record_later(seal).await };
-    Ok(sealed?)
+    Ok(keep(node, event, seal).await?)
 }
 
 /// Submits a sealed receipt until it is in the log or given back.
@@ -151,11 +175,7 @@ async fn bring(
                 let accepted = node.trust.check_acceptance(&file, &acceptance)?;
                 let record = Record::ReceiptLogged { receipt_id, leaf: accepted.leaf, checkpoint: accepted.checkpoint };
                 let logged = move |_: &State| Ok((vec![record], ()));
-                if row.event == Event::Fetched {
-                    node.store.record(logged).await?
-                } else {
-                    node.store.record_later(logged).await?
-                }
+                keep(node, row.event, logged).await?;
                 for item in &row.items {
                     tracing::debug!(message_id = %item.message_id, recipient = %item.recipient, event = ?row.event, "receipt is in the log");
                 }

@@ -7,7 +7,7 @@ use truc_types::{MessageId, OrganisationCode, Refusal, Timestamp};
 
 use super::{document, invalid, message_id, organisation, receive, status, unknown};
 use crate::node::Node;
-use crate::state::{ListKey, ListRow, OutboxRow, State, StateError, Step, Visibility, list_key};
+use crate::state::{ListKey, ListRow, OutboxRow, State, StateError, Step, Visibility, list_key, listed_at};
 
 /// Documents of a page when the caller does not say.
 const PAGE_DEFAULT: usize = 100;
@@ -39,12 +39,11 @@ pub(super) async fn get(node: &Node, request: pb::GetDocumentRequest) -> Result<
 
 async fn sent_document(node: &Node, message_id: MessageId, row: &OutboxRow) -> Result<pb::SentDocument, Refusal> {
     let envelope = receive::draft_of(node, &message_id, row).await?;
-    let stored_at = node.store.read(move |state| state.listed_at(&message_id, None)).await?;
     Ok(pb::SentDocument {
         status: Some(status::to_proto(&message_id, row)),
         business: document::business(envelope.business).into(),
         document: Some(document::document(envelope)),
-        stored_at: stored_at.map(|at| at.to_string()).unwrap_or_default(),
+        stored_at: listed_at(&row.listed).to_string(),
     })
 }
 
@@ -237,10 +236,8 @@ async fn summary(node: &Node, line: &ListRow) -> Result<pb::DocumentSummary, Ref
             receive::draft_of(node, &message_id, &row).await?
         }
         Some(recipient) => {
-            let rows =
-                move |state: &State| Ok((state.inbox(&message_id, &recipient)?, state.possible_duplicates(&message_id, &recipient)?));
-            let (row, duplicates) = node.store.read(rows).await?;
-            let row = row.ok_or_else(|| unknown(&message_id))?;
+            let found = node.store.read(move |state| state.inbox_with_duplicates(&message_id, &recipient)).await?;
+            let (row, duplicates) = found.ok_or_else(|| unknown(&message_id))?;
             summary.set_direction(pb::Direction::Received);
             summary.set_step(receive::step(&row));
             summary.possible_duplicate = !duplicates.is_empty();

@@ -56,12 +56,15 @@ fn with_references(state: &State, page: Vec<(u64, Vec<EventRow>)>) -> Result<Vec
     for (cursor, rows) in page {
         let mut events = Vec::with_capacity(rows.len());
         for row in rows {
-            if kind(row.kind).is_sent && !references.contains_key(&row.message_id) {
-                let reference = state.outbox(&row.message_id)?.map(|row| row.reference).unwrap_or_default();
-                references.insert(row.message_id, reference);
-            }
-            let reference = references.get(&row.message_id).filter(|_| kind(row.kind).is_sent);
-            events.push(event(row, reference.cloned().unwrap_or_default()));
+            let reference = match (&row.reference, references.get(&row.message_id)) {
+                _ if !kind(row.kind).is_sent => String::new(),
+                (Some(known), _) | (None, Some(known)) => known.clone(),
+                (None, None) => {
+                    let reference = state.outbox(&row.message_id)?.map(|row| row.reference).unwrap_or_default();
+                    references.entry(row.message_id).or_insert(reference).clone()
+                }
+            };
+            events.push(event(row, reference));
         }
         responses.push(pb::WatchEventsResponse { cursor, events });
     }

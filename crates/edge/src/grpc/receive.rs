@@ -77,9 +77,9 @@ pub(super) async fn confirm(node: &Node, cursor: u64) -> Result<(), Refusal> {
 /// A document that arrived, with all that is known of it, once it was shown.
 pub(super) async fn received(node: &Node, message_id: MessageId, recipient: OrganisationCode) -> Result<pb::ReceivedDocument, Refusal> {
     let wanted = recipient.clone();
-    let rows = node.store.read(move |state| Ok((state.inbox(&message_id, &wanted)?, state.possible_duplicates(&message_id, &wanted)?)));
-    let (row, duplicates) = rows.await?;
-    let row = row.filter(|row| matches!(row.visibility, Visibility::Shown(_))).ok_or_else(|| unknown(&message_id))?;
+    let found = node.store.read(move |state| state.inbox_with_duplicates(&message_id, &wanted)).await?;
+    let found = found.filter(|(row, _)| matches!(row.visibility, Visibility::Shown(_)));
+    let (row, duplicates) = found.ok_or_else(|| unknown(&message_id))?;
     let (envelope, accepted_at, at) = match node.recent.take(&message_id, &recipient) {
         Some(RecentArrival { envelope, accepted_at, at, .. }) => (*envelope, accepted_at, at),
         None => {

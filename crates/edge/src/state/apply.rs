@@ -9,8 +9,8 @@ use truc_types::{AgencyCode, MessageId, OrganisationCode, Position, QueuePositio
 use super::events::{EventRow, Kind};
 use super::inside::{accepted_in, envelope_in, inside_of, receipt_in};
 use super::rows::{
-    ARRIVAL, AcceptedAt, CERTIFICATE, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow,
-    PENDING, PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step, Visibility,
+    AcceptedAt, CERTIFICATE, Event, INBOX, InboxRow, ItemRow, META, META_KEY, Meta, OPEN, ORGANISATION, OUTBOX, OutboxRow, PENDING,
+    PendingRow, RECEIPT, REFERENCE, REGISTRY, ReceiptRow, RecipientRow, ReferenceRow, SealedAt, SeenCheckpoint, Step, Visibility,
     WATCH_KEY, WatchRow, inbox_key, open_key, pending_key,
 };
 use super::{State, StateError};
@@ -25,8 +25,9 @@ struct Moment {
 }
 
 impl Moment {
-    fn event(&mut self, kind: Kind, message_id: &MessageId, at: Timestamp) {
-        self.events.push(EventRow::new(kind, message_id, at));
+    /// About a document that was sent, which the DMS calls by its reference.
+    fn event(&mut self, kind: Kind, message_id: &MessageId, at: Timestamp, reference: &str) {
+        self.events.push(EventRow::new(kind, message_id, at).of(reference));
     }
 
     fn event_for(&mut self, kind: Kind, message_id: &MessageId, recipient: &OrganisationCode, at: Timestamp) {
@@ -70,6 +71,9 @@ impl State {
         };
         self.apply_record(&mut moment, record, inside)?;
         self.write_events(position, &moment.events)?;
+        if !moment.events.is_empty() {
+            self.tail.lock().push(position, moment.events);
+        }
         self.applied.store(position.next().0, Ordering::Release);
         Ok(())
     }
@@ -86,25 +90,17 @@ impl State {
                 self.write(REFERENCE, reference.as_bytes(), &row)?;
                 self.drafted(moment, message_id, reference, envelope_in(inside)?)
             }
-            Record::Sealed { message_id, term, seq, .. } => {
-                moment.event(Kind::Sealed, message_id, now);
-                let mut is_first = false;
-                self.change_outbox(message_id, |row| is_first = row.sealed.replace(SealedAt { position, term: *term }).is_none())?;
-                self.change_meta(|meta| {
-                    meta.seq = meta.seq.max(*seq);
-                    meta.unanswered += u64::from(is_first);
-                })
-            }
+            Record::Sealed { message_id, term, seq, .. } => self.sealed(moment, message_id, SealedAt { position, term: *term }, *seq),
             Record::Accepted { message_id, .. } => self.accepted(moment, message_id, accepted_in(inside)?),
             Record::RefusedByAxis { message_id, reason, message } => {
-                moment.events.push(EventRow::new(Kind::RefusedByAxis, message_id, now).reason(reason, message));
                 self.notice(position)?;
                 let refusal = Some((reason.clone(), message.clone()));
                 let mut is_first = false;
-                let row = self.change_outbox_row(message_id, |row| {
+                let row = self.change_outbox(message_id, |row| {
                     is_first = row.is_unanswered();
                     (row.refusal, row.refused_at) = (refusal, Some(position.0));
                 })?;
+                moment.events.push(EventRow::new(Kind::RefusedByAxis, message_id, now).reason(reason, message).of(&row.reference));
                 self.answered_by_axis(is_first)?;
                 self.delete(OPEN, &open_key(row.lane, message_id))
             }
@@ -155,11 +151,7 @@ impl State {
         Ok(())
     }
 
-    fn change_outbox(&self, message_id: &MessageId, change: impl FnOnce(&mut OutboxRow)) -> Result<(), StateError> {
-        self.change_outbox_row(message_id, change).map(|_| ())
-    }
-
-    fn change_outbox_row(&self, message_id: &MessageId, change: impl FnOnce(&mut OutboxRow)) -> Result<OutboxRow, StateError> {
+    fn change_outbox(&self, message_id: &MessageId, change: impl FnOnce(&mut OutboxRow)) -> Result<OutboxRow, StateError> {
         let mut row = self.outbox(message_id)?.ok_or_else(|| inconsistent(format!("{message_id} was never handed in")))?;
         change(&mut row);
         self.write(OUTBOX, &message_id.to_bytes(), &row)?;
@@ -168,8 +160,8 @@ impl State {
 
     fn drafted(&self, moment: &mut Moment, message_id: &MessageId, reference: &str, envelope: Envelope) -> Result<(), StateError> {
         self.write_title(message_id, &envelope)?;
-        self.list(message_id, None, moment.time)?;
-        moment.event(Kind::Stored, message_id, moment.time);
+        let listed = self.list(message_id, None, moment.time)?;
+        moment.event(Kind::Stored, message_id, moment.time, reference);
         let waiting = |code: OrganisationCode| RecipientRow {
             code,
             agency: String::new(),
@@ -189,10 +181,21 @@ impl State {
             accepted: None,
             refusal: None,
             refused_at: None,
+            listed,
             recipients: envelope.recipients.into_iter().map(waiting).collect(),
         };
         self.write(OUTBOX, &message_id.to_bytes(), &row)?;
         self.rows.put(OPEN, &open_key(lane, message_id), Vec::new()).map_err(Into::into)
+    }
+
+    fn sealed(&self, moment: &mut Moment, message_id: &MessageId, sealed: SealedAt, seq: SenderSeq) -> Result<(), StateError> {
+        let mut is_first = false;
+        let row = self.change_outbox(message_id, |row| is_first = row.sealed.replace(sealed).is_none())?;
+        moment.event(Kind::Sealed, message_id, moment.time, &row.reference);
+        self.change_meta(|meta| {
+            meta.seq = meta.seq.max(seq);
+            meta.unanswered += u64::from(is_first);
+        })
     }
 
     /// A sealed document has its answer, perhaps once more.
@@ -201,11 +204,11 @@ impl State {
     }
 
     fn accepted(&self, moment: &mut Moment, message_id: &MessageId, fact: Accepted) -> Result<(), StateError> {
-        moment.event(Kind::Accepted, message_id, fact.block_time);
         let mut is_first = false;
-        let row = self.change_outbox_row(message_id, |row| {
+        let row = self.change_outbox(message_id, |row| {
             is_first = row.is_unanswered();
             let at = fact.block_time;
+            moment.event(Kind::Accepted, message_id, at, &row.reference);
             row.accepted = Some(AcceptedAt { position: moment.position, leaf: fact.leaf, at, envelope: fact.envelope });
             for (recipient, queued) in row.recipients.iter_mut().zip(&fact.queue) {
                 recipient.agency = queued.agency.to_string();
@@ -213,7 +216,7 @@ impl State {
                 // A receipt can be stored before the answer to a repeated submission is.
                 if recipient.step == Step::Waiting {
                     (recipient.step, recipient.at) = (Step::Queued, at);
-                    moment.event_for(Kind::Queued, message_id, &recipient.code, at);
+                    moment.events.push(EventRow::new(Kind::Queued, message_id, at).recipient(&recipient.code).of(&row.reference));
                 }
             }
         })?;
@@ -236,7 +239,7 @@ impl State {
             for recipient in row.recipients.iter_mut().filter(|recipient| recipient.code == item.recipient) {
                 recipient.receipts.push(moment.position.0);
                 if step > recipient.step {
-                    moment.events.push(EventRow::receipted(kind, item));
+                    moment.events.push(EventRow::receipted(kind, item).of(&row.reference));
                     (recipient.step, recipient.at) = (step, item.event_time);
                     recipient.arrival_number.clone_from(&item.arrival_number);
                     recipient.reason =
@@ -268,6 +271,7 @@ impl State {
             queue_position: pending.queue_position,
             visibility: Visibility::Stored,
             visible_at: None,
+            listed: None,
             answer: None,
             answered_at: Timestamp::default(),
             answer_at: None,
@@ -285,8 +289,14 @@ impl State {
         (message_id, recipient): (&MessageId, &OrganisationCode),
         row: &PendingRow,
     ) -> Result<(), StateError> {
+        let group = (event, sender.clone());
+        let mut pending = self.pending.lock();
         self.write(PENDING, &pending_key(event, sender, message_id, recipient), row)?;
-        self.touched.lock().insert((event, sender.clone()));
+        if let Some(counts) = &mut *pending {
+            *counts.entry(group.clone()).or_default() += 1;
+        }
+        drop(pending);
+        self.touched.lock().insert(group);
         Ok(())
     }
 
@@ -327,16 +337,22 @@ impl State {
                 return Err(inconsistent(format!("receipt {receipt_id} of this edge says {}", receipt.event.as_str())));
             }
         };
+        let group = (event, receipt.original_sender.clone());
         let mut items = Vec::with_capacity(receipt.items.len());
+        let mut counts = self.pending.lock();
         for item in receipt.items {
             let key = pending_key(event, &receipt.original_sender, &item.message_id, &item.recipient);
             let pending = self.read(PENDING, &key)?.ok_or_else(|| inconsistent(format!("{} was not pending", item.message_id)))?;
             self.delete(PENDING, &key)?;
             items.push(ItemRow { message_id: item.message_id, recipient: item.recipient, pending });
         }
+        if let Some(count) = counts.as_mut().and_then(|counts| counts.get_mut(&group)) {
+            *count = count.saturating_sub(items.len());
+        }
+        drop(counts);
         let row = ReceiptRow { position, term: receipt.edge_term, event, sender: receipt.original_sender, items };
         // Whoever sealed it goes on with what did not fit.
-        self.touched.lock().remove(&(event, row.sender.clone()));
+        self.touched.lock().remove(&group);
         self.write(RECEIPT, &receipt_id.to_bytes(), &row)
     }
 
@@ -366,11 +382,14 @@ impl State {
         }
         self.shown.store(true, Ordering::Release);
         moment.event_for(Kind::Shown, &item.message_id, &item.recipient, moment.time);
-        self.list(&item.message_id, Some(&item.recipient), moment.time)?;
+        let listed = self.list(&item.message_id, Some(&item.recipient), moment.time)?;
         let cursor = self.meta()?.arrival_cursor + 1;
         self.change_meta(|meta| meta.arrival_cursor = cursor)?;
-        self.change_inbox(&item.message_id, &item.recipient, |row| row.decided(Visibility::Shown(cursor), moment.position))?;
-        self.rows.put(ARRIVAL, &cursor.to_be_bytes(), inbox_key(&item.message_id, &item.recipient)).map_err(Into::into)
+        self.change_inbox(&item.message_id, &item.recipient, |row| {
+            row.decided(Visibility::Shown(cursor), moment.position);
+            row.listed = Some(listed);
+        })?;
+        self.write_arrival(cursor, &inbox_key(&item.message_id, &item.recipient))
     }
 
     fn receipt_returned(

@@ -11,7 +11,7 @@ use truc_types::limits::{DUPLICATES_MAX, ENVELOPE_CODES_MAX, THREAD_DOCUMENTS_MA
 use truc_types::{Date, MessageId, OrganisationCode, Timestamp};
 use truc_views::KeyRange;
 
-use super::rows::{LINK, LIST, LISTED, NAMED, TITLE, from_row};
+use super::rows::{InboxRow, LINK, LIST, NAMED, TITLE, from_row};
 use super::{State, StateError, unreadable};
 use crate::wire;
 
@@ -70,8 +70,16 @@ pub(crate) fn list_key(at: Timestamp, number: u64) -> ListKey {
     key
 }
 
-fn listed_key(message_id: &MessageId, recipient: Option<&str>) -> Vec<u8> {
-    [message_id.to_bytes().as_slice(), recipient.unwrap_or_default().as_bytes()].concat()
+/// When a document came into the list.
+pub(crate) fn listed_at(key: &ListKey) -> Timestamp {
+    let [time, _] = halves(key);
+    Timestamp::from_millis(time)
+}
+
+/// Time and number of a place in the list.
+fn halves(key: &ListKey) -> [u64; 2] {
+    let halves = u128::from_be_bytes(*key);
+    [halves >> 64, halves & u128::from(u64::MAX)].map(|half| u64::MAX - u64::try_from(half).unwrap_or(u64::MAX))
 }
 
 fn named(kind: &str, parts: &[&str]) -> Node {
@@ -124,8 +132,8 @@ impl State {
         self.write(TITLE, &message_id.to_bytes(), &TitleRow { sender: sender.clone(), number, notation, names, answers })
     }
 
-    /// Enters a document into the list. `recipient` is that of a received one.
-    pub(super) fn list(&self, message_id: &MessageId, recipient: Option<&OrganisationCode>, at: Timestamp) -> Result<(), StateError> {
+    /// Enters a document into the list; where it stands there. `recipient` is that of a received one.
+    pub(super) fn list(&self, message_id: &MessageId, recipient: Option<&OrganisationCode>, at: Timestamp) -> Result<ListKey, StateError> {
         let title = self.title(message_id)?.ok_or_else(|| StateError::Inconsistent(format!("{message_id} has no title")))?;
         let mut number = 0;
         self.change_meta(|meta| {
@@ -135,26 +143,19 @@ impl State {
         let key = list_key(at, number);
         let row = ListRow { message_id: *message_id, recipient: recipient.map(ToString::to_string), at };
         self.write(LIST, &key, &row)?;
-        self.rows.put(LISTED, &listed_key(message_id, recipient.map(OrganisationCode::as_str)), key.to_vec())?;
-        for name in title.names.iter().filter(|_| recipient.is_some()) {
+        let (received, linked) = if recipient.is_some() { title.names.split_at(title.names.len()) } else { title.names.split_at(0) };
+        for name in received {
             self.rows.put(NAMED, &[name.as_slice(), &number.to_be_bytes()].concat(), message_id.to_bytes().to_vec())?;
         }
-        for node in title.names.iter().chain(&title.answers) {
+        for node in linked.iter().chain(&title.answers) {
             self.rows.put(LINK, &[node.as_slice(), message_id.to_bytes().as_slice()].concat(), Vec::new())?;
         }
-        Ok(())
+        Ok(key)
     }
 
     /// What a document is called.
     pub(crate) fn title(&self, message_id: &MessageId) -> Result<Option<TitleRow>, StateError> {
         self.read(TITLE, &message_id.to_bytes())
-    }
-
-    /// When a document came into the list.
-    pub(crate) fn listed_at(&self, message_id: &MessageId, recipient: Option<&OrganisationCode>) -> Result<Option<Timestamp>, StateError> {
-        let key = self.rows.get(LISTED, &listed_key(message_id, recipient.map(OrganisationCode::as_str)))?;
-        let millis = key.as_deref().and_then(|key| key.first_chunk::<8>()).map(|time| u64::MAX - u64::from_be_bytes(*time));
-        Ok(millis.map(Timestamp::from_millis))
     }
 
     /// Lines of the list after `after` and not before `until`, the newest first, with their keys; and whether there are more.
@@ -170,14 +171,10 @@ impl State {
     }
 
     /// Messages that were shown before this one and have a name of it.
-    pub(crate) fn possible_duplicates(&self, message_id: &MessageId, recipient: &OrganisationCode) -> Result<Vec<MessageId>, StateError> {
-        let (Some(title), Some(key)) = (self.title(message_id)?, self.rows.get(LISTED, &listed_key(message_id, Some(recipient.as_str())))?)
-        else {
-            return Ok(Vec::new());
-        };
-        let number = key.last_chunk::<8>().map(|number| u64::MAX - u64::from_be_bytes(*number));
-        let number = number.ok_or_else(|| unreadable(LISTED, "its value"))?;
-        let mut found = Vec::new();
+    fn possible_duplicates(&self, message_id: &MessageId, row: &InboxRow) -> Result<Vec<MessageId>, StateError> {
+        let Some(key) = &row.listed else { return Ok(Vec::new()) };
+        let Some(title) = self.title(message_id)? else { return Ok(Vec::new()) };
+        let ([_, number], mut found) = (halves(key), Vec::new());
         for name in &title.names {
             let range = KeyRange::between(name, &[name.as_slice(), &number.to_be_bytes()].concat());
             for (_, id) in self.scan(NAMED, &range, ENVELOPE_CODES_MAX)?.rows {
@@ -190,29 +187,50 @@ impl State {
         Ok(found)
     }
 
+    /// A document that arrived, with those that it may be once more.
+    pub(crate) fn inbox_with_duplicates(
+        &self,
+        message_id: &MessageId,
+        recipient: &OrganisationCode,
+    ) -> Result<Option<(InboxRow, Vec<MessageId>)>, StateError> {
+        let Some(row) = self.inbox(message_id, recipient)? else { return Ok(None) };
+        let duplicates = self.possible_duplicates(message_id, &row)?;
+        Ok(Some((row, duplicates)))
+    }
+
+    /// Where a document stands in the list: as a sent one, and as a received one for each recipient.
+    fn places_of(&self, message_id: &MessageId) -> Result<Vec<ListKey>, StateError> {
+        let sent = self.outbox(message_id)?.map(|row| row.listed);
+        let received = self.arrivals_of(message_id)?.into_iter().filter_map(|(_, row)| row.listed);
+        Ok(sent.into_iter().chain(received).collect())
+    }
+
     /// The correspondence of a document, nearest first by links, then put in the order of the list, oldest first; and whether it was cut.
     pub(crate) fn thread(&self, message_id: &MessageId) -> Result<Thread, StateError> {
         let mut thread = Thread::default();
         let mut seen: HashSet<Node> = HashSet::from([message_id.to_bytes()]);
         let mut waiting = VecDeque::from([message_id.to_bytes()]);
         while let Some(node) = waiting.pop_front() {
-            let here = self.scan(LISTED, &KeyRange::prefix(&node), ENVELOPE_CODES_MAX + 1)?;
+            let here = self.places_of(&MessageId::from_bytes(node))?;
             // Of a document that the DMS may not see nothing is followed.
-            let title = if here.rows.is_empty() { None } else { self.title(&MessageId::from_bytes(node))? };
-            for (_, key) in here.rows {
-                let key: ListKey = key.try_into().map_err(|_| unreadable(LISTED, "its value"))?;
+            let title = if here.is_empty() { None } else { self.title(&MessageId::from_bytes(node))? };
+            for key in here {
                 if thread.lines.len() >= THREAD_DOCUMENTS_MAX {
                     thread.incomplete = true;
                     break;
                 }
-                let row = self.read(LIST, &key)?.ok_or_else(|| unreadable(LISTED, "it names no line"))?;
+                let row = self.read(LIST, &key)?.ok_or_else(|| unreadable(LIST, "a document names no line"))?;
                 thread.lines.push((key, row));
             }
-            let links = self.scan(LINK, &KeyRange::prefix(&node), THREAD_DOCUMENTS_MAX)?;
-            thread.incomplete |= links.more;
             let mut next_nodes = title.map_or_else(Vec::new, |title| [title.names, title.answers].concat());
+            let links = self.scan(LINK, &KeyRange::prefix(&node), THREAD_DOCUMENTS_MAX)?;
+            let named = self.scan(NAMED, &KeyRange::prefix(&node), THREAD_DOCUMENTS_MAX)?;
+            thread.incomplete |= links.more || named.more;
             for (key, _) in links.rows {
                 next_nodes.push(*key.last_chunk::<16>().ok_or_else(|| unreadable(LINK, "its key"))?);
+            }
+            for (_, id) in named.rows {
+                next_nodes.push(id.try_into().map_err(|_| unreadable(NAMED, "its value"))?);
             }
             for next in next_nodes {
                 // Names and messages: at most so many of each that the documents found stay below their limit several times over.

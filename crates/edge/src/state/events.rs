@@ -57,12 +57,25 @@ pub(crate) struct EventRow {
     pub(crate) reason: String,
     pub(crate) reason_text: String,
     pub(crate) arrival_number: String,
+    /// The reference of the DMS for a document that was sent, as long as it is known without asking the rows.
+    #[serde(skip)]
+    pub(crate) reference: Option<String>,
 }
 
 impl EventRow {
     pub(super) fn new(kind: Kind, message_id: &MessageId, at: Timestamp) -> Self {
         let (recipient, reason, reason_text, arrival_number) = Default::default();
-        Self { kind, message_id: *message_id, recipient, at, reason, reason_text, arrival_number }
+        Self { kind, message_id: *message_id, recipient, at, reason, reason_text, arrival_number, reference: None }
+    }
+
+    pub(super) fn of(self, reference: &str) -> Self {
+        Self { reference: Some(reference.to_owned()), ..self }
+    }
+
+    /// About what it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = [&self.recipient, &self.reason, &self.reason_text, &self.arrival_number].into_iter().chain(&self.reference);
+        size_of::<Self>() + texts.map(String::len).sum::<usize>()
     }
 
     pub(super) fn recipient(self, recipient: &OrganisationCode) -> Self {
@@ -128,6 +141,12 @@ impl State {
 
     /// The events of the records after a cursor, which is the position after a record; each with the cursor that goes on after it. Fewer than `limit` are all.
     pub(crate) fn events_after(&self, cursor: u64, limit: usize) -> Result<Vec<(u64, Vec<EventRow>)>, StateError> {
+        let newest = self.tail.lock().after(cursor, limit);
+        newest.map_or_else(|| self.stored_events_after(cursor, limit), Ok)
+    }
+
+    /// The same from the rows.
+    pub(super) fn stored_events_after(&self, cursor: u64, limit: usize) -> Result<Vec<(u64, Vec<EventRow>)>, StateError> {
         let from = cursor.saturating_sub(ROW_POSITIONS_MAX - 1);
         let mut range = KeyRange::between(&from.to_be_bytes(), &[0xff; 9]);
         let mut found = Vec::new();

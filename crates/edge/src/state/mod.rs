@@ -8,10 +8,11 @@ mod events;
 mod inside;
 mod queries;
 mod rows;
+mod tail;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -22,13 +23,14 @@ use truc_types::{AgencyCode, Position};
 use truc_views::{KeyRange, Overlay, Table, ViewError};
 
 pub(crate) use apply::pending_answer;
-pub(crate) use catalogue::{ListKey, ListRow, list_key};
+pub(crate) use catalogue::{ListKey, ListRow, list_key, listed_at};
 pub(crate) use events::{EventRow, Kind};
 pub(crate) use queries::{Backlog, PendingItem};
 pub(crate) use rows::{
     Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SealedAt,
     SeenCheckpoint, Step, Visibility, WatchRow, message_of_open_key, open_key,
 };
+use tail::Tail;
 
 /// Why the state could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +52,14 @@ pub(crate) struct State {
     applied: AtomicU64,
     /// Groups to which something was added that has to stand in a receipt, since somebody asked. At most three for each agency of the registry.
     touched: Mutex<HashSet<(Event, AgencyCode)>>,
+    /// How much of each group has to stand in a receipt, once somebody asked; changes with the rows, under its lock. As many as `touched`.
+    pending: Mutex<Option<HashMap<(Event, AgencyCode), usize>>>,
     /// The row of which there is one, once it was read.
     meta: RwLock<Option<Meta>>,
     /// Something became visible to the DMS since somebody asked.
     shown: AtomicBool,
+    /// The newest events.
+    tail: Mutex<Tail>,
     /// First position of the last row of events; `u64::MAX` before anybody looked for it.
     last_events: AtomicU64,
 }
@@ -63,7 +69,8 @@ impl State {
     pub(crate) fn new(rows: Arc<Overlay>, position: Position) -> Self {
         let (begun, applied) = (AtomicU64::new(position.0), AtomicU64::new(position.0));
         let (touched, meta, shown, last_events) = (Mutex::default(), RwLock::default(), AtomicBool::new(false), AtomicU64::new(u64::MAX));
-        Self { rows, begun, applied, touched, meta, shown, last_events }
+        let (pending, tail) = (Mutex::default(), Mutex::new(Tail::new(position)));
+        Self { rows, begun, applied, touched, pending, meta, shown, tail, last_events }
     }
 
     /// The position after the last applied record.

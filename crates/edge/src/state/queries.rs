@@ -1,5 +1,7 @@
 //! What is read from the rows: single rows, and pages of open work. Nothing here changes anything.
 
+use std::collections::HashMap;
+
 use truc_types::limits::{PAGE_ITEMS_MAX, RECEIPT_ITEMS_MAX};
 use truc_types::{AgencyCode, Digest, MessageId, OrganisationCode, Position, Timestamp};
 use truc_views::KeyRange;
@@ -10,6 +12,9 @@ use super::rows::{
     parts_of_inbox_key, parts_of_pending_key, pending_prefix,
 };
 use super::{State, StateError, unreadable};
+
+/// Cursors that share a row of [`ARRIVAL`].
+const ARRIVALS_PER_ROW: u64 = 16;
 
 /// Something that has to stand in a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,13 +120,35 @@ impl State {
 
     /// Documents that were shown to the DMS after the cursor: cursor, message, recipient.
     pub(crate) fn shown_after(&self, cursor: u64, limit: usize) -> Result<Vec<(u64, MessageId, OrganisationCode)>, StateError> {
-        let page = self.scan(ARRIVAL, &KeyRange::all().after(&cursor.to_be_bytes()), limit)?;
-        let shown = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let cursor = u64::from_be_bytes(key.try_into().map_err(|_| unreadable(ARRIVAL, "its key"))?);
-            let (message_id, recipient) = parts_of_inbox_key(&value).ok_or_else(|| unreadable(ARRIVAL, "its value"))?;
-            Ok((cursor, message_id, recipient))
-        };
-        page.rows.into_iter().map(shown).collect()
+        let (mut range, mut found) = (KeyRange::between(&(cursor / ARRIVALS_PER_ROW).to_be_bytes(), &[0xff; 9]), Vec::new());
+        loop {
+            let page = self.scan(ARRIVAL, &range, PAGE_ITEMS_MAX.min(limit))?;
+            for (_, row) in &page.rows {
+                let mut rest = row.as_slice();
+                while !rest.is_empty() && found.len() < limit {
+                    let ((at, key), after): ((u64, &[u8]), _) =
+                        postcard::take_from_bytes(rest).map_err(|cause| unreadable(ARRIVAL, &cause.to_string()))?;
+                    rest = after;
+                    if at > cursor {
+                        let (message_id, recipient) = parts_of_inbox_key(key).ok_or_else(|| unreadable(ARRIVAL, "its value"))?;
+                        found.push((at, message_id, recipient));
+                    }
+                }
+            }
+            match page.rows.last() {
+                // Who gets fewer than asked for has all of them.
+                Some((key, _)) if page.more && found.len() < limit => range = range.after(key),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Notes what is shown under the next cursor.
+    pub(super) fn write_arrival(&self, cursor: u64, key: &[u8]) -> Result<(), StateError> {
+        let row_key = (cursor / ARRIVALS_PER_ROW).to_be_bytes();
+        let row = self.rows.get(ARRIVAL, &row_key)?.unwrap_or_default();
+        let row = postcard::to_extend(&(cursor, key), row).map_err(|cause| unreadable(ARRIVAL, &cause.to_string()))?;
+        Ok(self.rows.put(ARRIVAL, &row_key, row)?)
     }
 
     /// How far the watch folder is; before it was first used: after the last document that the DMS has confirmed.
@@ -150,8 +177,33 @@ impl State {
     }
 
     /// Whether something of one kind could be sealed now.
-    pub(crate) fn is_pending(&self, event: Event, sender: &AgencyCode) -> Result<bool, StateError> {
-        Ok(!self.scan(PENDING, &KeyRange::prefix(&pending_prefix(event, sender)), 1)?.rows.is_empty())
+    pub(crate) fn is_pending(&self, group: &(Event, AgencyCode)) -> Result<bool, StateError> {
+        Ok(self.pending_count(group)? > 0)
+    }
+
+    /// How much of one kind could be sealed now. All rows are counted when somebody asks for the first time.
+    pub(crate) fn pending_count(&self, group: &(Event, AgencyCode)) -> Result<usize, StateError> {
+        let mut pending = self.pending.lock();
+        let counts = match &mut *pending {
+            Some(counts) => counts,
+            none => none.insert(self.count_pending()?),
+        };
+        Ok(counts.get(group).copied().unwrap_or_default())
+    }
+
+    fn count_pending(&self) -> Result<HashMap<(Event, AgencyCode), usize>, StateError> {
+        let (mut counts, mut range) = (HashMap::new(), KeyRange::all());
+        loop {
+            let page = self.scan(PENDING, &range, PAGE_ITEMS_MAX)?;
+            for (key, _) in &page.rows {
+                let (event, sender, ..) = parts_of_pending_key(key).ok_or_else(|| unreadable(PENDING, "its key"))?;
+                *counts.entry((event, sender)).or_default() += 1;
+            }
+            match page.rows.last() {
+                Some((key, _)) if page.more => range = KeyRange::all().after(key),
+                _ => return Ok(counts),
+            }
+        }
     }
 
     /// The items of the next receipt of one kind, oldest message first; one alone if it was set apart.

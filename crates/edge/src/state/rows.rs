@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use truc_types::{AgencyCode, Digest, EdgeTerm, LeafIndex, MessageId, OrganisationCode, Position, QueuePosition, SenderSeq, Timestamp};
 use truc_views::Table;
 
+use super::catalogue::ListKey;
 use crate::record::{Answer, GivenReason};
 use crate::wire;
 
 /// Format of the rows: another one rebuilds the view.
-pub(crate) const ROWS_FORMAT: u32 = 5;
+pub(crate) const ROWS_FORMAT: u32 = 6;
 
 /// Single rows: [`Meta`], [`WatchRow`], and the peaks of the journal's tree.
 pub(crate) const META: Table = Table(0);
@@ -21,7 +22,7 @@ pub(crate) const OUTBOX: Table = Table(2);
 pub(crate) const OPEN: Table = Table(3);
 /// Message id and recipient → [`InboxRow`].
 pub(crate) const INBOX: Table = Table(4);
-/// Arrival cursor → key of the inbox row.
+/// Arrival cursor / 16 → cursors and keys of inbox rows, one after another.
 pub(crate) const ARRIVAL: Table = Table(5);
 /// Event, sender, message id and recipient → [`PendingRow`]: what is to be put into a receipt.
 pub(crate) const PENDING: Table = Table(6);
@@ -38,11 +39,9 @@ pub(crate) const CERTIFICATE: Table = Table(10);
 pub(crate) const TITLE: Table = Table(20);
 /// [`ListKey`](super::catalogue::ListKey), the newest first → [`ListRow`](super::catalogue::ListRow): the documents that the DMS may see.
 pub(crate) const LIST: Table = Table(21);
-/// Message id and recipient (none for a sent document) → its [`ListKey`](super::catalogue::ListKey).
-pub(crate) const LISTED: Table = Table(22);
-/// What a document is called or answers, and the document → nothing. The other way round they stand in its [`TITLE`].
+/// What a sent document is called, and what any document answers, and the document → nothing. The other way round they stand in its [`TITLE`].
 pub(crate) const LINK: Table = Table(23);
-/// Name of a received document and number in the list → message id.
+/// What a received document is called, and its number in the list → message id.
 pub(crate) const NAMED: Table = Table(24);
 /// Position of a record → the events of it and of some that follow it: positions and [`EventRow`](super::events::EventRow)s, one after another.
 pub(crate) const EVENTS: Table = Table(25);
@@ -145,6 +144,8 @@ pub(crate) struct OutboxRow {
     pub(crate) refusal: Option<(String, String)>,
     /// Position of that.
     pub(crate) refused_at: Option<u64>,
+    /// Its place in the list.
+    pub(crate) listed: ListKey,
     /// In the order of the envelope.
     pub(crate) recipients: Vec<RecipientRow>,
 }
@@ -243,6 +244,8 @@ pub(crate) struct InboxRow {
     pub(crate) visibility: Visibility,
     /// Position of the record that showed or discarded it.
     pub(crate) visible_at: Option<u64>,
+    /// Its place in the list, once it is shown.
+    pub(crate) listed: Option<ListKey>,
     /// What the DMS decided.
     pub(crate) answer: Option<Answer>,
     /// When it decided.

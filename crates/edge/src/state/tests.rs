@@ -180,14 +180,21 @@ fn events_are_read_from_every_cursor_whatever_rows_they_share() {
     for number in 20..60 {
         bench.record(drafted(id(number), &format!("HS-{number}"), &["A80"]));
     }
-    let all = bench.state.events_after(0, 1_000).unwrap();
+    let all = bench.state.stored_events_after(0, 1_000).unwrap();
     assert!(all.len() > 50 && all.is_sorted_by_key(|(cursor, _)| *cursor));
     let rows = bench.state.rows.scan(EVENTS, &KeyRange::all(), 1_000).unwrap().rows.len();
     assert!(rows * 5 < all.len(), "{rows} rows for the events of {} records", all.len());
     for cursor in 0..=bench.journal.len() as u64 {
         let expected: Vec<_> = all.iter().filter(|(after, _)| *after > cursor).cloned().collect();
-        assert_eq!(bench.state.events_after(cursor, 1_000).unwrap(), expected, "after {cursor}");
-        let page = bench.state.events_after(cursor, 3).unwrap();
+        assert_eq!(bench.state.stored_events_after(cursor, 1_000).unwrap(), expected, "after {cursor}");
+        // From memory they come with the reference of the DMS.
+        let mut newest = bench.state.events_after(cursor, 1_000).unwrap();
+        for event in newest.iter_mut().flat_map(|(_, events)| events) {
+            let row = bench.state.outbox(&event.message_id).unwrap();
+            assert!(event.reference.is_none() || event.reference.take() == row.map(|row| row.reference), "after {cursor}");
+        }
+        assert_eq!(newest, expected, "after {cursor}");
+        let page = bench.state.stored_events_after(cursor, 3).unwrap();
         assert_eq!(page, expected.into_iter().take(page.len()).collect::<Vec<_>>());
         assert!(page.len() == 3 || page.last().is_none_or(|(last, _)| all.last().is_some_and(|(end, _)| last == end)), "after {cursor}");
     }
@@ -348,21 +355,32 @@ fn receipts_gather_items_of_one_sender_up_to_the_limit() {
     for number in 0..=u8::try_from(RECEIPT_ITEMS_MAX).unwrap() {
         arrival(id(number), "H53", u64::from(number) + 1).into_iter().for_each(|record| bench.record(record));
     }
-    assert_eq!(bench.state.pending_groups(10).unwrap(), [(Event::Fetched, agency("A80"))]);
+    let group = (Event::Fetched, agency("A80"));
+    let pending = |bench: &Bench| bench.state.pending_count(&group).unwrap();
+    assert_eq!(bench.state.pending_groups(10).unwrap(), std::slice::from_ref(&group));
+    assert_eq!(pending(&bench), RECEIPT_ITEMS_MAX + 1, "counted from the rows");
     let (first, count) = bench.seal_receipt(Event::Fetched).unwrap();
-    assert_eq!(count, RECEIPT_ITEMS_MAX);
+    assert_eq!((count, pending(&bench)), (RECEIPT_ITEMS_MAX, 1));
     let (_, count) = bench.seal_receipt(Event::Fetched).unwrap();
-    assert_eq!(count, 1);
+    assert_eq!((count, pending(&bench)), (1, 0));
     assert!(bench.state.pending_groups(10).unwrap().is_empty());
     // Nobody said which item was wrong: each goes alone.
     bench.record(Record::ReceiptReturned { receipt_id: first, reason: "X".to_owned(), culprit: None, apart: true });
+    assert_eq!(pending(&bench), RECEIPT_ITEMS_MAX);
     for _ in 0..RECEIPT_ITEMS_MAX {
         let (receipt_id, count) = bench.seal_receipt(Event::Fetched).unwrap();
         assert_eq!(count, 1);
         bench.log_receipt(receipt_id);
     }
     assert!(bench.seal_receipt(Event::Fetched).is_none());
-    assert_eq!(bench.state.shown_after(0, 1_000).unwrap().len(), RECEIPT_ITEMS_MAX);
+    assert_eq!(pending(&bench), 0);
+    let all = bench.state.shown_after(0, 1_000).unwrap();
+    assert_eq!(all.len(), RECEIPT_ITEMS_MAX);
+    // Whatever rows they share.
+    for (after, limit) in [(0, 3), (14, 3), (15, 1), (16, 40), (31, 17), (98, 5), (100, 5)] {
+        let expected = all.iter().skip(after).take(limit).cloned().collect::<Vec<_>>();
+        assert_eq!(bench.state.shown_after(after as u64, limit).unwrap(), expected, "{limit} after {after}");
+    }
 }
 
 #[test]
