@@ -20,6 +20,8 @@ pub(crate) const GROUPS_MAX: usize = 64;
 /// Answers of the DMS to one sender go at once, and then gather until so long after the receipt before: a busy agency then says in two receipts a second what
 /// took as many as there are documents, each sealed, logged and verified by three processes. Nobody waits for them as the DMS waits for `fetched`.
 const ANSWERS_PAUSE: Duration = Duration::from_millis(500);
+/// Answers that do not gather any longer: sealing, logging and verifying a receipt is then little for each of them.
+pub(crate) const ANSWERS_ENOUGH: usize = 32;
 
 /// What one receipt may be about: an event, and the agency that sealed the documents.
 pub(crate) type Group = (Event, AgencyCode);
@@ -90,12 +92,12 @@ impl Groups {
         self.inner.lock().waiting.extend(groups);
     }
 
-    /// Takes groups in hand of which nothing is on its way, as many as there is room for.
-    pub(crate) fn begin(&self, now: Instant) -> Vec<Group> {
+    /// Takes groups in hand of which nothing is on its way, as many as there is room for. `is_enough`: there is so much of it that it does not gather.
+    pub(crate) fn begin(&self, now: Instant, is_enough: impl Fn(&Group) -> bool) -> Vec<Group> {
         let inner = &mut *self.inner.lock();
         inner.gathering.retain(|_, until| *until > now);
         let room = GROUPS_MAX.saturating_sub(inner.in_hand.len());
-        let is_free = |group: &&Group| !inner.in_hand.contains(*group) && !inner.is_gathering(group, now);
+        let is_free = |group: &&Group| !inner.in_hand.contains(*group) && (!inner.is_gathering(group, now) || is_enough(group));
         let next: Vec<Group> = inner.waiting.iter().filter(is_free).take(room).cloned().collect();
         for group in &next {
             inner.waiting.remove(group);
@@ -171,10 +173,10 @@ mod tests {
         assert!(groups.claim(&group(Event::Refused), &state, now), "another event is another receipt");
         groups.wait([group(Event::Fetched), group(Event::Acknowledged)]);
         assert!(!groups.claim(&group(Event::Acknowledged), &state, now), "others wait to be sealed with it");
-        assert_eq!(groups.begin(now), [group(Event::Acknowledged)], "one of a kind at a time");
+        assert_eq!(groups.begin(now, |_| false), [group(Event::Acknowledged)], "one of a kind at a time");
         groups.done(&group(Event::Fetched));
         assert!(!groups.claim(&group(Event::Fetched), &state, now));
-        assert_eq!(groups.begin(now), [group(Event::Fetched)]);
+        assert_eq!(groups.begin(now, |_| false), [group(Event::Fetched)]);
         groups.done(&group(Event::Fetched));
         assert!(groups.claim(&group(Event::Fetched), &state, now));
     }
@@ -189,8 +191,11 @@ mod tests {
         groups.done(&group);
         assert!(!groups.claim(&group, &state, now), "one went a moment ago");
         groups.wait([group.clone()]);
-        assert_eq!((groups.begin(now), groups.next_due()), (vec![], Some(due)));
-        assert_eq!(groups.begin(due), std::slice::from_ref(&group));
+        assert_eq!((groups.begin(now, |_| false), groups.next_due()), (vec![], Some(due)));
+        assert_eq!(groups.begin(now, |_| true), std::slice::from_ref(&group), "there are many");
+        groups.done(&group);
+        groups.wait([group.clone()]);
+        assert_eq!(groups.begin(due, |_| false), std::slice::from_ref(&group));
         assert_eq!(groups.next_due(), None, "what is in hand is told when it is done");
         groups.done(&group);
         assert!(!groups.claim(&group, &state, due) && groups.claim(&group, &state, due + ANSWERS_PAUSE));

@@ -1,7 +1,7 @@
 //! The receipts loop: what happened to documents here is sealed, batched and brought into the log.
 //!
 //! One receipt per event and original sender is in flight at a time; what happens meanwhile gathers in the next one, up to 100 items. Many senders go
-//! in parallel, and answers to one of them at most twice a second. A receipt that was sealed before a crash is submitted as it is first.
+//! in parallel, and a few answers to one of them at most twice a second. A receipt that was sealed before a crash is submitted as it is first.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use truc_transport::status;
 use truc_types::{EdgeTerm, MessageId, Position, Reason, Refusal};
 
 use crate::backoff::Backoff;
-use crate::groups::{GROUPS_MAX, Group, Groups, SealedReceipt};
+use crate::groups::{ANSWERS_ENOUGH, GROUPS_MAX, Group, Groups, SealedReceipt};
 use crate::node::{LinkError, Node};
 use crate::record::{Fate, Inside, Record, Recorded};
 use crate::sealer::fitting;
@@ -51,7 +51,8 @@ pub(crate) async fn run(node: Arc<Node>, submitter: Submitter, term: EdgeTerm) -
     groups.wait(node.store.search(|state| state.pending_groups(GROUPS_KNOWN_MAX)).await?);
     loop {
         groups.wait(node.store.take_touched());
-        for group in groups.begin(Instant::now()) {
+        let is_enough = |group: &Group| node.store.peek(|state| state.pending_count(group)).is_ok_and(|count| count >= ANSWERS_ENOUGH);
+        for group in groups.begin(Instant::now(), is_enough) {
             let (node, submitter) = (Arc::clone(&node), submitter.clone());
             work.spawn(async move {
                 let drained = drain(&node, &submitter, term, &group).await;
