@@ -24,6 +24,8 @@ pub(crate) struct Filling {
     leaves: Vec<Digest>,
     bytes: usize,
     outputs: Vec<Output>,
+    /// Those that answer a statement.
+    answers: usize,
     /// What is counted once the block is durable.
     pub(crate) tally: Tally,
 }
@@ -60,6 +62,7 @@ impl Filling {
     }
 
     pub(crate) fn output(&mut self, output: Output) {
+        self.answers += usize::from(matches!(output, Output::Accepted { .. } | Output::Repeated { .. } | Output::Refused { .. }));
         self.outputs.push(output);
     }
 
@@ -73,6 +76,11 @@ impl Filling {
     /// Things that leave with it: an answer for each command, and deliveries.
     pub(crate) const fn outputs(&self) -> usize {
         self.outputs.len()
+    }
+
+    /// Answers to statements among them.
+    pub(crate) const fn answers(&self) -> usize {
+        self.answers
     }
 
     pub(crate) const fn is_empty(&self) -> bool {

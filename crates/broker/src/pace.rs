@@ -1,8 +1,9 @@
 //! When a block closes that could. At once, if nothing else is coming; under load it waits a little for company, because each block costs the same whatever
 //! is in it: a write, a sync, a signature, a write to every connection that is answered, and a signature to verify for everybody who reads it.
 //!
-//! What is coming is counted, not guessed: statements that were read and are between a connection and the sequencer; and those that came a moment ago. A lone
-//! document finds none of both and waits for nothing; the more there is to do, the larger blocks get. Not what a block holds at most: that is `block`.
+//! What is coming is counted: statements that were read and are between a connection and the sequencer. Where many were answered a moment ago, more are
+//! expected, for as long as some come. A lone document finds none of both and waits for nothing; the more there is to do, the larger blocks get. Not what a
+//! block holds at most: that is `block`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,13 +16,13 @@ use crate::block::Filling;
 
 /// Statements on their way that are worth waiting for. Fewer come together by chance while next to nothing is to be done.
 const COMPANY_MIN: usize = 4;
-/// Answers with which a block waits for no more: a quarter of a full one, where what each block costs anew is a small part of the whole.
+/// Answers and deliveries with which a block waits for no more: a quarter of a full one, where what each block costs anew is a small part of the whole.
 const COMPANY_ENOUGH: usize = BLOCK_COMMANDS_MAX / 4;
 /// Time from one block to the next up to which the next one waits: less than a sync of a slow disk takes.
 const PAUSE_MAX: Duration = Duration::from_millis(3);
 /// For how long answers are counted to tell whether more will come.
 const WINDOW: Duration = Duration::from_millis(24);
-/// Answers of a window after which more are expected: six for each pause, 2,000 a second. Somebody who sends one document after the other stays below.
+/// Answers to statements within a window after which more are expected: six for each pause, 2,000 a second.
 const COMPANY_EXPECTED: usize = 48;
 
 /// Statements that were read and not yet handed to the sequencer. Cheap to clone.
@@ -39,6 +40,8 @@ pub(crate) struct Pace {
     /// Answers of the blocks of this window, and of the one before it.
     answers: usize,
     answers_before: usize,
+    /// Whether the last look for more found any: those who wait for each other's answers send nothing before they have them.
+    more_came: bool,
 }
 
 impl OnTheWay {
@@ -60,12 +63,17 @@ impl OnTheWay {
 impl Pace {
     pub(crate) fn new(on_the_way: OnTheWay) -> Self {
         let now = Instant::now();
-        Self { on_the_way, last_closed: now, window: now, answers: 0, answers_before: 0 }
+        Self { on_the_way, last_closed: now, window: now, answers: 0, answers_before: 0, more_came: true }
     }
 
-    /// A block of so many answers was closed.
+    /// It was looked for more.
+    pub(crate) fn gathered(&mut self, more_came: bool) {
+        self.more_came = more_came;
+    }
+
+    /// A block with answers to so many statements was closed.
     pub(crate) fn closed(&mut self, now: Instant, answers: usize) {
-        self.last_closed = now;
+        (self.last_closed, self.more_came) = (now, true);
         let passed = now.saturating_duration_since(self.window);
         if passed >= WINDOW {
             // After a quiet time the window before this one was empty.
@@ -77,9 +85,10 @@ impl Pace {
 
     /// Whether a block that could close waits.
     pub(crate) fn waits(&self, now: Instant, filling: &Filling) -> bool {
+        let is_busy = self.answers.max(self.answers_before) >= COMPANY_EXPECTED;
         !filling.is_full()
             && filling.outputs() < COMPANY_ENOUGH
-            && (self.on_the_way.count() >= COMPANY_MIN || self.answers.max(self.answers_before) >= COMPANY_EXPECTED)
+            && (self.on_the_way.count() >= COMPANY_MIN || is_busy && self.more_came)
             && now.saturating_duration_since(self.last_closed) < PAUSE_MAX
     }
 }
@@ -124,6 +133,8 @@ mod tests {
         pace.closed(now, 1);
         assert!(pace.waits(now, &filling));
         assert!(!pace.waits(now + PAUSE_MAX, &filling), "it has waited long enough");
+        pace.gathered(false);
+        assert!(!pace.waits(now, &filling), "nothing comes before this block is answered");
         now += WINDOW;
         pace.closed(now, 1);
         assert!(pace.waits(now, &filling), "the window before was busy");

@@ -3,8 +3,8 @@
 //! One thread reads and unpacks blocks, some parse and hash their entries, and this one applies them in order: the only part that cannot be divided. At
 //! most some batches of blocks wait at each step.
 //!
-//! Entries of packed segments are read in brief (`truc_core::Brief`): they were read strictly when they were admitted, their segment was verified against
-//! its root when it was packed, and each bundle has a checksum. Those behind them are read strictly.
+//! Entries that are packed, or of an earlier shard, are read in brief (`truc_core::Brief`): they were read strictly when they were admitted, their segment was
+//! verified against its root when it was packed, and each bundle, or block, has a checksum. Those behind them are read strictly.
 
 use std::sync::mpsc::sync_channel;
 
@@ -107,6 +107,7 @@ pub(crate) fn replay(reader: &dyn JournalReader, mut state: State, views: Option
                         continue;
                     }
                     Some(Brief::Whole(entry)) => state.apply(position, &entry, &mut effects),
+                    // In brief nothing is read that the index has and the views have, too: `state_from` is behind that.
                     Some(brief) => state.apply_brief(position, brief, &mut effects),
                 };
                 applied.map_err(|cause| corrupt(position, &cause))?;

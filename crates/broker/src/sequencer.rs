@@ -251,8 +251,10 @@ impl Sequencer {
 
     /// Takes what has come, without waiting for more.
     fn gather(&mut self, commands: &mut mpsc::Receiver<Command>) {
-        let room = BLOCK_COMMANDS_MAX.saturating_sub(self.waiting.len());
+        let before = self.waiting.len();
+        let room = BLOCK_COMMANDS_MAX.saturating_sub(before);
         self.waiting.extend(std::iter::from_fn(|| commands.try_recv().ok()).take(room));
+        self.pace.gathered(self.waiting.len() > before);
     }
 
     fn handle(&mut self, command: Command) {
@@ -427,7 +429,7 @@ impl Sequencer {
 
     /// Closes the block and gives it to the committer; false if that has ended.
     fn hand_over(&mut self) -> bool {
-        let answers = self.filling.outputs();
+        let answers = self.filling.answers();
         let next = Filling::as_large_as(&self.filling);
         let job = std::mem::replace(&mut self.filling, next).close(&mut self.tail, &mut self.frontier);
         self.meters.decided.store(self.tail.position.0, std::sync::atomic::Ordering::Relaxed);

@@ -53,6 +53,10 @@ impl TrustedLog {
         let proven = Mutex::new(ProvenTree::new(&checkpoint));
         let opened = Arc::new(Opened { text: text.to_owned(), checkpoint, proven });
         let mut all = self.opened.lock();
+        // Two at once may have verified it.
+        if let Some(known) = all.iter().find(|known| known.text == text) {
+            return Ok(Arc::clone(known));
+        }
         all.truncate(OPENED_MAX - 1);
         all.push_front(Arc::clone(&opened));
         Ok(opened)
