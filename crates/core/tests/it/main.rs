@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod brief;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod fan_out;
