@@ -5,26 +5,30 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use truc_journal::{Block, BlockHeader, BlockKind, Journal};
 use truc_ledger::{Frontier, leaf_hash};
+use truc_signing::sha256;
 use truc_transport::clock;
 use truc_types::limits::{BLOCK_BYTES_MAX, BLOCK_COMMANDS_MAX, BLOCK_ENTRIES_MAX};
 use truc_types::{LeafIndex, Position, Timestamp};
-use truc_views::{ViewBatch, WriteRefused, Writer};
+use truc_views::Writer;
 
 use crate::error::EdgeError;
 use crate::later::Later;
 use crate::pace::Pace;
 use crate::record::{Record, Recorded};
-use crate::state::{META, PEAKS_KEY, State, StateError};
+use crate::state::{State, StateError};
 
 /// Commands that wait for the recorder; more callers wait in line.
 const QUEUE_MAX: usize = 1_024;
-/// Rows after which the view is written: about a second of a busy edge.
-const VIEW_ROWS_MIN: usize = 2_000;
+/// Rows after which the view is written: some seconds of a busy edge. A row that changes twice in between is written once, one that came and went never.
+const VIEW_ROWS_MIN: usize = 4_000;
+/// The longest that fewer rows wait; what the view lacks is read from the journal again after a crash.
+const VIEW_PAUSE: Duration = Duration::from_secs(5);
 /// Room that one command may need in the overlay: seven receipts of 100 items, each with at most 30 rows of the catalogue.
 const COMMAND_ROWS_MAX: usize = 25_000;
 /// The same in bytes: 100 outbox rows of 64 KiB.
@@ -45,7 +49,7 @@ pub(crate) enum Command {
     Decide(Decide),
     /// Decide and record what is in [`Later`].
     DecideLater,
-    /// A second passed: bring the journal's mark and the view up to date.
+    /// A second passed: bring the journal's mark up to date, and the view if it is time.
     Settle,
     /// Nothing comes after this.
     Close,
@@ -118,8 +122,10 @@ pub(crate) struct Recorder {
     writer: Writer,
     later: Arc<Later>,
     pace: Arc<Pace>,
-    /// A batch that the view's writer had no room for.
-    held: Option<ViewBatch>,
+    /// Up to where the view's writer has the rows.
+    handed: Position,
+    /// When it gets the next ones at the latest.
+    view_due: Instant,
 }
 
 /// Commands that were decided and not appended yet.
@@ -142,7 +148,8 @@ impl Recorder {
         writer: Writer,
         (later, pace): (Arc<Later>, Arc<Pace>),
     ) -> Self {
-        Self { shared, journal, origin, frontier, writer, later, pace, held: None }
+        let (handed, view_due) = (writer.reached(), Instant::now() + share_of(&origin, VIEW_PAUSE));
+        Self { shared, journal, origin, frontier, writer, later, pace, handed, view_due }
     }
 
     /// Starts the thread; it ends when the last sender is gone, or when the journal fails.
@@ -188,11 +195,11 @@ impl Recorder {
                 }
             }
             self.commit(&mut batch)?;
-            if self.shared.state.rows().pending_rows() >= VIEW_ROWS_MIN {
-                self.write_view(false)?;
+            if self.is_view_due() {
+                self.write_view()?;
             }
         }
-        self.write_view(true)
+        self.write_view()
     }
 
     fn decide_later(&mut self, batch: &mut Batch) -> Result<(), EdgeError> {
@@ -203,7 +210,7 @@ impl Recorder {
         let shared = Arc::clone(&self.shared);
         if !shared.state.rows().has_room(COMMAND_ROWS_MAX, COMMAND_BYTES_MAX) {
             self.commit(batch)?;
-            self.write_view(true)?;
+            self.write_view()?;
         }
         let decided = decide(&shared.state);
         let unfit = |cause: String| EdgeError::Record { position: shared.state.applied(), cause };
@@ -267,53 +274,36 @@ impl Recorder {
     }
 
     fn settle(&mut self) -> Result<(), EdgeError> {
-        self.journal.settle()?;
-        self.write_view(false)
+        Ok(self.journal.settle()?)
+    }
+
+    /// Whether there is enough for the view's writer, and it is not at work: what comes meanwhile is one batch. One that is broken has to say so.
+    fn is_view_due(&self) -> bool {
+        let is_waiting = self.shared.state.rows().pending_rows() >= VIEW_ROWS_MIN || Instant::now() >= self.view_due;
+        is_waiting && (self.writer.reached() >= self.handed || self.writer.broken().is_some())
     }
 
     /// Hands the rows to the view's writer. Only called between blocks: what is pending is durable in the journal then.
-    fn write_view(&mut self, wait: bool) -> Result<(), EdgeError> {
-        let rows = Arc::clone(self.shared.state.rows());
+    fn write_view(&mut self) -> Result<(), EdgeError> {
         let durable = self.journal.end().position;
-        if self.shared.state.applied() != durable {
+        if self.shared.state.applied() != durable || !self.shared.state.has_rows() {
             return Ok(());
         }
-        if let Some(held) = self.held.take() {
-            self.hand_over(held, wait)?;
-        }
-        if self.held.is_some() || rows.pending_rows() == 0 {
-            return Ok(());
-        }
-        rows.put(META, PEAKS_KEY, peaks_row(durable, &self.frontier))?;
-        let batch = rows.take_batch(durable);
-        self.hand_over(batch, wait)
-    }
-
-    fn hand_over(&mut self, batch: ViewBatch, wait: bool) -> Result<(), EdgeError> {
-        let handed = if wait { self.writer.write(batch) } else { self.writer.try_write(batch) };
-        match handed {
-            Ok(()) => Ok(()),
-            Err(WriteRefused::Full(batch)) => {
-                self.held = Some(batch);
-                Ok(())
-            }
+        let batch = self.shared.state.take_rows(&self.frontier).map_err(|cause| state_error(durable, cause))?;
+        (self.handed, self.view_due) = (batch.position, Instant::now() + VIEW_PAUSE);
+        self.writer.write(batch).map_err(|_refused| {
             // The journal has everything: the next start rebuilds the view.
-            Err(WriteRefused::Broken(_)) => {
-                let why = self.writer.broken().unwrap_or_default();
-                tracing::error!(%why, "the view cannot be written");
-                Err(EdgeError::View(truc_views::ViewError::Broken))
-            }
-        }
+            let why = self.writer.broken().unwrap_or_default();
+            tracing::error!(%why, "the view cannot be written");
+            EdgeError::View(truc_views::ViewError::Broken)
+        })
     }
 }
 
-/// Position, size and peaks of the journal's tree, so that a start need not hash the whole journal.
-pub(crate) fn peaks_row(position: Position, frontier: &Frontier) -> Vec<u8> {
-    let mut row = Vec::with_capacity(16 + 32 * frontier.peaks().len());
-    row.extend_from_slice(&position.0.to_be_bytes());
-    row.extend_from_slice(&frontier.size().to_be_bytes());
-    frontier.peaks().iter().for_each(|peak| row.extend_from_slice(&peak.0));
-    row
+/// A share of a time that is another one for each journal: what edges of one process do from time to time, they do not all do at once.
+pub(crate) fn share_of(origin: &str, time: Duration) -> Duration {
+    let [high, low, ..] = sha256(origin.as_bytes()).0;
+    time * u32::from(u16::from_be_bytes([high, low])) / (1 << 16)
 }
 
 /// What went wrong with the state at a position.

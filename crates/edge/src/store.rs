@@ -20,7 +20,7 @@ use crate::error::EdgeError;
 use crate::later::Later;
 use crate::pace::Pace;
 use crate::record::{Record, Recorded};
-use crate::recorder::{Command, Decide, Decided, Recorder, Shared, Signals, peaks_row, state_error};
+use crate::recorder::{Command, Decide, Decided, Recorder, Shared, Signals, share_of, state_error};
 use crate::state::{Event, META, PEAKS_KEY, ROWS_FORMAT, State, StateError};
 
 /// Memory for the view's cache: 94 edges in one process stay below 200 MB.
@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const PATIENCE_SHORT: Duration = Duration::from_millis(2);
 /// Commands that may wait for another block: as many as one takes; one more makes its own.
 const LATER_MAX: usize = truc_types::limits::BLOCK_COMMANDS_MAX;
+/// How often the recorder is told that time passes.
+const SECOND: Duration = Duration::from_secs(1);
 /// Rows after which a replay writes the view.
 const REPLAY_ROWS_MAX: usize = 20_000;
 
@@ -78,10 +80,11 @@ impl Store {
             failed: watch::Sender::new(None),
             signals: Signals::default(),
         });
+        let offset = share_of(&origin, SECOND);
         let (later, pace) = (Arc::new(Later::default()), Arc::new(Pace::default()));
         let waiting = (Arc::clone(&later), Arc::clone(&pace));
         let (commands, thread) = Recorder::new(Arc::clone(&shared), Box::new(journal), origin, frontier, writer, waiting).start()?;
-        tokio::spawn(tick(commands.downgrade()));
+        tokio::spawn(tick(commands.downgrade(), offset));
         Ok(Self { shared, reader, later, pace, commands, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
@@ -309,9 +312,10 @@ async fn keep_time(commands: mpsc::Sender<Command>, later: Arc<Later>, due: Inst
 }
 
 /// Tells the recorder every second that a second passed, as long as anybody else uses it.
-async fn tick(commands: mpsc::WeakSender<Command>) {
+async fn tick(commands: mpsc::WeakSender<Command>, offset: Duration) {
+    tokio::time::sleep(offset).await;
     loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(SECOND).await;
         let Some(commands) = commands.upgrade() else { return };
         if commands.send(Command::Settle).await.is_err() {
             return;
@@ -344,12 +348,11 @@ fn replay(reader: &dyn JournalReader, view: &ViewStore, state: &State, from: Pos
 }
 
 fn write_view(view: &ViewStore, state: &State, frontier: &Frontier) -> Result<(), EdgeError> {
-    if state.rows().pending_rows() == 0 {
+    if !state.has_rows() {
         return Ok(());
     }
     let position = state.applied();
-    state.rows().put(META, PEAKS_KEY, peaks_row(position, frontier))?;
-    view.write(state.rows().take_batch(position))?;
+    view.write(state.take_rows(frontier).map_err(|cause| state_error(position, cause))?)?;
     state.rows().written(position);
     Ok(())
 }

@@ -15,6 +15,8 @@ use crate::store::ViewStore;
 
 /// Batches that may wait for the thread: enough that it never idles, few enough that memory stays small.
 pub const WRITER_QUEUE_MAX: usize = 4;
+/// Behind everything that somebody waits for: a batch is some tens of milliseconds of work at once.
+const NICE: i32 = 10;
 
 /// Why the writer did not take a batch, and the batch.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,6 +118,10 @@ impl fmt::Debug for Writer {
 
 /// Ends when the queue is closed or a write failed; then the channel closes and callers see [`WriteRefused::Broken`].
 fn write_all(store: &ViewStore, batches: &Receiver<ViewBatch>, broken: &Mutex<Option<String>>, mut written: impl FnMut(Position)) {
+    // Of this thread alone, and of those that sled starts from it.
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "the writer of the view runs like the others");
+    }
     for batch in batches {
         let position = batch.position;
         if let Err(error) = store.write(batch) {

@@ -143,11 +143,15 @@ impl State {
         }
     }
 
+    /// Changes what there is one of: in memory, because nearly every record does. It is a row when the rows are written ([`State::take_rows`]).
     pub(super) fn change_meta(&self, change: impl FnOnce(&mut Meta)) -> Result<(), StateError> {
-        let mut meta = self.meta()?;
-        change(&mut meta);
-        self.write(META, META_KEY, &meta)?;
-        *self.meta.write() = Some(meta);
+        let mut known = self.meta.write();
+        let meta = match &mut *known {
+            Some(meta) => meta,
+            none => none.insert(self.read(META, META_KEY)?.unwrap_or_default()),
+        };
+        change(meta);
+        self.meta_changed.store(true, Ordering::Release);
         Ok(())
     }
 

@@ -19,13 +19,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use truc_ledger::Frontier;
 use truc_types::{AgencyCode, Position};
-use truc_views::{KeyRange, Overlay, Table, ViewError};
+use truc_views::{KeyRange, Overlay, Table, ViewBatch, ViewError};
 
 pub(crate) use apply::pending_answer;
 pub(crate) use catalogue::{ListKey, ListRow, list_key, listed_at};
 pub(crate) use events::{EventRow, Kind};
 pub(crate) use queries::{Backlog, PendingItem};
+use rows::META_KEY;
 pub(crate) use rows::{
     Event, InboxRow, ItemRow, META, Meta, OutboxRow, PEAKS_KEY, PendingRow, ROWS_FORMAT, ReceiptRow, RecipientRow, SealedAt,
     SeenCheckpoint, Step, Visibility, WatchRow, message_of_open_key, open_key,
@@ -54,8 +56,10 @@ pub(crate) struct State {
     touched: Mutex<HashSet<(Event, AgencyCode)>>,
     /// How much of each group has to stand in a receipt, once somebody asked; changes with the rows, under its lock. As many as `touched`.
     pending: Mutex<Option<HashMap<(Event, AgencyCode), usize>>>,
-    /// The row of which there is one, once it was read.
+    /// What there is one of, once it was read.
     meta: RwLock<Option<Meta>>,
+    /// It differs from its row.
+    meta_changed: AtomicBool,
     /// Something became visible to the DMS since somebody asked.
     shown: AtomicBool,
     /// The newest events.
@@ -69,8 +73,8 @@ impl State {
     pub(crate) fn new(rows: Arc<Overlay>, position: Position) -> Self {
         let (begun, applied) = (AtomicU64::new(position.0), AtomicU64::new(position.0));
         let (touched, meta, shown, last_events) = (Mutex::default(), RwLock::default(), AtomicBool::new(false), AtomicU64::new(u64::MAX));
-        let (pending, tail) = (Mutex::default(), Mutex::new(Tail::new(position)));
-        Self { rows, begun, applied, touched, pending, meta, shown, tail, last_events }
+        let (pending, tail, meta_changed) = (Mutex::default(), Mutex::new(Tail::new(position)), AtomicBool::new(false));
+        Self { rows, begun, applied, touched, pending, meta, meta_changed, shown, tail, last_events }
     }
 
     /// The position after the last applied record.
@@ -108,6 +112,22 @@ impl State {
         &self.rows
     }
 
+    /// Whether there is something that the view does not have.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.meta_changed.load(Ordering::Acquire) || self.rows.pending_rows() > 0
+    }
+
+    /// Takes the rows that are to be written as the state after all records so far, with the peaks of the journal's tree there. Only for the thread that
+    /// applies records.
+    pub(crate) fn take_rows(&self, frontier: &Frontier) -> Result<ViewBatch, StateError> {
+        let position = self.applied();
+        if self.meta_changed.swap(false, Ordering::AcqRel) {
+            self.write(META, META_KEY, &self.meta()?)?;
+        }
+        self.rows.put(META, PEAKS_KEY, peaks_row(position, frontier))?;
+        Ok(self.rows.take_batch(position))
+    }
+
     fn read<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StateError> {
         let bytes = self.rows.get(table, key)?;
         bytes.map(|bytes| rows::from_row(&bytes).map_err(|cause| unreadable(table, &cause))).transpose()
@@ -125,6 +145,15 @@ impl State {
     fn scan(&self, table: Table, range: &KeyRange, limit: usize) -> Result<truc_views::Page, StateError> {
         Ok(self.rows.scan(table, range, limit)?)
     }
+}
+
+/// Position, size and peaks of the journal's tree, so that a start need not hash the whole journal.
+fn peaks_row(position: Position, frontier: &Frontier) -> Vec<u8> {
+    let mut row = Vec::with_capacity(16 + 32 * frontier.peaks().len());
+    row.extend_from_slice(&position.0.to_be_bytes());
+    row.extend_from_slice(&frontier.size().to_be_bytes());
+    frontier.peaks().iter().for_each(|peak| row.extend_from_slice(&peak.0));
+    row
 }
 
 fn unreadable(table: Table, cause: &str) -> StateError {
