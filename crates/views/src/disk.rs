@@ -3,11 +3,12 @@
 //! ```text
 //! <folder>/lock              held by the process that uses the view
 //! <folder>/broken            a write failed: rebuild at the next start
-//! <folder>/generation-<n>/   sled; a rebuilt view begins generation n + 1 and only then are older ones deleted
+//! <folder>/generation-<n>/   sled, and its redo file (`redo`); a rebuilt view begins generation n + 1 and only then are older ones deleted
 //! ```
 //!
 //! A new generation gets a folder of its own because sled may still write files of the old one from its threads.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::contain::bounded;
 
 const BROKEN: &str = "broken";
 const LOCK: &str = "lock";
+const DB: &str = "db";
 const GENERATION_PREFIX: &str = "generation-";
 
 /// The locked folder of one view.
@@ -88,30 +90,68 @@ impl ViewFolder {
     }
 }
 
-/// Syncs every file and folder below `folder`: sled's own flush is `sync_file_range` on one of them, which is no promise.
+/// A generation, and which of its files need no sync any more.
+///
+/// sled 0.34.7 writes `conf` and snapshots while it opens, and afterwards `db` in place and nothing else: blobs are made of values larger than ours
+/// (`rows`). The redo file syncs itself. So after one sync of everything a flush needs `db`, and what was not there before, should there be such.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    path: PathBuf,
+    settled: BTreeSet<PathBuf>,
+}
+
+impl Generation {
+    /// Syncs every file and folder of a generation that sled has opened.
+    pub(crate) fn settle(path: &Path) -> Result<Self, ViewError> {
+        let (none, mut settled) = (BTreeSet::new(), BTreeSet::new());
+        sync_new(path, &none, &mut settled)?;
+        Ok(Self { path: path.to_owned(), settled })
+    }
+
+    /// Syncs what may have changed: sled's own flush is `sync_file_range`, which is no promise.
+    pub(crate) fn sync(&self) -> Result<(), ViewError> {
+        let db = self.path.join(DB);
+        File::open(&db).and_then(|file| file.sync_data()).map_err(io_error("sync", &db))?;
+        sync_new(&self.path, &self.settled, &mut BTreeSet::new())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Syncs the files below a folder that are not settled, and the folders that have such; all of them go to `synced`.
 ///
 /// Files that vanish meanwhile are sled's superseded snapshots.
-pub(crate) fn sync_tree(folder: &Path) -> Result<(), ViewError> {
+fn sync_new(folder: &Path, settled: &BTreeSet<PathBuf>, synced: &mut BTreeSet<PathBuf>) -> Result<(), ViewError> {
+    let mut any = settled.is_empty();
     for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
         let entry = entry.map_err(io_error("list", folder))?;
         let path = entry.path();
-        let synced = match entry.file_type() {
+        let is_new = !settled.contains(&path);
+        let done = match entry.file_type() {
             Ok(kind) if kind.is_dir() => {
-                sync_tree(&path)?;
-                continue;
+                sync_new(&path, settled, synced)?;
+                Ok(())
             }
-            Ok(_) => File::open(&path).and_then(|file| file.sync_all()),
+            Ok(_) if is_new => File::open(&path).and_then(|file| file.sync_all()),
+            Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
-        match synced {
+        match done {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error("sync", &path)(error)),
             _ => {}
         }
+        if is_new {
+            any = true;
+            synced.insert(path);
+        }
     }
-    sync_folder(folder)
+    if any { sync_folder(folder) } else { Ok(()) }
 }
 
-fn sync_folder(folder: &Path) -> Result<(), ViewError> {
+/// Makes the list of a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), ViewError> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(io_error("sync", folder))
 }
 

@@ -1,6 +1,6 @@
 //! Opening a view: take it as it is, or delete it and begin anew, or refuse because the journal lost its tail. Not reading or writing it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -8,8 +8,9 @@ use truc_types::Position;
 
 use crate::ViewError;
 use crate::contain::{bounded, contained, panic_text};
-use crate::disk::{ViewFolder, io_error, sync_tree};
+use crate::disk::{Generation, ViewFolder, io_error};
 use crate::extent::Extents;
+use crate::redo::{Record, Redo};
 use crate::rows::{POSITION_KEY, Reached};
 
 /// Longest wait for sled to let go of its own lock, and the pause between two looks.
@@ -55,7 +56,8 @@ impl Opened {
 /// An opened sled and where it stands.
 pub(crate) struct Loaded {
     pub(crate) db: sled::Db,
-    pub(crate) data: PathBuf,
+    pub(crate) generation: Generation,
+    pub(crate) redo: Redo,
     pub(crate) reached: Reached,
     pub(crate) extents: Extents,
 }
@@ -72,10 +74,13 @@ pub(crate) fn open(folder: &ViewFolder, format: &ViewFormat, journal_end: Positi
         None => load_contained(&data, format),
     };
     match found {
-        Ok((_, reached, _)) if reached.position > journal_end => Err(ViewError::ViewAhead { view_position: reached.position, journal_end }),
-        Ok((db, reached, extents)) => {
+        Ok(loaded) if loaded.reached.position > journal_end => {
+            Err(ViewError::ViewAhead { view_position: loaded.reached.position, journal_end })
+        }
+        Ok(loaded) => {
             folder.keep_only(newest)?;
-            Ok((Loaded { db, data, reached, extents }, Opened::CaughtUpTo(reached.position)))
+            let opened = Opened::CaughtUpTo(loaded.reached.position);
+            Ok((loaded, opened))
         }
         Err(why) => {
             tracing::warn!(view = format.name, path = %data.display(), why, "the view cannot be used: deleting and rebuilding it");
@@ -97,14 +102,15 @@ fn begin(folder: &ViewFolder, format: &ViewFormat, number: u64) -> Result<Loaded
         Ok(db)
     })
     .map_err(|why| ViewError::Storage { doing: "begin", why })?;
-    sync_tree(&data)?;
+    let redo = Redo::open(&data)?;
+    let generation = Generation::settle(&data)?;
     folder.sync()?;
     folder.keep_only(number)?;
-    Ok(Loaded { db, data, reached, extents: Extents::default() })
+    Ok(Loaded { db, generation, redo, reached, extents: Extents::default() })
 }
 
 /// [`load`] in a thread of its own, where a panic of sled ends the thread and nothing else.
-fn load_contained(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached, Extents), String> {
+fn load_contained(data: &Path, format: &ViewFormat) -> Result<Loaded, String> {
     let (path, format) = (data.to_owned(), *format);
     let loading = thread::Builder::new()
         .name(format!("open-{}", format.name))
@@ -117,12 +123,24 @@ fn load_contained(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached
     }
 }
 
-/// Opens sled and compares all rows with the position row. Reads everything once: views are small, and sled reads its log at this moment anyway.
-fn load(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached, Extents), String> {
+/// Opens sled, finishes a write that a crash cut off, and compares all rows with the position row. Reads everything once: views are small, and sled
+/// reads its log at this moment anyway.
+fn load(data: &Path, format: &ViewFormat) -> Result<Loaded, String> {
     let said = |error: sled::Error| bounded(&error.to_string());
+    let refused = |error: ViewError| bounded(&error.to_string());
     let db = open_released(data, format).map_err(said)?;
-    let row = db.get(POSITION_KEY).map_err(said)?.ok_or("the position row is missing")?;
-    let claimed = Reached::from_row(&row, format.name, format.format)?;
+    let redo = Redo::open(data).map_err(refused)?;
+    // A view of another name or format is not looked at further.
+    let row = position_row(&db)?;
+    Reached::from_row(&row, format.name, format.format)?;
+    if let Some(body) = redo.read().map_err(refused)?
+        && let Some(record) = Record::parse(&body).filter(|record| record.before == &*row)
+    {
+        redo.sync().map_err(refused)?;
+        finish(&db, record).map_err(said)?;
+        tracing::info!(view = format.name, path = %data.display(), "a write that was cut off is finished");
+    }
+    let claimed = Reached::from_row(&position_row(&db)?, format.name, format.format)?;
     let mut found = Reached { position: claimed.position, ..Reached::default() };
     let mut extents = Extents::default();
     for row in db.iter() {
@@ -138,7 +156,25 @@ fn load(data: &Path, format: &ViewFormat) -> Result<(sled::Db, Reached, Extents)
             claimed.rows, claimed.sum, found.rows, found.sum
         ));
     }
-    Ok((db, claimed, extents))
+    let generation = Generation::settle(data).map_err(refused)?;
+    Ok(Loaded { db, generation, redo, reached: claimed, extents })
+}
+
+fn position_row(db: &sled::Db) -> Result<sled::IVec, String> {
+    db.get(POSITION_KEY).map_err(|error| bounded(&error.to_string()))?.ok_or_else(|| "the position row is missing".into())
+}
+
+/// Makes the changes of a record, those that were made before included: they are the same.
+fn finish(db: &sled::Db, record: Record<'_>) -> Result<(), sled::Error> {
+    for (key, value) in record.rows() {
+        match value {
+            Some(value) => db.insert(key, value)?,
+            None => db.remove(key)?,
+        };
+    }
+    db.insert(POSITION_KEY, record.after)?;
+    db.flush()?;
+    Ok(())
 }
 
 /// sled keeps its own lock a moment longer than its last handle lives. The folder's lock says that nobody else uses the view, so that moment is waited

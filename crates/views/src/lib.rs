@@ -6,6 +6,7 @@
 //! **Positions are exclusive.** A view at position *p* contains every entry below *p*; *p* is the next entry to replay.
 
 mod batch;
+mod changes;
 mod contain;
 mod disk;
 mod error;
@@ -13,6 +14,7 @@ mod extent;
 mod folder;
 mod overlay;
 mod range;
+mod redo;
 mod rows;
 mod store;
 mod writer;

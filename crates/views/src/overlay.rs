@@ -34,8 +34,18 @@ struct Pending {
     /// Not yet taken.
     current: PendingRows,
     /// Taken and not yet written, oldest first.
-    taken: VecDeque<(Position, PendingRows)>,
+    taken: VecDeque<Taken>,
     rows: usize,
+    bytes: usize,
+}
+
+/// Rows on their way to the store.
+#[derive(Debug)]
+struct Taken {
+    at: Position,
+    /// Shared with whoever copies them for the writer, so that nobody waits for that.
+    rows: Arc<PendingRows>,
+    count: usize,
     bytes: usize,
 }
 
@@ -57,12 +67,9 @@ impl Overlay {
     /// # Errors
     /// As [`ViewStore::get`].
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        // Held while the store is read: a batch must not leave the overlay between the two looks.
-        let pending = self.pending.read();
-        if let Some(value) = pending.newest(table, key) {
-            return Ok(value.clone());
-        }
-        self.store.get(table, key)
+        // The store is looked at afterwards and without the lock: a row that was not pending is there as it was, or, if it came meanwhile, newer.
+        let pending = self.pending.read().newest(table, key).cloned();
+        pending.map_or_else(|| self.store.get(table, key), Ok)
     }
 
     /// The first rows of a range, pending and stored ones merged; limits as [`ViewStore::scan`].
@@ -73,6 +80,7 @@ impl Overlay {
         if range.is_empty() {
             return Ok(Page::default());
         }
+        // Held until the end: a batch must not leave the overlay while the two are merged.
         let pending = self.pending.read();
         let mut waiting = pending.merged(table, range).peekable();
         let mut fill = PageFill::new(limit);
@@ -137,29 +145,23 @@ impl Overlay {
     /// [`Overlay::written`]. Batches have to be written in the order in which they were taken, and none may be dropped while later ones are written.
     #[must_use]
     pub fn take_batch(&self, position: Position) -> ViewBatch {
-        let mut pending = self.pending.write();
-        // `written` tells batches apart by their positions: rows of a position that was taken before wait for the next one.
-        if pending.taken.back().is_some_and(|(taken_at, _)| *taken_at >= position) {
-            return ViewBatch { position, ops: Vec::new() };
-        }
-        let rows = std::mem::take(&mut pending.current);
-        let ops = rows.iter().flat_map(|(table, rows)| rows.iter().map(|(key, value)| (*table, key.clone(), value.clone()))).collect();
-        if !rows.is_empty() {
-            pending.taken.push_back((position, rows));
-        }
-        ViewBatch { position, ops }
+        let rows = self.pending.write().take(position);
+        let pairs = rows.iter().flat_map(|rows| rows.iter()).flat_map(|(table, rows)| rows.iter().map(|(key, value)| (*table, key, value)));
+        ViewBatch { position, ops: pairs.map(|(table, key, value)| (table, key.clone(), value.clone())).collect() }
     }
 
     /// Forgets the taken rows that the store holds now: every batch up to `position`.
     pub fn written(&self, position: Position) {
         let mut pending = self.pending.write();
-        while pending.taken.front().is_some_and(|(taken_at, _)| *taken_at <= position) {
-            let Some((_, rows)) = pending.taken.pop_front() else { break };
-            for (key, value) in rows.values().flatten() {
-                pending.rows -= 1;
-                pending.bytes -= row_bytes(key, value.as_deref());
-            }
+        let mut written = Vec::new();
+        while let Some(taken) = pending.taken.pop_front_if(|taken| taken.at <= position) {
+            pending.rows -= taken.count;
+            pending.bytes -= taken.bytes;
+            written.push(taken);
         }
+        // Freeing thousands of rows takes its time, and nobody waits for it.
+        drop(pending);
+        drop(written);
     }
 
     /// Rows that wait to be written, taken ones included.
@@ -180,8 +182,21 @@ impl Pending {
         self.rows.saturating_add(rows) <= OVERLAY_ROWS_MAX && self.bytes.saturating_add(bytes) <= OVERLAY_BYTES_MAX
     }
 
+    /// Moves the rows that were not taken yet to those that were.
+    fn take(&mut self, position: Position) -> Option<Arc<PendingRows>> {
+        // `written` tells batches apart by their positions: rows of a position that was taken before wait for the next one.
+        if self.current.is_empty() || self.taken.back().is_some_and(|taken| taken.at >= position) {
+            return None;
+        }
+        let rows = Arc::new(std::mem::take(&mut self.current));
+        let (count, bytes) =
+            self.taken.iter().fold((self.rows, self.bytes), |(rows, bytes), taken| (rows - taken.count, bytes - taken.bytes));
+        self.taken.push_back(Taken { at: position, rows: Arc::clone(&rows), count, bytes });
+        Some(rows)
+    }
+
     fn newest_first(&self) -> impl Iterator<Item = &PendingRows> {
-        std::iter::once(&self.current).chain(self.taken.iter().rev().map(|(_, rows)| rows))
+        std::iter::once(&self.current).chain(self.taken.iter().rev().map(|taken| taken.rows.as_ref()))
     }
 
     /// The newest pending value of a key.
@@ -191,7 +206,7 @@ impl Pending {
 
     /// Whether a batch that is on its way to the store changes the key.
     fn is_taken(&self, table: Table, key: &[u8]) -> bool {
-        self.taken.iter().any(|(_, rows)| rows.get(&table).is_some_and(|rows| rows.contains_key(key)))
+        self.taken.iter().any(|taken| taken.rows.get(&table).is_some_and(|rows| rows.contains_key(key)))
     }
 
     /// Forgets a row that was not taken yet.

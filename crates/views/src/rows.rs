@@ -14,11 +14,15 @@
 
 use truc_types::Position;
 
-use crate::batch::Table;
+use crate::batch::{Table, VIEW_KEY_BYTES_MAX};
 use crate::range::{KeyRange, successor};
 
 /// Bytes of a value above which it is split, and of each part.
 pub(crate) const PART_BYTES_MAX: usize = 4 * 1024;
+/// The longest key of a row in sled: that of a part.
+pub(crate) const PHYSICAL_KEY_BYTES_MAX: usize = 6 + VIEW_KEY_BYTES_MAX;
+/// The largest value of a row in sled: one that is just not split, with its kind.
+pub(crate) const PHYSICAL_VALUE_BYTES_MAX: usize = 1 + PART_BYTES_MAX;
 /// The key of the position row.
 pub(crate) const POSITION_KEY: [u8; 1] = [0];
 
@@ -112,6 +116,11 @@ pub(crate) fn row_of(physical: &[u8]) -> Option<(Table, &[u8])> {
     }
 }
 
+/// Whether a sled key is one of a row or of a part.
+pub(crate) fn is_row_key(physical: &[u8]) -> bool {
+    matches!(physical, [ROWS | PARTS, _, ..])
+}
+
 /// The sled keys of a range: inclusive start, exclusive end.
 pub(crate) fn row_range(table: Table, range: &KeyRange) -> (Vec<u8>, Vec<u8>) {
     let end = range.to.as_ref().map_or_else(|| successor(&[ROWS, table.0]).unwrap_or_default(), |to| row_key(table, to));
@@ -165,11 +174,12 @@ fn row_hash(key: &[u8], value: &[u8]) -> u64 {
 }
 
 /// FNV-1a, 64 bits (RFC 9923).
-fn fnv1a(basis: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(basis: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(basis, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }
 
-const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+/// Where FNV-1a begins.
+pub(crate) const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 #[cfg(test)]

@@ -1,42 +1,49 @@
 //! One view on disk: reading rows, and writing batches that become durable whole. Not opening it (`folder`) nor rows that wait (`overlay`).
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use truc_types::Position;
 
 use crate::ViewError;
-use crate::batch::{Op, Table, ViewBatch, check};
+use crate::batch::{Table, ViewBatch, check};
+use crate::changes::Changes;
 use crate::contain::contained;
-use crate::disk::{ViewFolder, sync_tree};
+use crate::disk::{Generation, ViewFolder};
 use crate::extent::Extents;
 use crate::folder::{self, Opened, ViewFormat};
 use crate::range::{KeyRange, Page, PageFill};
+use crate::redo::{Change, Redo};
 use crate::rows::{self, Head, POSITION_KEY, Reached};
 
 /// A view in sled. All calls block on the disk; share it in an `Arc`.
+///
+/// A batch is whole on disk, whatever happens. Who reads here *while* it is written may find some of its rows and not others, each as it was or as it
+/// will be, and [`ViewStore::position`] of before; rows at the end of a table may seem gone some moments before they go. An [`crate::Overlay`] shows none
+/// of that: it has the batch until it is written.
 pub struct ViewStore {
     /// `None` only while it is dropped.
     db: Option<sled::Db>,
-    data: PathBuf,
     format: ViewFormat,
-    /// What the rows in sled must add up to; held for the whole of a write.
-    reached: Mutex<Reached>,
-    /// Where tables may have rows; held shared by readers and alone while a batch is applied: a split value is read in several steps.
+    /// Held for the whole of a write.
+    writing: Mutex<Writing>,
+    /// Where tables may have rows. Held shared by readers, and alone only to put in those of a batch, before its rows are, and while one split value
+    /// changes: a reader takes several steps for it.
     extents: RwLock<Extents>,
     durable: AtomicU64,
     broken: AtomicBool,
+    generation: Generation,
     /// Last, so that the lock outlives sled.
     folder: ViewFolder,
 }
 
-/// Rows of a batch as sled will hold them, in the order of their keys; `None` deletes.
-type PhysicalRows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
-
-/// Rows as sled holds them now; `None` where there is none.
-type KnownRows = HashMap<Vec<u8>, Option<sled::IVec>>;
+/// What belongs to whoever writes.
+struct Writing {
+    /// What the rows in sled must add up to.
+    reached: Reached,
+    redo: Redo,
+}
 
 impl ViewStore {
     /// Opens the view in `folder` and says from where the journal has to be replayed. `journal_end` is the position of the next entry to be appended.
@@ -52,37 +59,37 @@ impl ViewStore {
         tracing::info!(view = format.name, position = %loaded.reached.position, rows = loaded.reached.rows, "view opened");
         let store = Self {
             db: Some(loaded.db),
-            data: loaded.data,
             format,
-            reached: Mutex::new(loaded.reached),
+            writing: Mutex::new(Writing { reached: loaded.reached, redo: loaded.redo }),
             extents: RwLock::new(loaded.extents),
             durable: AtomicU64::new(loaded.reached.position.0),
             broken: AtomicBool::new(false),
+            generation: loaded.generation,
             folder,
         };
         Ok((store, opened))
     }
 
-    /// Writes a batch: one atomic sled batch with the position row, flushed, and sled's files synced. When it returns, a power cut keeps it.
+    /// Writes a batch: a redo record that is synced, the rows, the position row, and sled's files synced. When it returns, a power cut keeps it; a crash
+    /// before leaves it whole or not at all (`redo.rs` has the table).
     ///
     /// # Errors
     /// Limits and [`ViewError::PositionBackwards`] leave the view as it was. Any failure of the disk or of sled breaks it: the next start rebuilds it, and
     /// until then writes are refused with [`ViewError::Broken`]. A failed sync is never retried.
     pub fn write(&self, batch: ViewBatch) -> Result<(), ViewError> {
-        let mut reached = self.reached.lock();
+        let mut writing = self.writing.lock();
         if self.broken.load(Ordering::Acquire) {
             return Err(ViewError::Broken);
         }
-        if batch.position < reached.position {
-            return Err(ViewError::PositionBackwards { view: reached.position, batch: batch.position });
+        if batch.position < writing.reached.position {
+            return Err(ViewError::PositionBackwards { view: writing.reached.position, batch: batch.position });
         }
         for (_, key, value) in &batch.ops {
             check(key, value.as_deref())?;
         }
-        let written = self.apply(&batch.ops, Reached { position: batch.position, ..*reached });
-        match written.and_then(|after| sync_tree(&self.data).map(|()| after)) {
+        match self.make_durable(&batch, &mut writing) {
             Ok(after) => {
-                *reached = after;
+                writing.reached = after;
                 self.durable.store(after.position.0, Ordering::Release);
                 Ok(())
             }
@@ -95,61 +102,39 @@ impl ViewStore {
         }
     }
 
-    /// Applies the changes and flushes sled's buffers; returns what the rows add up to now.
-    fn apply(&self, ops: &[Op], mut reached: Reached) -> Result<Reached, ViewError> {
-        let applied = contained(|| {
-            let db = self.db()?;
-            let mut batch = sled::Batch::default();
-            let (physical, mut known) = self.physical(ops)?;
-            let mut changed = self.extents.read().clone();
-            for (key, value) in physical {
-                let old = match known.remove(&key) {
-                    Some(old) => old,
-                    None => db.get(&key)?,
-                };
-                if old.as_deref() == value.as_deref() {
-                    continue;
-                }
-                changed.change(&key, old.is_some(), value.is_some());
-                if let Some(old) = old {
-                    reached.remove(&key, &old);
-                }
-                match value {
-                    Some(value) => {
-                        reached.add(&key, &value);
-                        batch.insert(key, value);
-                    }
-                    None => batch.remove(key),
-                }
-            }
-            batch.insert(&POSITION_KEY, reached.to_row(self.format.name, self.format.format));
-            let mut alone = self.extents.write();
-            db.apply_batch(batch)?;
-            *alone = changed;
-            drop(alone);
-            db.flush()?;
-            Ok(reached)
-        });
-        applied.map_err(|why| ViewError::Storage { doing: "write", why })
+    /// Redo record, rows, sync; returns what the rows add up to now.
+    fn make_durable(&self, batch: &ViewBatch, writing: &mut Writing) -> Result<Reached, ViewError> {
+        let refused = |why| ViewError::Storage { doing: "write", why };
+        let before = writing.reached;
+        let extents = self.extents.read().clone();
+        let changes = contained(|| Changes::of(self.db()?, &batch.ops, extents, Reached { position: batch.position, ..before }));
+        let changes = changes.map_err(refused)?;
+        let after = changes.reached;
+        let row = after.to_row(self.format.name, self.format.format);
+        // A position row alone is one row of sled, which is there or not.
+        if changes.rows().next().is_some() {
+            writing.redo.write(&before.to_row(self.format.name, self.format.format), &row, changes.rows())?;
+        }
+        contained(|| self.apply(changes, row)).map_err(refused)?;
+        self.generation.sync()?;
+        Ok(after)
     }
 
-    /// The rows that the changes set and delete in sled, a value that was split loses its old parts; and what stood in those that were looked at for it.
-    fn physical(&self, ops: &[Op]) -> Result<(PhysicalRows, KnownRows), sled::Error> {
-        let last: BTreeMap<_, _> = ops.iter().map(|(table, key, value)| ((*table, key.as_slice()), value.as_deref())).collect();
-        let (mut physical, mut known) = (PhysicalRows::new(), KnownRows::with_capacity(last.len()));
-        for ((table, key), value) in last {
-            let head_key = rows::row_key(table, key);
-            let old = if self.extents.read().may_have(table, key) { self.db()?.get(&head_key)? } else { None };
-            if let Some(Head::Split(length)) = old.as_deref().and_then(rows::head) {
-                physical.extend(rows::part_keys(table, key, length).map(|part| (part, None)));
-            }
-            known.insert(head_key.clone(), old);
-            physical.insert(head_key, None);
-            if let Some(value) = value {
-                physical.extend(rows::physical_rows(table, key, value).into_iter().map(|(key, value)| (key, Some(value))));
-            }
+    /// Changes the rows, the position row last, and flushes sled's buffers.
+    fn apply(&self, changes: Changes, position_row: Vec<u8>) -> Result<(), sled::Error> {
+        let db = self.db()?;
+        let mut alone = self.extents.write();
+        *alone = changes.extents;
+        for value in changes.split {
+            value.into_iter().try_for_each(|row| set(db, row))?;
+            // Readers wait for one value, not for all of them.
+            RwLockWriteGuard::bump(&mut alone);
         }
-        Ok((physical, known))
+        drop(alone);
+        changes.whole.into_iter().try_for_each(|row| set(db, row))?;
+        db.insert(POSITION_KEY, position_row)?;
+        db.flush()?;
+        Ok(())
     }
 
     /// The value of a key.
@@ -229,7 +214,7 @@ impl ViewStore {
     /// Rows in sled; a split value counts once more for each part.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.reached.lock().rows
+        self.writing.lock().reached.rows
     }
 
     /// Whether a write failed, so that the view takes no more and is rebuilt at the next start.
@@ -266,8 +251,17 @@ impl Drop for ViewStore {
 
 impl std::fmt::Debug for ViewStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ViewStore").field("data", &self.data).field("position", &self.position()).finish_non_exhaustive()
+        f.debug_struct("ViewStore").field("data", &self.generation.path()).field("position", &self.position()).finish_non_exhaustive()
     }
+}
+
+/// Sets or deletes one row. sled's batches and transactions stop every other read of the process, whatever view it is of (`redo`).
+fn set(db: &sled::Db, (key, value): Change) -> Result<(), sled::Error> {
+    match value {
+        Some(value) => db.insert(key, value)?,
+        None => db.remove(key)?,
+    };
+    Ok(())
 }
 
 fn damaged(what: &str) -> sled::Error {
