@@ -291,11 +291,11 @@ impl Recorder {
         }
         let batch = self.shared.state.take_rows(&self.frontier).map_err(|cause| state_error(durable, cause))?;
         (self.handed, self.view_due) = (batch.position, Instant::now() + VIEW_PAUSE);
-        self.writer.write(batch).map_err(|_refused| {
+        self.writer.write(batch).map_err(|cause| {
             // The journal has everything: the next start rebuilds the view.
             let why = self.writer.broken().unwrap_or_default();
             tracing::error!(%why, "the view cannot be written");
-            EdgeError::View(truc_views::ViewError::Broken)
+            EdgeError::View(cause)
         })
     }
 }

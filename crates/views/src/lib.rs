@@ -25,4 +25,4 @@ pub use folder::{Opened, ViewFormat};
 pub use overlay::{OVERLAY_BYTES_MAX, OVERLAY_ROWS_MAX, Overlay};
 pub use range::{KeyRange, PAGE_BYTES_MAX, Page};
 pub use store::ViewStore;
-pub use writer::{WRITER_QUEUE_MAX, WriteRefused, Writer};
+pub use writer::{WRITER_QUEUE_MAX, Writer};

@@ -41,9 +41,9 @@ use crate::rows::{FNV_BASIS, PHYSICAL_KEY_BYTES_MAX, PHYSICAL_VALUE_BYTES_MAX, f
 /// Body of a record: what an overlay can hold twice over. In parts of 4 KiB, keys and lengths add at most a seventh to the values; the rest is for keys of
 /// parts that go. A larger batch is written without a record, and a crash in the middle of it costs a rebuild.
 const REDO_BYTES_MAX: usize = 2 * OVERLAY_BYTES_MAX;
-/// What the file keeps when a large record is followed by a small one: more than the 2,000 rows that an edge gathers take, so that the common write
+/// What the file keeps when a large record is followed by a small one: more than the 4,000 rows that an edge gathers take, so that the common write
 /// neither lengthens nor shortens it.
-const REDO_KEPT_BYTES_MAX: usize = 1024 * 1024;
+const REDO_KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The name of the file in its generation.
 const REDO: &str = "redo";
 const MAGIC: &[u8; 8] = b"TRUCRED1";
@@ -282,10 +282,11 @@ mod tests {
         let mut redo = Redo::open(scratch.path()).unwrap();
         let length = || std::fs::metadata(scratch.path().join(REDO)).unwrap().len();
         let part = (rows::row_key(Table(0), b"k"), Some(vec![7; PHYSICAL_VALUE_BYTES_MAX]));
-        redo.write(b"b", b"a", std::iter::repeat_n(&part, 500)).unwrap();
+        let count = 2 * REDO_KEPT_BYTES_MAX / PHYSICAL_VALUE_BYTES_MAX;
+        redo.write(b"b", b"a", std::iter::repeat_n(&part, count)).unwrap();
         let (body, large) = (redo.read().unwrap().unwrap(), length());
-        assert_eq!(Record::parse(&body).unwrap().rows().count(), 500);
-        assert!(large > 2_000_000);
+        assert_eq!(Record::parse(&body).unwrap().rows().count(), count);
+        assert!(large > u64::try_from(REDO_KEPT_BYTES_MAX).unwrap());
         redo.write(b"b", b"a", small().iter()).unwrap();
         assert_eq!(length(), u64::try_from(REDO_KEPT_BYTES_MAX).unwrap());
         assert_eq!(owned(Record::parse(&redo.read().unwrap().unwrap()).unwrap()), small());

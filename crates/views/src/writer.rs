@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
@@ -17,15 +17,6 @@ use crate::store::ViewStore;
 pub const WRITER_QUEUE_MAX: usize = 4;
 /// Behind everything that somebody waits for: a batch is some tens of milliseconds of work at once.
 const NICE: i32 = 10;
-
-/// Why the writer did not take a batch, and the batch.
-#[derive(Debug, PartialEq, Eq)]
-pub enum WriteRefused {
-    /// [`WRITER_QUEUE_MAX`] batches wait already: keep this one and try again.
-    Full(ViewBatch),
-    /// An earlier write failed, see [`Writer::broken`]: nothing is written any more until the next start rebuilds the view.
-    Broken(ViewBatch),
-}
 
 /// Writes batches in the background, in order.
 pub struct Writer {
@@ -52,41 +43,19 @@ impl Writer {
         Ok(Self { store, queue: Some(queue), thread: Some(thread), broken })
     }
 
-    /// Hands a batch over without waiting.
-    ///
-    /// # Errors
-    /// [`WriteRefused`] with the batch.
-    pub fn try_write(&self, batch: ViewBatch) -> Result<(), WriteRefused> {
-        match &self.queue {
-            Some(queue) => queue.try_send(batch).map_err(|refused| match refused {
-                TrySendError::Full(batch) => WriteRefused::Full(batch),
-                TrySendError::Disconnected(batch) => WriteRefused::Broken(batch),
-            }),
-            None => Err(WriteRefused::Broken(batch)),
-        }
-    }
-
     /// Hands a batch over, waiting while the queue is full. Not for async code.
     ///
     /// # Errors
-    /// [`WriteRefused::Broken`] with the batch.
-    pub fn write(&self, batch: ViewBatch) -> Result<(), WriteRefused> {
-        match &self.queue {
-            Some(queue) => queue.send(batch).map_err(|refused| WriteRefused::Broken(refused.0)),
-            None => Err(WriteRefused::Broken(batch)),
-        }
+    /// [`ViewError::Broken`] when an earlier write failed, see [`Writer::broken`]: nothing is written any more until the next start rebuilds the view.
+    pub fn write(&self, batch: ViewBatch) -> Result<(), ViewError> {
+        let sent = self.queue.as_ref().map(|queue| queue.send(batch));
+        sent.and_then(Result::ok).ok_or(ViewError::Broken)
     }
 
     /// The position that is durable in the view.
     #[must_use]
     pub fn reached(&self) -> Position {
         self.store.position()
-    }
-
-    /// Entries by which the view lags behind the journal.
-    #[must_use]
-    pub fn lag(&self, journal_end: Position) -> u64 {
-        journal_end.0.saturating_sub(self.reached().0)
     }
 
     /// Why the view takes no more batches, if it does not.
@@ -116,7 +85,7 @@ impl fmt::Debug for Writer {
     }
 }
 
-/// Ends when the queue is closed or a write failed; then the channel closes and callers see [`WriteRefused::Broken`].
+/// Ends when the queue is closed or a write failed; then the channel closes and callers see [`ViewError::Broken`].
 fn write_all(store: &ViewStore, batches: &Receiver<ViewBatch>, broken: &Mutex<Option<String>>, mut written: impl FnMut(Position)) {
     // Of this thread alone, and of those that sled starts from it.
     if let Err(error) = rustix::process::nice(NICE) {

@@ -8,8 +8,7 @@ use crate::model::{FORMAT, Model, TABLES, fill, stored};
 use proptest::prelude::*;
 use truc_types::Position;
 use truc_views::{
-    KeyRange, OVERLAY_ROWS_MAX, Opened, Overlay, Page, Table, VALUE_BYTES_MAX, VIEW_KEY_BYTES_MAX, ViewBatch, ViewError, ViewStore,
-    WriteRefused, Writer,
+    KeyRange, OVERLAY_ROWS_MAX, Opened, Overlay, Page, Table, VALUE_BYTES_MAX, VIEW_KEY_BYTES_MAX, ViewBatch, ViewError, ViewStore, Writer,
 };
 
 const END: Position = Position(u64::MAX);
@@ -136,7 +135,7 @@ fn the_writer_writes_in_order_reports_and_finishes_its_queue() {
 }
 
 #[test]
-fn a_full_queue_hands_the_batch_back_and_a_failed_write_stops_only_the_view() {
+fn batches_wait_in_line_and_a_failed_write_stops_only_the_view() {
     let (_scratch, store) = store();
     let (go, wait) = mpsc::channel::<()>();
     let (started, running) = mpsc::channel();
@@ -145,19 +144,18 @@ fn a_full_queue_hands_the_batch_back_and_a_failed_write_stops_only_the_view() {
         wait.recv().unwrap_or_default();
     })
     .unwrap();
-    writer.try_write(batch(10, vec![])).unwrap();
+    writer.write(batch(10, vec![])).unwrap();
     running.recv().unwrap();
     for n in 0..truc_views::WRITER_QUEUE_MAX as u64 {
-        writer.try_write(batch(11 + n, vec![])).unwrap();
+        writer.write(batch(11 + n, vec![])).unwrap();
     }
-    assert_eq!(writer.try_write(batch(20, vec![])), Err(WriteRefused::Full(batch(20, vec![]))));
-    assert_eq!((writer.reached(), writer.lag(Position(12)), writer.broken()), (Position(10), 2, None));
+    assert_eq!((writer.reached(), writer.broken()), (Position(10), None));
     drop(go);
     writer.write(batch(20, vec![])).unwrap();
     // A position that goes back is a write that fails.
     writer.write(batch(1, vec![])).unwrap();
     while writer.write(batch(30, vec![])).is_ok() {}
-    assert!(matches!(writer.try_write(batch(30, vec![])), Err(WriteRefused::Broken(_))));
+    assert!(matches!(writer.write(batch(30, vec![])), Err(ViewError::Broken)));
     assert!(writer.broken().unwrap().contains("position 1"));
     assert_eq!(writer.reached(), Position(20));
 }
