@@ -76,8 +76,17 @@ pub fn pae(payload: &[u8]) -> Vec<u8> {
     pae_of(PAYLOAD_TYPE, payload)
 }
 
+/// What [`pae`] puts in front of a payload.
+pub(crate) fn pae_head(payload: &[u8]) -> String {
+    head_of(PAYLOAD_TYPE, payload)
+}
+
+fn head_of(payload_type: &str, payload: &[u8]) -> String {
+    format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len())
+}
+
 fn pae_of(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
+    let head = head_of(payload_type, payload);
     let mut bytes = Vec::with_capacity(head.len() + payload.len());
     bytes.extend_from_slice(head.as_bytes());
     bytes.extend_from_slice(payload);

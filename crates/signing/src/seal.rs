@@ -1,15 +1,16 @@
 //! Transport seals: Ed25519 signatures over a statement's DSSE payload, put on by [`seal`] and checked by [`verify_seals`].
 //!
-//! `verify_strict` only, never batch verification: what strict accepts every other implementation accepts too, so nobody can disown a seal
-//! later. Not the legal signature, which lives inside the PDF.
+//! What `verify_strict` accepts, and never batch verification: what strict accepts every other implementation accepts too, so nobody can disown a
+//! seal later. Not the legal signature, which lives inside the PDF.
 
 use std::fmt;
 
+use ed25519_dalek::ed25519::signature::MultipartVerifier as _;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use truc_types::{AgencyCode, Digest, Reason, Refusal, Timestamp};
 
 use crate::certificate::{Certificate, Owner, spki_digest};
-use crate::dsse::{DsseFile, Signature, pae};
+use crate::dsse::{DsseFile, Signature, pae, pae_head};
 use crate::sha256;
 use crate::statement::{RequiredSigner, SignerRole, Statement, StatementError};
 
@@ -213,6 +214,43 @@ impl From<VerifyingKey> for PublicKey {
     }
 }
 
+impl PublicKey {
+    /// What [`VerifyingKey::verify_strict`] says of a signature over the pieces one after the other, without the square root that it takes.
+    ///
+    /// R is made anew from key, message and S, and its encoding compared with that in the signature. An encoding that is equal is canonical, so that R is
+    /// of small order exactly if it is one of eight texts; `verify_strict` decompresses R to learn that, a seventh of its time.
+    fn verifies_strictly(&self, message: &[&[u8]], sig: &[u8; 64]) -> bool {
+        let is_small = SMALL_ORDER.iter().any(|point| sig.starts_with(point));
+        !self.is_weak && !is_small && self.key.multipart_verify(message, &ed25519_dalek::Signature::from_bytes(sig)).is_ok()
+    }
+}
+
+/// The canonical encodings of the eight points whose order divides the cofactor: of order 1, 2, 4 twice and 8 four times.
+const SMALL_ORDER: [[u8; 32]; 8] = {
+    const EIGHT: [u8; 32] = [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+        0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ];
+    const OTHER_EIGHT: [u8; 32] = [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+        0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ];
+    const fn with(mut bytes: [u8; 32], first: u8, last: u8) -> [u8; 32] {
+        (bytes[0], bytes[31]) = (first, last);
+        bytes
+    }
+    [
+        with([0; 32], 1, 0),
+        with([0xff; 32], 0xec, 0x7f),
+        [0; 32],
+        with([0; 32], 0, 0x80),
+        EIGHT,
+        with(EIGHT, 0xc7, 0xfa),
+        OTHER_EIGHT,
+        with(OTHER_EIGHT, 0x26, 0x85),
+    ]
+};
+
 /// A public key that the registry knows, with everything that decides whether its signature counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedKey {
@@ -287,7 +325,7 @@ pub fn verify_seals<'k>(
     if let Some(signer) = required.iter().find(|signer| file.signatures.iter().all(|signature| signature.keyid != signer.keyid)) {
         return Err(SealError::Stripped { keyid: signer.keyid, role: signer.role });
     }
-    let signed = pae(&file.payload);
+    let head = pae_head(&file.payload);
     for (index, signature) in file.signatures.iter().enumerate() {
         let keyid = signature.keyid;
         if file.signatures.iter().take(index).any(|earlier| earlier.keyid == keyid) {
@@ -306,8 +344,9 @@ pub fn verify_seals<'k>(
         if trusted.key.is_weak {
             return Err(SealError::WeakKey { keyid });
         }
-        let sig = ed25519_dalek::Signature::from_bytes(&signature.sig);
-        trusted.key.key.verify_strict(&signed, &sig).map_err(|_| SealError::Invalid { keyid })?;
+        if !trusted.key.verifies_strictly(&[head.as_bytes(), &file.payload], &signature.sig) {
+            return Err(SealError::Invalid { keyid });
+        }
     }
     Ok(())
 }
@@ -340,5 +379,58 @@ impl Sealed {
     /// See [`verify_seals`]. That a signer is the sender's agency is for the caller to check.
     pub fn verify<'k>(&self, at: Timestamp, lookup: impl Fn(&Digest) -> Option<&'k TrustedKey>) -> Result<(), SealError> {
         verify_seals(&self.dsse, self.statement.required_signers(), at, lookup)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::{Add, Mul};
+
+    use sha2::Digest as _;
+
+    use super::*;
+
+    #[test]
+    fn the_points_of_small_order_are_these_eight() {
+        for (number, point) in SMALL_ORDER.iter().enumerate() {
+            let key = VerifyingKey::from_bytes(point).unwrap();
+            assert!(key.is_weak() && key.to_edwards().compress().as_bytes() == point);
+            assert!(SMALL_ORDER.iter().take(number).all(|earlier| earlier != point));
+        }
+    }
+
+    /// k of RFC 8032 section 5.1.7, as whatever type scalars are.
+    fn challenge<S: Copy + From<u8> + Add<Output = S> + Mul<Output = S>>(_like: S, r: &[u8; 32], key: &VerifyingKey, message: &[u8]) -> S {
+        let hash = sha2::Sha512::new().chain_update(r).chain_update(key.as_bytes()).chain_update(message).finalize();
+        let base = S::from(128) + S::from(128);
+        hash.iter().rev().fold(S::from(0), |value, byte| value * base + S::from(*byte))
+    }
+
+    /// Signatures of one who knows the secret and chooses R: by a key of the large group and by those with a part of small order beside it, with R that is
+    /// of small order and R that is not. What plain verification accepts of them is more than what strict accepts.
+    #[test]
+    fn a_signature_verifies_exactly_if_strict_verification_says_so() {
+        let (secret, nonce) = (SigningKey::from_bytes(&[7; 32]), SigningKey::from_bytes(&[8; 32]));
+        let (a, honest) = (secret.to_scalar(), nonce.verifying_key().to_bytes());
+        let (mut accepted, mut weak) = (0, 0);
+        for part in &SMALL_ORDER {
+            let mixed = secret.verifying_key().to_edwards() + VerifyingKey::from_bytes(part).unwrap().to_edwards();
+            let key = VerifyingKey::from_bytes(mixed.compress().as_bytes()).unwrap();
+            for message in 0..24_u8 {
+                for r in SMALL_ORDER.iter().chain([&honest]) {
+                    let k = challenge(a, r, &key, &[message]);
+                    let s = if *r == honest { nonce.to_scalar() + k * a } else { k * a };
+                    let mut sig = [0; 64];
+                    sig[..32].copy_from_slice(r);
+                    sig[32..].copy_from_slice(s.as_bytes());
+                    let signature = ed25519_dalek::Signature::from_bytes(&sig);
+                    let strict = key.verify_strict(&[message], &signature).is_ok();
+                    assert_eq!(PublicKey::from(key).verifies_strictly(&[&[], &[message]], &sig), strict, "{part:?} {r:?} {message}");
+                    accepted += u32::from(strict);
+                    weak += u32::from(!strict && key.multipart_verify(&[&[message]], &signature).is_ok());
+                }
+            }
+        }
+        assert!(accepted > 24 && weak > 24, "{accepted} accepted, {weak} by plain verification only");
     }
 }
