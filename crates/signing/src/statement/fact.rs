@@ -7,7 +7,7 @@ use truc_types::names::FACT_V1;
 use truc_types::{AgencyCode, Digest, LeafIndex, MessageId, OrganisationCode, QueuePosition, Reason, Timestamp};
 
 use super::parts::{Subject, text_enum};
-use super::{StatementError, parse_as, write_statement};
+use super::{StatementError, parse_as, write_statement, written_fact};
 use crate::json::{FromJson, Object, Path, Value, cut};
 use crate::write::{ToJson, Writer};
 
@@ -155,7 +155,10 @@ impl Fact {
     /// # Errors
     /// The first fault, with its path.
     pub fn parse(payload: &[u8]) -> Result<Self, StatementError> {
-        parse_as(payload, FACT_V1, Self::read)
+        match written_fact::read(payload) {
+            Some(accepted) => Ok(Self::Accepted(accepted)),
+            None => parse_as(payload, FACT_V1, Self::read),
+        }
     }
 
     fn subject(&self) -> Subject {

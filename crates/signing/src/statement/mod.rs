@@ -11,6 +11,7 @@ mod parts;
 mod receipt;
 mod registry;
 mod sender_head;
+mod written_fact;
 
 use truc_types::limits::{ENVELOPE_CODES_MAX, PAYLOAD_BYTES_MAX};
 use truc_types::names::{ENVELOPE_V1, FACT_V1, RECEIPT_V1, REGISTRY_V1, SENDER_HEAD_V1, STATEMENT_TYPE};
