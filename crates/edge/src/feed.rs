@@ -24,7 +24,7 @@ const ACCEPTANCE_WAIT: Duration = Duration::from_secs(30);
 
 /// Receipts after which the axis is told what is stored, an eighth of what it sends unconfirmed; or [`CONFIRM_PAUSE`] after the last one. It keeps them in
 /// memory so much longer, and asks nobody to have them sent again: a connection begins with what is stored.
-const CONFIRM_STEP: u64 = 32;
+pub(crate) const CONFIRM_STEP: u64 = 32;
 /// Pause of the feed after which the axis is told.
 const CONFIRM_PAUSE: Duration = Duration::from_millis(100);
 
@@ -67,7 +67,7 @@ pub(crate) async fn run(
             }
             cursor = item.cursor;
             let VerifiedReceipt { receipt, file, leaf, checkpoint } = check(&node, &link, &item).await?;
-            let record = Record::FeedReceipt { cursor, file, leaf, checkpoint };
+            let record = Record::FeedReceipt { cursor, file: file.to_vec(), leaf, checkpoint };
             records.push(Recorded { record, inside: Some(Inside::Receipt(Box::new(receipt))) });
         }
         // Neither the axis nor anybody here waits for it: it shares a block; while more of them wait, theirs comes at once. What a connection before had on its way is recorded once.

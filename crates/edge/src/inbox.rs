@@ -24,7 +24,7 @@ use crate::record::{GivenReason, Inside, Record, Recorded};
 use crate::session::Link;
 use crate::state::{Event, PendingItem, PendingRow, State};
 use crate::store::refusal_of;
-use crate::trust::TrustError;
+use crate::trust::{ProvenFact, TrustError, VerifiedDelivery};
 use crate::{edxml, feed, transfer, witness};
 
 /// Deliveries in work at once.
@@ -143,7 +143,7 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
         }
         other => other,
     };
-    let (envelope, file, verified, fact) = checked?;
+    let VerifiedDelivery { envelope, file, leaf, fact, checkpoint } = checked?;
     let message_id = envelope.message_id;
     // Nothing is said to the axis because of it but that there is room for the next one.
     if node.store.peek(|state| state.inbox(&message_id, &recipient))?.is_some() {
@@ -167,18 +167,18 @@ async fn take_now(node: &Arc<Node>, link: &Link, delivery: pb::Delivery) -> Resu
             Some(Record::Declined { message_id, recipient: recipient.clone(), reason })
         }
     };
-    let (fact_bytes, fact_leaf, _) = verified.fact.ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
-    let (queue_position, at) = (QueuePosition(delivery.queue_position), clock::now());
+    let ProvenFact { fact, bytes: fact_bytes, leaf: fact_leaf } = fact;
+    let (file, queue_position, at) = (file.to_vec(), QueuePosition(delivery.queue_position), clock::now());
     let record = Record::Arrived {
         message_id,
         recipient: recipient.clone(),
         sender: envelope.sender.agency.clone(),
         queue_position,
         at,
-        envelope_leaf: verified.leaf,
-        fact: fact_bytes,
+        envelope_leaf: leaf,
+        fact: fact_bytes.to_vec(),
         fact_leaf,
-        checkpoint: verified.checkpoint,
+        checkpoint,
     };
     store(node, Arrival { recipient: recipient.clone(), envelope, file, record, fact, queue_position, at, declined }).await?;
     tracing::debug!(%message_id, %recipient, queue_position = delivery.queue_position, "document stored");

@@ -26,6 +26,7 @@ use crate::store::refusal_of;
 use crate::submit::Submitter;
 use crate::term::superseded;
 use crate::transfer;
+use crate::trust::ProvenFact;
 
 /// Documents in work at once: enough that uploads, seals and answers overlap.
 const IN_HAND_MAX: usize = 64;
@@ -349,12 +350,13 @@ async fn seal(node: &Arc<Node>, message_id: MessageId, draft: &[u8], term: EdgeT
 async fn accept(node: &Node, message_id: MessageId, file: &[u8], acceptance: &pb::Acceptance) -> Result<Brought, LinkError> {
     let accepted = node.trust.check_acceptance(file, acceptance)?;
     let missing = || crate::trust::TrustError::invalid(format!("the acceptance of {message_id} has no fact"));
-    let (fact, fact_leaf, parsed) = accepted.fact.ok_or_else(missing)?;
+    let ProvenFact { fact: parsed, bytes, leaf: fact_leaf } = accepted.fact.ok_or_else(missing)?;
     if parsed.message_id != message_id {
         return Err(crate::trust::TrustError::invalid(format!("the fact about {message_id} names {}", parsed.message_id)).into());
     }
     let leaf = accepted.leaf.index;
-    let record = Record::Accepted { message_id, envelope_leaf: accepted.leaf, fact, fact_leaf, checkpoint: accepted.checkpoint };
+    let record =
+        Record::Accepted { message_id, envelope_leaf: accepted.leaf, fact: bytes.to_vec(), fact_leaf, checkpoint: accepted.checkpoint };
     let recorded = Recorded { record, inside: Some(Inside::Accepted(parsed)) };
     // The DMS looks at it; of what follows, only the place of this document waits.
     node.store.record_soon(|_| Ok((vec![recorded], ())), std::convert::identity).await?;

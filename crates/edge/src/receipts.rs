@@ -143,7 +143,8 @@ async fn seal_next(node: &Arc<Node>, term: EdgeTerm, group: &Group) -> Result<Op
     let event = group.0;
     let observed = node.trust.observed().for_statements();
     let seal = move |state: &State| {
-        let items = fitting(state.pending_items(event, &group.1).map_err(refusal_of)?);
+        let mut items = state.pending_items(event, &group.1).map_err(refusal_of)?;
+        items.truncate(fitting(&items));
         if items.is_empty() {
             return Ok((Vec::new(), None));
         }

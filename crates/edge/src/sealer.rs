@@ -180,16 +180,16 @@ fn is_plain(number: &str) -> bool {
     (1..=ARRIVAL_NUMBER_BYTES_MAX).contains(&number.len()) && number.bytes().all(is_plain)
 }
 
-/// As many of the items, from the first on, as one receipt may hold by the bytes of their reasons.
-pub(crate) fn fitting(items: Vec<PendingItem>) -> Vec<PendingItem> {
+/// How many of the items, from the first on, one receipt may hold by the bytes of their reasons.
+pub(crate) fn fitting<'a>(items: impl IntoIterator<Item = &'a PendingItem>) -> usize {
     // JSON escapes at most double a text of the limits (RFC 8259 section 7; control characters other than these are refused).
     let escaped = |text: &str| text.bytes().map(|byte| if matches!(byte, b'"' | b'\\' | b'\n' | b'\t') { 2 } else { 1 }).sum::<usize>();
     let mut bytes = 0;
-    let fits = |item: &PendingItem| {
+    let fits = |item: &&PendingItem| {
         bytes += item.row.reason.as_ref().map_or(0, |reason| reason.code.len() + escaped(&reason.text));
         bytes <= RECEIPT_REASONS_BYTES_MAX
     };
     // One reason alone always fits: it was checked when the DMS gave it.
     const { assert!(DOC_TEXT_BYTES_MAX + truc_types::limits::REASON_CODE_BYTES_MAX <= RECEIPT_REASONS_BYTES_MAX) };
-    items.into_iter().take_while(fits).collect()
+    items.into_iter().take_while(fits).count()
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
@@ -53,7 +54,7 @@ impl Submitter {
     ///
     /// # Errors
     /// When the stream broke: whether the statement was accepted is found out by submitting the same bytes again.
-    pub(crate) async fn submit(&self, file: Vec<u8>, force_takeover: bool) -> Result<pb::submit_response::Outcome, LinkError> {
+    pub(crate) async fn submit(&self, file: impl Into<Bytes>, force_takeover: bool) -> Result<pb::submit_response::Outcome, LinkError> {
         let gone = || LinkError::Away("the submit stream ended".to_owned());
         let _permit = self.permits.acquire().await.map_err(|_| gone())?;
         let (answer, answered) = oneshot::channel();

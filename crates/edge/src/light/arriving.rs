@@ -18,10 +18,11 @@ use truc_types::limits::DELIVERY_CREDIT_MAX;
 use truc_types::{Digest, MessageId, OrganisationCode, QueuePosition};
 
 use super::Inner;
+use crate::feed::CONFIRM_STEP;
 use crate::node::LinkError;
 use crate::state::{Event, PendingItem, PendingRow};
 use crate::transfer;
-use crate::trust::TrustError;
+use crate::trust::{TrustError, VerifiedDelivery};
 
 /// Credit that is given back at once: the broker never runs out, and is not told of every delivery.
 const CREDIT_STEP: u32 = DELIVERY_CREDIT_MAX / 8;
@@ -52,7 +53,9 @@ pub(super) async fn run(edge: Arc<Inner>) -> Result<Infallible, LinkError> {
                 }
                 cursor = item.cursor;
                 edge.feed(&item).await?;
-                say(Request::Confirm(Confirm { feed_cursor: cursor })).await.map_err(|_| gone())?;
+                if cursor.is_multiple_of(CONFIRM_STEP) {
+                    say(Request::Confirm(Confirm { feed_cursor: cursor })).await.map_err(|_| gone())?;
+                }
             }
             Some(Response::Registry(_)) => edge.read_registry().await?,
             None => return Err(gone()),
@@ -75,7 +78,7 @@ impl Inner {
             }
             other => other,
         };
-        let (envelope, _, _, fact) = checked?;
+        let VerifiedDelivery { envelope, fact, .. } = checked?;
         let message_id = envelope.message_id;
         if !self.arrived.lock().insert((message_id, recipient.clone())) {
             return Ok(());
@@ -86,10 +89,12 @@ impl Inner {
             let edge = Arc::clone(self);
             async move { edge.download(message_id, digest, size).await }
         };
-        transfer::each(missing, download).await?;
+        if !missing.is_empty() {
+            transfer::each(missing, download).await?;
+        }
         self.counts.arrived.fetch_add(1, Ordering::Relaxed);
         let row = PendingRow {
-            envelope: fact.envelope,
+            envelope: fact.fact.envelope,
             at: clock::now(),
             queue_position: QueuePosition(delivery.queue_position),
             arrival_number: None,

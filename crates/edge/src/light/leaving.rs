@@ -105,13 +105,14 @@ impl Inner {
 
     async fn submit(&self, SealedDocument { message_id, recipients, file }: SealedDocument) -> Result<(), LinkError> {
         let waits = recipients.into_iter().map(|recipient| Wait { recipient, fetched: false }).collect();
-        self.sent.lock().insert(message_id, Sent { envelope: sha256(&file), unaccepted: true, waits });
+        let (envelope, file) = (sha256(&file), Bytes::from(file));
+        self.sent.lock().insert(message_id, Sent { envelope, unaccepted: true, waits });
         let acceptance = match self.submitter.submit(file.clone(), false).await? {
             Outcome::Accepted(acceptance) => acceptance,
             Outcome::Refused(refusal) => return Err(refused(&refusal)),
         };
-        let accepted = self.trust.check_acceptance(&file, &acceptance)?;
-        if accepted.fact.is_none_or(|(_, _, fact)| fact.message_id != message_id) {
+        let accepted = self.trust.check_acceptance_of(&file, envelope, &acceptance)?;
+        if accepted.fact.is_none_or(|proven| proven.fact.message_id != message_id) {
             return Err(TrustError::invalid(format!("the acceptance of {message_id} has no fact about it")).into());
         }
         self.counts.accepted.fetch_add(1, Ordering::Relaxed);

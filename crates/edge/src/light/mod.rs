@@ -7,7 +7,7 @@ mod arriving;
 mod leaving;
 mod receipts;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -25,7 +25,6 @@ use crate::meters::Meters;
 use crate::node::LinkError;
 use crate::sealer::Sealer;
 use crate::session::Link;
-use crate::state::{Event, PendingItem};
 use crate::submit::{Answers, Submitter};
 use crate::trust::{Observed, Trust};
 
@@ -71,9 +70,6 @@ pub struct Done {
     pub receipts_verified: u64,
 }
 
-/// Receipts of one event to one sender go one after the other.
-type Group = (Event, AgencyCode);
-
 struct Inner {
     agency: AgencyCode,
     trust: Trust,
@@ -91,7 +87,8 @@ struct Inner {
     /// Digests of contents that were downloaded and verified.
     held: Mutex<HashSet<Digest>>,
     /// What is to stand in receipts.
-    pending: Mutex<HashMap<Group, VecDeque<PendingItem>>>,
+    pending: Mutex<receipts::Pending>,
+    /// A group of receipts is new.
     pending_changed: Notify,
     manner: Manner,
     /// Called for each document whose recipients have all answered, once its acceptance and their receipts were verified.

@@ -1,5 +1,6 @@
 //! The proofs of acceptances, deliveries and receipts: exact bytes, inclusion in a signed checkpoint, seals, and that they speak of the same thing.
 
+use bytes::Bytes;
 use truc_ledger::leaf_hash;
 use truc_proto::broker::v1 as pb;
 use truc_signing::statement::{Accepted, Envelope, Fact, Receipt, RequiredSigner, Statement};
@@ -16,8 +17,28 @@ use crate::record::{FACT_BYTES_MAX, Leaf};
 pub(crate) struct Acceptance {
     /// Where the statement stands.
     pub(crate) leaf: Leaf,
-    /// The axis fact and where it stands; for envelopes.
-    pub(crate) fact: Option<(Vec<u8>, Leaf, Accepted)>,
+    /// The axis fact; for envelopes.
+    pub(crate) fact: Option<ProvenFact>,
+    /// Covers both.
+    pub(crate) checkpoint: String,
+}
+
+/// What the axis says of an envelope, and where it stands in the log.
+#[derive(Debug, Clone)]
+pub(crate) struct ProvenFact {
+    pub(crate) fact: Accepted,
+    pub(crate) bytes: Bytes,
+    pub(crate) leaf: Leaf,
+}
+
+/// A delivery of which everything holds that can be checked without its attachments.
+#[derive(Debug)]
+pub(crate) struct VerifiedDelivery {
+    pub(crate) envelope: Box<Envelope>,
+    pub(crate) file: Bytes,
+    /// Where the envelope stands.
+    pub(crate) leaf: Leaf,
+    pub(crate) fact: ProvenFact,
     /// Covers both.
     pub(crate) checkpoint: String,
 }
@@ -26,7 +47,7 @@ pub(crate) struct Acceptance {
 #[derive(Debug, Clone)]
 pub(crate) struct VerifiedReceipt {
     pub(crate) receipt: Receipt,
-    pub(crate) file: Vec<u8>,
+    pub(crate) file: Bytes,
     pub(crate) leaf: Leaf,
     pub(crate) checkpoint: String,
 }
@@ -46,6 +67,12 @@ impl Trust {
         self.check_leaves(file, || sha256(file), acceptance, &opened)
     }
 
+    /// The same for one who knows the digest of what was sent.
+    pub(crate) fn check_acceptance_of(&self, file: &[u8], digest: Digest, acceptance: &pb::Acceptance) -> Result<Acceptance, TrustError> {
+        let opened = self.open_checkpoint(&acceptance.checkpoint)?;
+        self.check_leaves(file, || digest, acceptance, &opened)
+    }
+
     /// The same under a checkpoint that was opened; for the digest of the file is asked when there is a fact about it.
     fn check_leaves(
         &self,
@@ -61,13 +88,7 @@ impl Trust {
     }
 
     /// The fact about an envelope: a leaf too, about the bytes with this digest at this place.
-    fn check_fact(
-        &self,
-        envelope: Digest,
-        leaf: LeafIndex,
-        entry: &pb::LoggedEntry,
-        opened: &Opened,
-    ) -> Result<(Vec<u8>, Leaf, Accepted), TrustError> {
+    fn check_fact(&self, envelope: Digest, leaf: LeafIndex, entry: &pb::LoggedEntry, opened: &Opened) -> Result<ProvenFact, TrustError> {
         if entry.entry.len() > FACT_BYTES_MAX {
             return Err(TrustError::invalid(format!("a fact of {} bytes, at most {FACT_BYTES_MAX} are taken", entry.entry.len())));
         }
@@ -80,7 +101,7 @@ impl Trust {
         if fact.envelope != envelope || fact.leaf != leaf {
             return Err(TrustError::invalid(format!("the fact at leaf {} is about other bytes", entry.leaf)));
         }
-        Ok((entry.entry.to_vec(), fact_leaf, fact))
+        Ok(ProvenFact { fact, bytes: entry.entry.clone(), leaf: fact_leaf })
     }
 
     /// A document on offer, with everything that can be checked of it without its attachments. `agency` is the reader, `served_by` the directory.
@@ -90,8 +111,8 @@ impl Trust {
         recipient: &OrganisationCode,
         queue_position: u64,
         acceptance: &pb::Acceptance,
-    ) -> Result<(Box<Envelope>, Vec<u8>, Acceptance, Accepted), TrustError> {
-        let file = acceptance.statement.as_ref().map(|statement| statement.entry.to_vec()).unwrap_or_default();
+    ) -> Result<VerifiedDelivery, TrustError> {
+        let file = acceptance.statement.as_ref().map(|statement| statement.entry.clone()).unwrap_or_default();
         if file.is_empty() || file.len() > STATEMENT_FILE_BYTES_MAX {
             return Err(TrustError::invalid(format!("a delivery with an envelope of {} bytes", file.len())));
         }
@@ -99,9 +120,9 @@ impl Trust {
         let opened = self.open_checkpoint(&acceptance.checkpoint)?;
         let Sealed { statement, digest, dsse } = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
         let Statement::Envelope(envelope) = statement else { return Err(TrustError::invalid("a delivery that is no envelope")) };
-        let verified = self.check_leaves(&file, || digest, acceptance, &opened)?;
-        let (_, _, fact) = verified.fact.as_ref().ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
-        let fact = fact.clone();
+        let Acceptance { leaf, fact, checkpoint } = self.check_leaves(&file, || digest, acceptance, &opened)?;
+        let proven = fact.ok_or_else(|| TrustError::invalid("a delivery without the axis fact"))?;
+        let fact = &proven.fact;
         self.check_registry(fact.registry_version)?;
         self.check_seals(&dsse, &envelope.required_signers, &envelope.sender.agency, fact.block_time)?;
         let codes_match = envelope.recipients.iter().eq(fact.queue.iter().map(|queued| &queued.recipient));
@@ -110,7 +131,7 @@ impl Trust {
         }
         let queued = fact.queue.iter().find(|queued| queued.recipient == *recipient && queued.agency == *agency);
         match queued {
-            Some(queued) if queued.position.0 == queue_position => Ok((envelope, file, verified, fact)),
+            Some(queued) if queued.position.0 == queue_position => Ok(VerifiedDelivery { envelope, file, leaf, fact: proven, checkpoint }),
             Some(queued) => Err(TrustError::invalid(format!("queue position {queue_position}, the fact says {}", queued.position))),
             None => Err(TrustError::invalid(format!("{} is not for {recipient} of {agency}", envelope.message_id))),
         }
@@ -120,9 +141,11 @@ impl Trust {
     pub(crate) fn check_receipt(&self, agency: &AgencyCode, at: Timestamp, item: &pb::FeedItem) -> Result<VerifiedReceipt, TrustError> {
         let opened = self.open_checkpoint(&item.checkpoint)?;
         let entry = item.statement.as_ref().ok_or_else(|| TrustError::invalid("a feed item without a statement"))?;
-        let file = entry.entry.to_vec();
+        let file = entry.entry.clone();
         let leaf = self.check_leaf(&file, entry, &opened)?;
-        let Sealed { statement, dsse, .. } = open_sealed(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
+        // Nothing names a receipt by its digest here.
+        let dsse = DsseFile::parse(&file).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
+        let statement = Statement::parse(&dsse.payload).map_err(|cause| TrustError::Invalid(cause.to_refusal()))?;
         let Statement::Receipt(receipt) = statement else { return Err(TrustError::invalid("a feed item that is no receipt")) };
         if receipt.original_sender != *agency {
             return Err(TrustError::invalid(format!("receipt {} is about documents of {}", receipt.receipt_id, receipt.original_sender)));

@@ -14,7 +14,7 @@ use truc_core::registry::Registry;
 use truc_signing::TrustedKey;
 use truc_types::{Reason, Refusal};
 
-pub(crate) use acceptance::VerifiedReceipt;
+pub(crate) use acceptance::{ProvenFact, VerifiedDelivery, VerifiedReceipt};
 pub(crate) use checkpoint::Observed;
 pub(crate) use log::Opened;
 pub use log::TrustedLog;

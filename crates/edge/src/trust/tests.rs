@@ -161,7 +161,7 @@ fn an_acceptance_is_about_exactly_the_bytes_that_were_sent() {
         checkpoint: axis.checkpoint(8),
     };
     let accepted = trust.check_acceptance(&file, &acceptance(4, Some(5))).unwrap();
-    assert_eq!((accepted.leaf.index, accepted.fact.unwrap().2.message_id), (LeafIndex(4), id(1)));
+    assert_eq!((accepted.leaf.index, accepted.fact.unwrap().fact.message_id), (LeafIndex(4), id(1)));
     for (why, sent, acceptance) in [
         ("another leaf", file.as_slice(), acceptance(6, Some(5))),
         ("other bytes", b"other bytes".as_slice(), acceptance(4, Some(5))),
