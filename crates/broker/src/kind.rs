@@ -36,19 +36,27 @@ fn encoded(before: usize, text: &str) -> Vec<u8> {
     all.as_bytes().get(from..until).unwrap_or_default().to_vec()
 }
 
+/// What comes before the payload in a file as everybody writes it.
+const BEFORE_PAYLOAD: &[u8] = b"\"payload\":\"";
+/// Bytes of a file among which that is looked for: the payload type comes before it.
+const BEFORE_PAYLOAD_BYTES_MAX: usize = 96;
+
 impl Kind {
-    /// The kind of a statement file. The first predicate type decides, and it stands near the beginning: the rest is not looked at.
+    /// The kind of a statement file. The first predicate type decides: the rest is not looked at. A receipt names its documents before it, so that only
+    /// places are looked at where a group of base64 begins.
     pub(crate) fn of(file: &[u8]) -> Self {
+        let head = file.get(..BEFORE_PAYLOAD_BYTES_MAX).unwrap_or(file);
+        let before = head.windows(BEFORE_PAYLOAD.len()).position(|window| window == BEFORE_PAYLOAD);
+        let payload = before.and_then(|before| file.get(before + BEFORE_PAYLOAD.len()..)).unwrap_or_default();
         let fields = &*FIELDS;
         let heads = fields.each_ref().map(|field| field.name.first_chunk::<4>().copied().unwrap_or_default());
-        let mut rest = file;
-        while let Some(head) = rest.first_chunk::<4>() {
-            if heads.contains(head)
-                && let Some(field) = fields.iter().find(|field| rest.starts_with(&field.name))
-            {
+        let (groups, _) = payload.as_chunks::<4>();
+        for (number, group) in groups.iter().enumerate() {
+            let is_head = heads.iter().any(|head| u32::from_ne_bytes(*head) == u32::from_ne_bytes(*group));
+            let rest = if is_head { payload.get(4 * number..).unwrap_or_default() } else { continue };
+            if let Some(field) = fields.iter().find(|field| rest.starts_with(&field.name)) {
                 return if rest.starts_with(&field.receipt) { Self::Receipt } else { Self::Other };
             }
-            rest = rest.get(1..).unwrap_or_default();
         }
         Self::Other
     }
@@ -60,6 +68,7 @@ mod tests {
 
     use truc_core::Entry;
     use truc_signing::Statement;
+    use truc_types::names::PAYLOAD_TYPE;
 
     use super::*;
 
@@ -81,7 +90,8 @@ mod tests {
     fn a_receipt_is_seen_wherever_its_type_stands() {
         for before in 0..6 {
             let payload = format!("{}\"predicateType\":\"{RECEIPT_V1}\",\"predicate\":{{}}", " ".repeat(before));
-            assert_eq!(Kind::of(STANDARD.encode(payload).as_bytes()), Kind::Receipt, "{before}");
+            let file = format!("{{\"payloadType\":\"{PAYLOAD_TYPE}\",\"payload\":\"{}\"", STANDARD.encode(payload));
+            assert_eq!(Kind::of(file.as_bytes()), Kind::Receipt, "{before}");
         }
         assert_eq!(Kind::of(b"\xff"), Kind::Other);
     }
