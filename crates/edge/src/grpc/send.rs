@@ -35,8 +35,9 @@ pub(super) async fn send_document(
         return Ok(Err(invalid("request", "the first request must be the header")));
     };
     match begin(node, header, resume_from, turn).await {
-        Ok(begun) if begun.is_small => take_small(node, begun, stream).await,
-        Ok(begun) => take(node, begun, stream).await,
+        // On the heap: ten kilobytes of future would be moved again by each of the layers above.
+        Ok(begun) if begun.is_small => Box::pin(take_small(node, begun, stream)).await,
+        Ok(begun) => Box::pin(take(node, begun, stream)).await,
         Err(refusal) => Ok(Err(refusal)),
     }
 }
