@@ -70,7 +70,7 @@ impl Engine {
         state.limit_open_deliveries(config.open_deliveries_max);
         let blobs = FolderStore::open(&config.data.join("blobs")).map_err(|cause| cause.to_refusal())?;
         let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
-        let writer = Writer::start(views.clone(), |_| {}).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
+        let writer = Writer::start(views.clone(), 0, |_| {}).map_err(|cause| Refusal::new(cause.reason(), cause.to_string()))?;
         let endings = Endings::default();
         let committer = Committer {
             journal,

@@ -29,6 +29,8 @@ const QUEUE_MAX: usize = 1_024;
 const VIEW_ROWS_MIN: usize = 4_000;
 /// The longest that fewer rows wait; what the view lacks is read from the journal again after a crash.
 const VIEW_PAUSE: Duration = Duration::from_secs(5);
+/// A batch that is not written so long after the next one was due is told of, and again each time.
+const VIEW_STUCK: Duration = Duration::from_secs(60);
 /// Room that one command may need in the overlay: seven receipts of 100 items, each with at most 30 rows of the catalogue.
 const COMMAND_ROWS_MAX: usize = 25_000;
 /// The same in bytes: 100 outbox rows of 64 KiB.
@@ -211,6 +213,7 @@ impl Recorder {
         if !shared.state.rows().has_room(COMMAND_ROWS_MAX, COMMAND_BYTES_MAX) {
             self.commit(batch)?;
             self.write_view()?;
+            self.writer.wait();
         }
         let decided = decide(&shared.state);
         let unfit = |cause: String| EdgeError::Record { position: shared.state.applied(), cause };
@@ -274,6 +277,10 @@ impl Recorder {
     }
 
     fn settle(&mut self) -> Result<(), EdgeError> {
+        if self.writer.reached() < self.handed && Instant::now() >= self.view_due + VIEW_STUCK {
+            tracing::error!(position = %self.handed, reached = %self.writer.reached(), "the view is not written any more: is the disk stuck?");
+            self.view_due = Instant::now();
+        }
         Ok(self.journal.settle()?)
     }
 
@@ -286,11 +293,15 @@ impl Recorder {
     /// Hands the rows to the view's writer. Only called between blocks: what is pending is durable in the journal then.
     fn write_view(&mut self) -> Result<(), EdgeError> {
         let durable = self.journal.end().position;
-        if self.shared.state.applied() != durable || !self.shared.state.has_rows() {
+        if self.shared.state.applied() != durable {
+            return Ok(());
+        }
+        self.view_due = Instant::now() + VIEW_PAUSE;
+        if !self.shared.state.has_rows() {
             return Ok(());
         }
         let batch = self.shared.state.take_rows(&self.frontier).map_err(|cause| state_error(durable, cause))?;
-        (self.handed, self.view_due) = (batch.position, Instant::now() + VIEW_PAUSE);
+        self.handed = batch.position;
         self.writer.write(batch).map_err(|cause| {
             // The journal has everything: the next start rebuilds the view.
             let why = self.writer.broken().unwrap_or_default();

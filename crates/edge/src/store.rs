@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const PATIENCE_SHORT: Duration = Duration::from_millis(2);
 /// Commands that may wait for another block: as many as one takes; one more makes its own.
 const LATER_MAX: usize = truc_types::limits::BLOCK_COMMANDS_MAX;
+/// The writer of the view is behind everything that somebody waits for: a batch is some tens of milliseconds of work at once.
+const VIEW_NICE: i32 = 10;
 /// How often the recorder is told that time passes.
 const SECOND: Duration = Duration::from_secs(1);
 /// Rows after which a replay writes the view.
@@ -73,7 +75,7 @@ impl Store {
         let frontier = replay(reader.as_ref(), &view, &state, from, report.end.root)?;
         tracing::info!(agency = %agency, view = ?opened, end = %report.end.position, "journal open");
         let overlay = Arc::clone(state.rows());
-        let writer = Writer::start(view, move |position| overlay.written(position))?;
+        let writer = Writer::start(view, VIEW_NICE, move |position| overlay.written(position))?;
         let shared = Arc::new(Shared {
             state: Arc::new(state),
             durable: watch::Sender::new(report.end.position),

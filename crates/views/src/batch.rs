@@ -16,7 +16,7 @@ pub struct Table(pub u8);
 /// One change: table, key, and the new value, or `None` to delete the row.
 pub type Op = (Table, Vec<u8>, Option<Vec<u8>>);
 
-/// Changes that become visible and durable together.
+/// Changes that become durable together, and visible together through an [`crate::Overlay`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewBatch {
     /// Where the view stands once the batch is written: the next entry to replay.

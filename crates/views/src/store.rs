@@ -28,9 +28,10 @@ pub struct ViewStore {
     format: ViewFormat,
     /// Held for the whole of a write.
     writing: Mutex<Writing>,
-    /// Where tables may have rows. Held shared by readers, and alone only to put in those of a batch, before its rows are, and while one split value
-    /// changes: a reader takes several steps for it.
+    /// Where tables may have rows; held for a look or an exchange only, because the thread that writes may be one that waits long for its turn.
     extents: RwLock<Extents>,
+    /// Held shared by readers, and alone while a split value changes: a reader takes several steps for it.
+    splits: RwLock<()>,
     durable: AtomicU64,
     broken: AtomicBool,
     generation: Generation,
@@ -62,6 +63,7 @@ impl ViewStore {
             format,
             writing: Mutex::new(Writing { reached: loaded.reached, redo: loaded.redo }),
             extents: RwLock::new(loaded.extents),
+            splits: RwLock::new(()),
             durable: AtomicU64::new(loaded.reached.position.0),
             broken: AtomicBool::new(false),
             generation: loaded.generation,
@@ -123,14 +125,15 @@ impl ViewStore {
     /// Changes the rows, the position row last, and flushes sled's buffers.
     fn apply(&self, changes: Changes, position_row: Vec<u8>) -> Result<(), sled::Error> {
         let db = self.db()?;
-        let mut alone = self.extents.write();
-        *alone = changes.extents;
-        for value in changes.split {
-            value.into_iter().try_for_each(|row| set(db, row))?;
-            // Readers wait for one value, not for all of them.
-            RwLockWriteGuard::bump(&mut alone);
+        *self.extents.write() = changes.extents;
+        if !changes.split.is_empty() {
+            let mut alone = self.splits.write();
+            for value in changes.split {
+                value.into_iter().try_for_each(|row| set(db, row))?;
+                // Readers wait for one value, not for all of them.
+                RwLockWriteGuard::bump(&mut alone);
+            }
         }
-        drop(alone);
         changes.whole.into_iter().try_for_each(|row| set(db, row))?;
         db.insert(POSITION_KEY, position_row)?;
         db.flush()?;
@@ -142,10 +145,10 @@ impl ViewStore {
     /// # Errors
     /// [`ViewError::Storage`] if sled cannot read it.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        let shared = self.extents.read();
-        if !shared.may_have(table, key) {
+        if !self.may_have(table, key) {
             return Ok(None);
         }
+        let _whole = self.splits.read();
         let value = contained(|| {
             let row = self.db()?.get(rows::row_key(table, key))?;
             row.map(|row| self.value(table, key, &row)).transpose()
@@ -168,10 +171,10 @@ impl ViewStore {
         if range.is_empty() {
             return Ok(());
         }
-        let shared = self.extents.read();
-        if !shared.may_have(table, &range.from) {
+        if !self.may_have(table, &range.from) {
             return Ok(());
         }
+        let _whole = self.splits.read();
         let (from, to) = rows::row_range(table, range);
         let visited = contained(|| {
             for found in self.db()?.range(from..to) {

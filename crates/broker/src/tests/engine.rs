@@ -69,7 +69,7 @@ impl Engine {
             journal,
             signer: axis::signer(),
             published: published.clone(),
-            views: Writer::start(views.clone(), |_| {}).unwrap(),
+            views: Writer::start(views.clone(), 0, |_| {}).unwrap(),
             views_broken: false,
             sync_delay: Duration::ZERO,
             meters: meters.clone(),

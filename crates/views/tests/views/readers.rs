@@ -10,6 +10,8 @@ use truc_views::{KeyRange, Overlay, ViewStore, Writer};
 
 /// Keys of each table: the last ones come and go, so that the tables' ends move.
 const KEYS: u64 = 24;
+/// What stands behind each of these keys and never changes: sled splits and merges the pages that it lies in.
+const STEADY: &[u8] = b"never changes";
 /// Batches at least, and times at least that every reader looks at everything.
 const BATCHES_MIN: u64 = 40;
 const ROUNDS_MIN: u64 = 60;
@@ -35,6 +37,11 @@ fn batch_of(key: u64, found: &[u8]) -> u64 {
     batch
 }
 
+/// The key of a row that never changes, between two that do.
+fn steady_key(key: u64) -> Vec<u8> {
+    [key.to_be_bytes().as_slice(), &[0]].concat()
+}
+
 fn key_number(key: &[u8]) -> u64 {
     u64::from_be_bytes(key.try_into().unwrap())
 }
@@ -51,11 +58,14 @@ fn read_all(overlay: &Overlay, newest: &mut [u64]) {
             if let Some(found) = overlay.store().get(table, &key.to_be_bytes()).unwrap() {
                 batch_of(key, &found);
             }
+            assert_eq!(overlay.get(table, &steady_key(key)).unwrap().as_deref(), Some(STEADY));
         }
         for page in [overlay.scan(table, &KeyRange::all(), 1_000), overlay.store().scan(table, &KeyRange::all(), 1_000)] {
             let rows = page.unwrap().rows;
             assert!(rows.is_sorted_by(|(a, _), (b, _)| a < b));
-            rows.iter().for_each(|(key, found)| assert!(batch_of(key_number(key), found) > 0));
+            let (steady, changing): (Vec<_>, Vec<_>) = rows.iter().partition(|(key, _)| key.len() > 8);
+            assert!((0..KEYS).map(steady_key).eq(steady.iter().map(|(key, _)| key.clone())) && steady.iter().all(|(_, row)| row == STEADY));
+            changing.iter().for_each(|(key, found)| assert!(batch_of(key_number(key), found) > 0));
         }
     }
 }
@@ -77,7 +87,13 @@ fn who_reads_while_batches_are_written_finds_nothing_that_was_never_there() {
     let (ended, rounds) = (AtomicBool::new(false), [const { AtomicU64::new(0) }; 2]);
     let overlay = Arc::new(overlay);
     let written = Arc::clone(&overlay);
-    let writer = Writer::start(store, move |position| written.written(position)).unwrap();
+    let writer = Writer::start(store, 10, move |position| written.written(position)).unwrap();
+    for (table, key) in TABLES.into_iter().flat_map(|table| (0..KEYS).map(move |key| (table, key))) {
+        overlay.put(table, &steady_key(key), STEADY.to_vec()).unwrap();
+    }
+    writer.write(overlay.take_batch(Position(1))).unwrap();
+    writer.wait();
+    assert_eq!((overlay.pending_rows(), writer.reached()), (0, Position(1)));
     thread::scope(|scope| {
         let _ending = Ending(&ended);
         let readers = rounds.each_ref().map(|rounds| {
@@ -90,7 +106,7 @@ fn who_reads_while_batches_are_written_finds_nothing_that_was_never_there() {
                 }
             })
         });
-        let mut batch = 0;
+        let mut batch = 1;
         while batch < BATCHES_MIN || rounds.iter().any(|rounds| rounds.load(Ordering::Acquire) < ROUNDS_MIN) {
             if readers.iter().any(thread::ScopedJoinHandle::is_finished) {
                 break;

@@ -115,7 +115,7 @@ fn the_writer_writes_in_order_reports_and_finishes_its_queue() {
     let (sender, receiver) = mpsc::channel();
     let overlay = Arc::new(Overlay::new(Arc::clone(&store)));
     let written_overlay = Arc::clone(&overlay);
-    let writer = Writer::start(Arc::clone(&store), move |position| {
+    let writer = Writer::start(Arc::clone(&store), 0, move |position| {
         written_overlay.written(position);
         sender.send(position).unwrap();
     })
@@ -139,7 +139,7 @@ fn batches_wait_in_line_and_a_failed_write_stops_only_the_view() {
     let (_scratch, store) = store();
     let (go, wait) = mpsc::channel::<()>();
     let (started, running) = mpsc::channel();
-    let writer = Writer::start(Arc::clone(&store), move |_| {
+    let writer = Writer::start(Arc::clone(&store), 0, move |_| {
         started.send(()).unwrap();
         wait.recv().unwrap_or_default();
     })
