@@ -41,7 +41,12 @@ pub(super) fn envelope(input: &[u8]) -> bool {
         Registry::parse(input).is_ok(),
         SenderHead::parse(input).is_ok(),
     ];
-    let as_one = Statement::parse(input).is_ok();
+    let statement = Statement::parse(input).ok();
+    if let Ok(fact) = Fact::parse(input) {
+        // Facts in the axis' own spelling have a reader of their own.
+        assert_eq!(statement, Some(Statement::Fact(fact)), "a fact that is read along its spelling is another");
+    }
+    let as_one = statement.is_some();
     assert_eq!(read.iter().filter(|read| **read).count(), usize::from(as_one), "{read:?} beside {as_one}");
     as_one
 }
