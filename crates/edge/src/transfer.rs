@@ -22,9 +22,9 @@ const READ_AHEAD: usize = 4;
 pub(crate) const UPLOADS_MAX: usize = 8;
 /// Downloads of one edge at a time: as with uploads.
 pub(crate) const DOWNLOADS_MAX: usize = 8;
-/// Attachments of one document on the line at a time: while one waits for the disk or an answer the others fill the line, and most of the places are left to
-/// other documents. Each takes some 4 MiB of memory on its way.
-const ATTACHMENTS_AT_ONCE_MAX: usize = 3;
+/// Attachments of one document on the line at a time: while one waits for the disk or an answer the other fills the line, and most of the places are left to
+/// other documents. Each takes some 5 MiB of memory on its way; a third one made nothing faster.
+const ATTACHMENTS_AT_ONCE_MAX: usize = 2;
 /// Contents that are remembered as uploaded: 40 bytes each.
 const AT_AXIS_MAX: usize = 4_096;
 /// Tries at one upload on one connection.
