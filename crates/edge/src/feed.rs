@@ -70,7 +70,8 @@ pub(crate) async fn run(
             let record = Record::FeedReceipt { cursor, file: file.to_vec(), leaf, checkpoint };
             records.push(Recorded { record, inside: Some(Inside::Receipt(Box::new(receipt))) });
         }
-        // Neither the axis nor anybody here waits for it: it shares a block; while more of them wait, theirs comes at once. What a connection before had on its way is recorded once.
+        // Neither the axis nor anybody here waits for it: it shares a block; while more of them wait, theirs comes at once. What a connection before had on
+        // its way is recorded once.
         let decide = |state: &State| {
             let known = state.meta().map_err(refusal_of)?.feed_cursor;
             let is_new = |recorded: &Recorded| !matches!(recorded.record, Record::FeedReceipt { cursor, .. } if cursor <= known);

@@ -324,3 +324,16 @@ pub(crate) fn state_error(position: Position, cause: StateError) -> EdgeError {
         StateError::Inconsistent(cause) => EdgeError::Record { position, cause },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn journals_have_different_shares_of_a_time_and_always_the_same() {
+        let shares: Vec<Duration> = ["H53", "A80", "G22", "G12"].map(|agency| share_of(agency, VIEW_PAUSE)).into();
+        assert!(shares.iter().all(|share| *share < VIEW_PAUSE));
+        assert!(shares.iter().enumerate().all(|(index, share)| shares.iter().skip(index + 1).all(|other| other != share)));
+        assert_eq!(share_of("H53", VIEW_PAUSE), share_of("H53", VIEW_PAUSE));
+    }
+}
