@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 use truc_types::Position;
 
 use crate::ViewError;
@@ -26,8 +27,11 @@ pub struct Overlay {
     pending: RwLock<Pending>,
 }
 
+/// A key in its place in the tree, if it is no longer than an id and a code: a look compares a dozen of them, and each elsewhere is a miss of the cache.
+type RowKey = SmallVec<[u8; 40]>;
+
 /// Rows by table and key; `None` deletes.
-type PendingRows = BTreeMap<Table, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+type PendingRows = BTreeMap<Table, BTreeMap<RowKey, Option<Vec<u8>>>>;
 
 #[derive(Debug, Default)]
 struct Pending {
@@ -134,7 +138,7 @@ impl Overlay {
         }
         pending.rows += 1;
         pending.bytes += new_bytes;
-        if let Some(replaced) = pending.current.entry(table).or_default().insert(key.to_vec(), value) {
+        if let Some(replaced) = pending.current.entry(table).or_default().insert(RowKey::from_slice(key), value) {
             pending.rows -= 1;
             pending.bytes -= row_bytes(key, replaced.as_deref());
         }
@@ -147,7 +151,7 @@ impl Overlay {
     pub fn take_batch(&self, position: Position) -> ViewBatch {
         let rows = self.pending.write().take(position);
         let pairs = rows.iter().flat_map(|rows| rows.iter()).flat_map(|(table, rows)| rows.iter().map(|(key, value)| (*table, key, value)));
-        ViewBatch { position, ops: pairs.map(|(table, key, value)| (table, key.clone(), value.clone())).collect() }
+        ViewBatch { position, ops: pairs.map(|(table, key, value)| (table, key.to_vec(), value.clone())).collect() }
     }
 
     /// Forgets the taken rows that the store holds now: every batch up to `position`.
@@ -227,7 +231,7 @@ impl Pending {
 }
 
 /// The rows of one layer that are not walked yet.
-type Layer<'a> = Peekable<btree_map::Range<'a, Vec<u8>, Option<Vec<u8>>>>;
+type Layer<'a> = Peekable<btree_map::Range<'a, RowKey, Option<Vec<u8>>>>;
 
 /// Walks several layers of rows at once, newest first in `layers`.
 struct Merged<'a> {
