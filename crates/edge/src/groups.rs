@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use truc_transport::clock;
 use truc_types::{AgencyCode, EdgeTerm, MessageId, Position};
 
 use crate::node::Node;
@@ -19,6 +20,7 @@ pub(crate) const GROUPS_MAX: usize = 64;
 
 /// Answers of the DMS to one sender go at once, and then gather until so long after the receipt before: a busy agency then says in two receipts a second what
 /// took as many as there are documents, each sealed, logged and verified by three processes. Nobody waits for them as the DMS waits for `fetched`.
+/// Up to half of it comes on top by chance: what all senders of a busy minute are owed would else go at the same moment, again and again.
 const ANSWERS_PAUSE: Duration = Duration::from_millis(500);
 /// Answers that do not gather any longer: sealing, logging and verifying a receipt is then little for each of them.
 pub(crate) const ANSWERS_ENOUGH: usize = 32;
@@ -52,7 +54,8 @@ impl Inner {
     fn take_in_hand(&mut self, group: &Group, now: Instant) {
         self.in_hand.insert(group.clone());
         if group.0 != Event::Fetched {
-            self.gathering.insert(group.clone(), now + ANSWERS_PAUSE);
+            let [random] = clock::random::<1>();
+            self.gathering.insert(group.clone(), now + ANSWERS_PAUSE + ANSWERS_PAUSE / 2 * u32::from(random) / 255);
         }
     }
 }
@@ -180,24 +183,27 @@ mod tests {
         groups.done(&group(Event::Fetched));
         assert!(groups.claim(&group(Event::Fetched), &state, now));
     }
+
     #[test]
     fn answers_gather_after_a_receipt_and_the_first_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let state = state(folder.path());
         let (groups, _along) = Groups::new(EdgeTerm(1));
         let (group, now) = ((Event::Acknowledged, agency("A80")), Instant::now());
-        let due = now + ANSWERS_PAUSE;
         assert!(groups.claim(&group, &state, now));
         groups.done(&group);
         assert!(!groups.claim(&group, &state, now), "one went a moment ago");
         groups.wait([group.clone()]);
+        let due = groups.next_due().unwrap();
+        assert!(due >= now + ANSWERS_PAUSE && due <= now + ANSWERS_PAUSE * 3 / 2);
         assert_eq!((groups.begin(now, |_| false), groups.next_due()), (vec![], Some(due)));
         assert_eq!(groups.begin(now, |_| true), std::slice::from_ref(&group), "there are many");
         groups.done(&group);
         groups.wait([group.clone()]);
+        let due = groups.next_due().unwrap();
         assert_eq!(groups.begin(due, |_| false), std::slice::from_ref(&group));
         assert_eq!(groups.next_due(), None, "what is in hand is told when it is done");
         groups.done(&group);
-        assert!(!groups.claim(&group, &state, due) && groups.claim(&group, &state, due + ANSWERS_PAUSE));
+        assert!(!groups.claim(&group, &state, due) && groups.claim(&group, &state, due + ANSWERS_PAUSE * 3 / 2));
     }
 }
