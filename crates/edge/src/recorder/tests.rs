@@ -1,0 +1,123 @@
+//! When an edge's view is written. Journal, view and its writer are real; the tests call what the recorder's thread calls.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use truc_journal::segment::{SegmentJournal, SegmentOptions};
+use truc_types::AgencyCode;
+use truc_views::{Overlay, Table, ViewFormat, ViewStore};
+
+use super::*;
+use crate::testing::{agency, drafted, id};
+
+/// A table of which the state knows nothing.
+const ROWS: Table = Table(200);
+
+#[test]
+fn journals_have_different_shares_of_a_time_and_always_the_same() {
+    let shares: Vec<Duration> = ["H53", "A80", "G22", "G12"].map(|agency| share_of(agency, VIEW_PAUSE)).into();
+    assert!(shares.iter().all(|share| *share < VIEW_PAUSE));
+    assert!(shares.iter().enumerate().all(|(index, share)| shares.iter().skip(index + 1).all(|other| other != share)));
+    assert_eq!(share_of("H53", VIEW_PAUSE), share_of("H53", VIEW_PAUSE));
+}
+
+/// A recorder whose thread is not started. `written` is called when a batch is in the view, before the next one is looked at.
+fn recorder(folder: &Path, written: impl Fn() + Send + 'static) -> Recorder {
+    let own: AgencyCode = agency("H53");
+    let (journal, report) = SegmentJournal::open(&folder.join("journal"), SegmentOptions::new(Arc::new(|_| None))).unwrap();
+    let format = ViewFormat { name: "edge", format: 1, cache_bytes: 1 << 20 };
+    let (view, _) = ViewStore::open(&folder.join("views"), format, report.end.position).unwrap();
+    let view = Arc::new(view);
+    let state = State::new(Arc::new(Overlay::new(Arc::clone(&view))), report.end.position);
+    let overlay = Arc::clone(state.rows());
+    let writer = Writer::start(view, 0, move |position| {
+        overlay.written(position);
+        written();
+    });
+    let shared = Arc::new(Shared {
+        state: Arc::new(state),
+        durable: watch::Sender::new(report.end.position),
+        failed: watch::Sender::new(None),
+        signals: Signals::default(),
+    });
+    let waiting = (Arc::new(Later::default()), Arc::new(Pace::default()));
+    let made = Recorder::new(shared, Box::new(journal), format!("edge/{own}"), Frontier::default(), writer.unwrap(), waiting);
+    // The next row is not due before the test says so.
+    Recorder { view_due: Instant::now() + VIEW_STUCK, ..made }
+}
+
+impl Recorder {
+    /// Records a document, and puts rows beside those that it makes.
+    fn take(&mut self, number: u8, rows: usize) {
+        let record = drafted(id(number), &format!("reference-{number}"), &["A80"]);
+        let decide: Decide = Box::new(move |state| {
+            for row in 0..rows {
+                state.rows().put(ROWS, &[&[number][..], &row.to_be_bytes()].concat(), vec![1]).unwrap();
+            }
+            Decided { records: vec![record.into()], settle: Box::new(|durable| assert!(durable)) }
+        });
+        let mut batch = Batch::default();
+        self.decide(decide, &mut batch).unwrap();
+        self.commit(&mut batch).unwrap();
+    }
+}
+
+/// What is called when a batch is written: it says so, and waits for a word.
+fn gate() -> (impl Fn() + Send + 'static, Receiver<()>, Sender<()>) {
+    let ((say, said), (let_on, wait)) = (channel(), channel());
+    let written = move || {
+        say.send(()).unwrap();
+        // The test has ended: so does the thread.
+        let _ended = wait.recv();
+    };
+    (written, said, let_on)
+}
+
+#[test]
+fn a_view_is_written_when_rows_are_many_or_old_and_never_two_batches_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (written, is_written, let_on) = gate();
+    let mut recorder = recorder(folder.path(), written);
+    recorder.take(1, 10);
+    assert!(!recorder.is_view_due(), "some rows, and time left");
+    recorder.view_due = Instant::now();
+    assert!(recorder.is_view_due(), "few rows, but old ones");
+    recorder.write_view().unwrap();
+    is_written.recv().unwrap();
+    assert!(recorder.view_due > Instant::now() && !recorder.is_view_due());
+    recorder.take(2, VIEW_ROWS_MIN);
+    assert!(recorder.is_view_due(), "many rows, and what was handed over is in the view");
+
+    // The writer still waits behind its first batch.
+    recorder.write_view().unwrap();
+    assert!(recorder.writer.reached() < recorder.handed);
+    recorder.take(3, VIEW_ROWS_MIN);
+    recorder.view_due = Instant::now();
+    assert!(!recorder.is_view_due(), "one batch is not written yet");
+    assert!(!recorder.is_view_stuck(), "it is not late");
+    recorder.view_due = Instant::now().checked_sub(VIEW_STUCK).unwrap();
+    assert!(recorder.is_view_stuck() && !recorder.is_view_due());
+    recorder.settle().unwrap();
+    assert!(!recorder.is_view_stuck(), "it was told of, and will be again in a minute");
+
+    let_on.send(()).unwrap();
+    is_written.recv().unwrap();
+    assert!(recorder.is_view_due() && !recorder.is_view_stuck(), "what came meanwhile is the next batch");
+    drop(let_on);
+    recorder.write_view().unwrap();
+    recorder.writer.wait();
+    assert_eq!((recorder.writer.reached(), recorder.shared.state.rows().pending_rows()), (Position(3), 0));
+}
+
+#[test]
+fn a_command_for_which_there_is_no_room_waits_until_the_rows_before_it_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut recorder = recorder(folder.path(), || ());
+    let room = truc_views::OVERLAY_ROWS_MAX - COMMAND_ROWS_MAX;
+    recorder.take(1, room);
+    let rows = Arc::clone(recorder.shared.state.rows());
+    assert!(rows.pending_rows() > room && recorder.writer.reached() == Position(0));
+    recorder.take(2, 0);
+    assert_eq!(recorder.writer.reached(), Position(1), "all of the first, before the second was decided");
+    assert!(rows.has_room(COMMAND_ROWS_MAX, COMMAND_BYTES_MAX) && rows.pending_rows() < 100, "{}", rows.pending_rows());
+}
