@@ -15,7 +15,7 @@ use truc_proto::edge::v1::{self as pb, send_document_request};
 use truc_types::AgencyCode;
 use truc_types::limits::BLOB_CHUNK_BYTES;
 
-use super::figures::{defect, histogram, record};
+use super::figures::{Latencies, defect, histogram, record};
 use crate::commands::remote::Client;
 use crate::failure::Failure;
 
@@ -74,6 +74,8 @@ pub(super) struct Register {
 struct Passed {
     seen: Vec<bool>,
     latencies: Histogram<u64>,
+    /// Of the documents begun in each second of the span.
+    by_second: Vec<Histogram<u64>>,
     /// Those that passed it within the span, whenever they were begun.
     in_span: u64,
 }
@@ -81,7 +83,7 @@ struct Passed {
 impl Register {
     /// Nothing is begun yet.
     pub(super) fn new(span: Span, places: usize) -> Result<Self, Failure> {
-        let passed = || histogram().map(|latencies| Mutex::new(Passed { seen: Vec::new(), latencies, in_span: 0 }));
+        let passed = || histogram().map(|latencies| Mutex::new(Passed { seen: Vec::new(), latencies, by_second: Vec::new(), in_span: 0 }));
         let stages = [passed()?, passed()?, passed()?, passed()?, passed()?];
         Ok(Self { span, begun: Mutex::default(), stages, returned: watch::Sender::new(0), places: Semaphore::new(places) })
     }
@@ -118,6 +120,11 @@ impl Register {
         }
         if (self.span.from..self.span.to).contains(&since) {
             record(&mut passed.latencies, since, now);
+            let second = usize::try_from(since.saturating_duration_since(self.span.from).as_secs()).map_err(|_| unknown())?;
+            while passed.by_second.len() <= second {
+                passed.by_second.push(histogram()?);
+            }
+            passed.by_second.get_mut(second).into_iter().for_each(|micros| record(micros, since, now));
         }
         drop(passed);
         if stage == Stage::Returned {
@@ -142,6 +149,13 @@ impl Register {
     /// Latencies of a stage, of documents that count.
     pub(super) fn latencies(&self, stage: Stage) -> Result<Histogram<u64>, Failure> {
         self.stages.get(stage as usize).map(|passed| passed.lock().latencies.clone()).ok_or_else(|| defect("a stage without a place"))
+    }
+
+    /// The p99 of a stage in milliseconds, of the documents begun in each second of the span: what a moment in which the disk stood still did to one of them,
+    /// and what the others were like.
+    pub(super) fn p99_by_second(&self, stage: Stage) -> Vec<f64> {
+        let passed = self.stages.get(stage as usize).map(Mutex::lock);
+        passed.iter().flat_map(|passed| &passed.by_second).map(|micros| Latencies::of(micros).p99_ms).collect()
     }
 
     /// Documents a second that passed a stage within the span.
