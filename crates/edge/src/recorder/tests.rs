@@ -78,6 +78,8 @@ fn a_view_is_written_when_rows_are_many_or_old_and_never_two_batches_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (written, is_written, let_on) = gate();
     let mut recorder = recorder(folder.path(), written);
+    // Dropped before the recorder, which waits for its writer: a test that fails must end.
+    let let_on = let_on;
     recorder.take(1, 10);
     assert!(!recorder.is_view_due(), "some rows, and time left");
     recorder.view_due = Instant::now();
