@@ -61,6 +61,7 @@ mod bench {
         assert_eq!(stages, ["stored", "accepted", "shown", "fetched receipt", "acknowledged receipt"]);
         // Two seconds of 20 a second.
         assert!(rows.iter().all(|row| row["latency"]["count"] == 40), "{report}");
+        assert!(rows.iter().all(|row| row["p99_ms_by_second"].as_array().is_some_and(|seconds| seconds.len() == 2)), "{report}");
         let p50 = |row: usize| rows[row]["latency"]["p50_ms"].as_f64().unwrap();
         // The sender's DMS may hear of the acceptance after the recipient's sees the document: it is recorded along with what comes next.
         assert!(p50(0) < p50(2) && p50(1) < p50(4) && p50(2) < p50(4), "{report}");

@@ -18,10 +18,11 @@ use crate::state::{Event, ItemRow, PendingItem, ReceiptRow, State};
 /// Event and sender pairs in work at once.
 pub(crate) const GROUPS_MAX: usize = 64;
 
-/// Answers of the DMS to one sender go at once, and then gather until so long after the receipt before: a busy agency then says in two receipts a second what
-/// took as many as there are documents, each sealed, logged and verified by three processes. Nobody waits for them as the DMS waits for `fetched`.
-/// Up to half of it comes on top by chance: what all senders of a busy minute are owed would else go at the same moment, again and again.
+/// Answers of the DMS to one sender go at once, and then gather for at least so long after the receipt before: a busy agency then says in one or two receipts a
+/// second what took as many as there are documents, each sealed, logged and verified by three processes. Nobody waits for them as the DMS waits for `fetched`.
 const ANSWERS_PAUSE: Duration = Duration::from_millis(500);
+/// By chance they gather up to so much longer: what all senders of a busy minute are owed would else go at the same moment, again and again.
+const ANSWERS_SPREAD: Duration = Duration::from_millis(250);
 /// Answers that do not gather any longer: sealing, logging and verifying a receipt is then little for each of them.
 pub(crate) const ANSWERS_ENOUGH: usize = 32;
 
@@ -55,7 +56,7 @@ impl Inner {
         self.in_hand.insert(group.clone());
         if group.0 != Event::Fetched {
             let [random] = clock::random::<1>();
-            self.gathering.insert(group.clone(), now + ANSWERS_PAUSE + ANSWERS_PAUSE / 2 * u32::from(random) / 255);
+            self.gathering.insert(group.clone(), now + ANSWERS_PAUSE + ANSWERS_SPREAD * u32::from(random) / u32::from(u8::MAX));
         }
     }
 }
@@ -195,7 +196,7 @@ mod tests {
         assert!(!groups.claim(&group, &state, now), "one went a moment ago");
         groups.wait([group.clone()]);
         let due = groups.next_due().unwrap();
-        assert!(due >= now + ANSWERS_PAUSE && due <= now + ANSWERS_PAUSE * 3 / 2);
+        assert!(due >= now + ANSWERS_PAUSE && due <= now + ANSWERS_PAUSE + ANSWERS_SPREAD);
         assert_eq!((groups.begin(now, |_| false), groups.next_due()), (vec![], Some(due)));
         assert_eq!(groups.begin(now, |_| true), std::slice::from_ref(&group), "there are many");
         groups.done(&group);
@@ -204,6 +205,21 @@ mod tests {
         assert_eq!(groups.begin(due, |_| false), std::slice::from_ref(&group));
         assert_eq!(groups.next_due(), None, "what is in hand is told when it is done");
         groups.done(&group);
-        assert!(!groups.claim(&group, &state, due) && groups.claim(&group, &state, due + ANSWERS_PAUSE * 3 / 2));
+        assert!(!groups.claim(&group, &state, due) && groups.claim(&group, &state, due + ANSWERS_PAUSE + ANSWERS_SPREAD));
+    }
+
+    #[test]
+    fn answers_to_many_senders_are_not_due_at_one_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(folder.path());
+        let (groups, _along) = Groups::new(EdgeTerm(1));
+        let now = Instant::now();
+        let dues = (10..40).map(|number| {
+            let group = (Event::Acknowledged, agency(&format!("H{number}")));
+            assert!(groups.claim(&group, &state, now));
+            groups.inner.lock().gathering[&group]
+        });
+        // Thirty of 256 moments: all of them the same by chance once in 256^29 runs.
+        assert!(dues.collect::<HashSet<_>>().len() > 1);
     }
 }

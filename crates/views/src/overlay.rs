@@ -27,7 +27,8 @@ pub struct Overlay {
     pending: RwLock<Pending>,
 }
 
-/// A key in its place in the tree, if it is no longer than an id and a code: a look compares a dozen of them, and each elsewhere is a miss of the cache.
+/// A key in its place in the tree, if it has 40 bytes at most, as nearly all have: an id and a code of up to 24. A look compares a dozen of them, and each
+/// that lies elsewhere is a miss of the cache.
 type RowKey = SmallVec<[u8; 40]>;
 
 /// Rows by table and key; `None` deletes.

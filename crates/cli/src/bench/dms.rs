@@ -15,7 +15,7 @@ use truc_proto::edge::v1::{self as pb, send_document_request};
 use truc_types::AgencyCode;
 use truc_types::limits::BLOB_CHUNK_BYTES;
 
-use super::figures::{Latencies, defect, histogram, record};
+use super::figures::{defect, histogram, record};
 use crate::commands::remote::Client;
 use crate::failure::Failure;
 
@@ -74,8 +74,8 @@ pub(super) struct Register {
 struct Passed {
     seen: Vec<bool>,
     latencies: Histogram<u64>,
-    /// Of the documents begun in each second of the span.
-    by_second: Vec<Histogram<u64>>,
+    /// Microseconds of the documents begun in each second of the span.
+    by_second: Vec<Vec<u32>>,
     /// Those that passed it within the span, whenever they were begun.
     in_span: u64,
 }
@@ -121,10 +121,11 @@ impl Register {
         if (self.span.from..self.span.to).contains(&since) {
             record(&mut passed.latencies, since, now);
             let second = usize::try_from(since.saturating_duration_since(self.span.from).as_secs()).map_err(|_| unknown())?;
-            while passed.by_second.len() <= second {
-                passed.by_second.push(histogram()?);
+            let took = u32::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u32::MAX);
+            if passed.by_second.len() <= second {
+                passed.by_second.resize_with(second + 1, Vec::new);
             }
-            passed.by_second.get_mut(second).into_iter().for_each(|micros| record(micros, since, now));
+            passed.by_second.get_mut(second).into_iter().for_each(|micros| micros.push(took));
         }
         drop(passed);
         if stage == Stage::Returned {
@@ -151,11 +152,11 @@ impl Register {
         self.stages.get(stage as usize).map(|passed| passed.lock().latencies.clone()).ok_or_else(|| defect("a stage without a place"))
     }
 
-    /// The p99 of a stage in milliseconds, of the documents begun in each second of the span: what a moment in which the disk stood still did to one of them,
-    /// and what the others were like.
+    /// The p99 of a stage in milliseconds, of the documents begun in each second of the span: a moment in which everything waited can decide that of the
+    /// whole, and says nothing of the other seconds.
     pub(super) fn p99_by_second(&self, stage: Stage) -> Vec<f64> {
         let passed = self.stages.get(stage as usize).map(Mutex::lock);
-        passed.iter().flat_map(|passed| &passed.by_second).map(|micros| Latencies::of(micros).p99_ms).collect()
+        passed.iter().flat_map(|passed| &passed.by_second).filter_map(|micros| p99_ms(micros)).collect()
     }
 
     /// Documents a second that passed a stage within the span.
@@ -164,6 +165,14 @@ impl Register {
         let passed = self.stages.get(stage as usize).map_or(0, |passed| passed.lock().in_span);
         passed as f64 / self.span.to.saturating_duration_since(self.span.from).as_secs_f64().max(f64::MIN_POSITIVE)
     }
+}
+
+/// The value below which 99 of 100 lie.
+fn p99_ms(micros: &[u32]) -> Option<f64> {
+    let mut sorted = micros.to_vec();
+    sorted.sort_unstable();
+    let place = (sorted.len() * 99).div_ceil(100).checked_sub(1)?;
+    sorted.get(place).map(|micros| f64::from(*micros) / 1_000.0)
 }
 
 /// The DMS of an agency.
@@ -285,4 +294,32 @@ impl Dms {
 /// The number of a document, which the bench wrote into reference and number.
 fn number(text: &str) -> Result<u64, Failure> {
     text.parse().map_err(|_| Failure::BadAnswer(format!("a document that nobody sent: {text:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ninety_nine_of_a_hundred_are_not_above_it() {
+        let micros: Vec<u32> = (1..=200).rev().map(|value| value * 1_000).collect();
+        assert_eq!((p99_ms(&micros), p99_ms(&[7_000]), p99_ms(&[])), (Some(198.0), Some(7.0), None));
+    }
+
+    #[test]
+    fn documents_count_for_the_second_in_which_they_were_begun() {
+        let to = Instant::now();
+        let span = Span { from: to.checked_sub(Duration::from_secs(3)).unwrap(), to };
+        let register = Register::new(span, 0).unwrap();
+        for seconds in [0, 2, 2] {
+            let number = register.begin(span.from + Duration::from_secs(seconds));
+            register.reach(number, Stage::Stored).unwrap();
+        }
+        let early = register.begin(span.from.checked_sub(Duration::from_secs(1)).unwrap());
+        register.reach(early, Stage::Stored).unwrap();
+        // All of them are reached just now, three seconds and one after they were begun; in the second between nothing was.
+        let [first, last] = register.p99_by_second(Stage::Stored).try_into().unwrap();
+        assert!((3_000.0..4_000.0).contains(&first) && (1_000.0..2_000.0).contains(&last), "{first} {last}");
+        assert!(register.p99_by_second(Stage::Shown).is_empty());
+    }
 }

@@ -148,10 +148,10 @@ pub(super) fn measure(arguments: &Arguments, output: &mut Output) -> Result<Vec<
     let axis = axis::make(folder.path(), arguments.agencies)?;
     edges::make(&axis)?;
     let broker = Broker::start(&axis, &arguments.setup)?;
-    drive::runtime()?.block_on(drive(arguments, &axis, &broker, output))
+    drive::runtime()?.block_on(drive_edges(arguments, &axis, &broker, output))
 }
 
-async fn drive(arguments: &Arguments, axis: &Axis, broker: &Broker, output: &mut Output) -> Result<Vec<Found>, Failure> {
+async fn drive_edges(arguments: &Arguments, axis: &Axis, broker: &Broker, output: &mut Output) -> Result<Vec<Found>, Failure> {
     let edges = Edges::start(axis, &axis.agencies)?;
     let clients = edges.connect().await?;
     let start = Instant::now();

@@ -5,11 +5,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use truc_journal::segment::{SegmentJournal, SegmentOptions};
 use truc_types::AgencyCode;
-use truc_views::{Overlay, Table, ViewFormat, ViewStore};
+use truc_views::{Overlay, Table, ViewBatch, ViewFormat, ViewStore};
 
 use super::*;
 use crate::testing::{agency, drafted, id};
 
+/// The longest that a test waits for the writer: a sync of a slow disk takes a part of it.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A table of which the state knows nothing.
 const ROWS: Table = Table(200);
 
@@ -82,11 +84,14 @@ fn a_view_is_written_when_rows_are_many_or_old_and_never_two_batches_at_once() {
     let let_on = let_on;
     recorder.take(1, 10);
     assert!(!recorder.is_view_due(), "some rows, and time left");
-    recorder.view_due = Instant::now();
+    let before = Instant::now();
+    recorder.view_due = before;
     assert!(recorder.is_view_due(), "few rows, but old ones");
     recorder.write_view().unwrap();
-    is_written.recv().unwrap();
-    assert!(recorder.view_due > Instant::now() && !recorder.is_view_due());
+    is_written.recv_timeout(PATIENCE).unwrap();
+    assert!(recorder.view_due >= before + VIEW_PAUSE);
+    recorder.view_due += VIEW_STUCK;
+    assert!(!recorder.is_view_due());
     recorder.take(2, VIEW_ROWS_MIN);
     assert!(recorder.is_view_due(), "many rows, and what was handed over is in the view");
 
@@ -103,12 +108,49 @@ fn a_view_is_written_when_rows_are_many_or_old_and_never_two_batches_at_once() {
     assert!(!recorder.is_view_stuck(), "it was told of, and will be again in a minute");
 
     let_on.send(()).unwrap();
-    is_written.recv().unwrap();
+    is_written.recv_timeout(PATIENCE).unwrap();
     assert!(recorder.is_view_due() && !recorder.is_view_stuck(), "what came meanwhile is the next batch");
     drop(let_on);
     recorder.write_view().unwrap();
     recorder.writer.wait();
     assert_eq!((recorder.writer.reached(), recorder.shared.state.rows().pending_rows()), (Position(3), 0));
+}
+
+#[test]
+fn a_view_that_is_broken_is_due_although_its_last_batch_was_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (written, is_written, let_on) = gate();
+    let mut recorder = recorder(folder.path(), written);
+    let let_on = let_on;
+    recorder.take(1, 10);
+    recorder.write_view().unwrap();
+    is_written.recv_timeout(PATIENCE).unwrap();
+    // Behind the first batch comes one that no view takes, and behind it the next one of the recorder.
+    recorder.writer.write(ViewBatch { position: Position(0), ops: Vec::new() }).unwrap();
+    recorder.take(2, VIEW_ROWS_MIN);
+    recorder.write_view().unwrap();
+    drop(let_on);
+    recorder.writer.wait();
+    recorder.take(3, VIEW_ROWS_MIN);
+    assert!(recorder.writer.reached() < recorder.handed && recorder.is_view_due());
+    assert!(matches!(recorder.write_view(), Err(EdgeError::View(_))), "the edge ends, and its next start rebuilds the view");
+}
+
+#[test]
+fn the_thread_writes_the_view_when_it_is_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let (written, is_written, let_on) = gate();
+    let recorder = recorder(folder.path(), written);
+    let (commands, thread) = recorder.start().unwrap();
+    let decide: Decide = Box::new(|state| {
+        (0..VIEW_ROWS_MIN).for_each(|row| state.rows().put(ROWS, &row.to_be_bytes(), vec![1]).unwrap());
+        Decided { records: vec![drafted(id(1), "reference", &["A80"]).into()], settle: Box::new(|durable| assert!(durable)) }
+    });
+    commands.blocking_send(Command::Decide(decide)).unwrap();
+    is_written.recv_timeout(PATIENCE).unwrap();
+    drop(let_on);
+    commands.blocking_send(Command::Close).unwrap();
+    thread.join().unwrap();
 }
 
 #[test]
